@@ -1,0 +1,186 @@
+"""Where reviews come from: the IMDb archive or folder, a table, or the sample."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.data.text import blocks, decode
+from zoo.errors import DataError
+
+_REVIEW = re.compile(r"(?:.*/)?(train|test)/(pos|neg)/(\d+)_\d+\.txt")
+_FILMS = re.compile(r"(?:.*/)?(train|test)/urls_(pos|neg)\.txt")
+_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.xz")
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A labelled text.
+
+    Args:
+        text: As written.
+        label: Its label.
+        part: ``train`` or ``test``; empty where the data makes no difference.
+        number: Its place in the data.
+    """
+
+    text: str
+    label: str
+    part: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """All reviews of a source; ``films[part, label][number]`` names a review's film, if known."""
+
+    reviews: list[Review]
+    films: dict[tuple[str, str], list[str]]
+
+
+def read(path: Path, text_column: str, label_column: str) -> Reviews:
+    """Read reviews from a path.
+
+    Args:
+        path: The IMDb archive (read as a stream, never unpacked), the folder it unpacks to, or a
+            ``.csv``, ``.tsv`` or ``.jsonl`` table.
+        text_column: Column of a table with the texts.
+        label_column: Column of a table with the labels.
+
+    Raises:
+        DataError: It is none of these, or is damaged; the message says where.
+    """
+    if path.is_dir():
+        return _imdb(path, _folder(path))
+    name = path.name.lower()
+    if name.endswith(_ARCHIVES):
+        return _imdb(path, _archive(path))
+    if name.endswith((".csv", ".tsv")):
+        delimiter = "\t" if name.endswith(".tsv") else ","
+        return Reviews(list(_table(path, delimiter, text_column, label_column)), {})
+    if name.endswith((".jsonl", ".ndjson")):
+        return Reviews(list(_lines(path, text_column, label_column)), {})
+    raise DataError(
+        "unknown kind of data",
+        where=str(path),
+        fix="give the IMDb archive or its folder, or a .csv, .tsv or .jsonl table",
+    )
+
+
+def _imdb(path: Path, files: Iterator[tuple[str, bytes]]) -> Reviews:
+    reviews: list[Review] = []
+    films: dict[tuple[str, str], list[str]] = {}
+    for name, content in files:
+        if match := _REVIEW.fullmatch(name):
+            text = decode(content, f"{path}, {name}")
+            reviews.append(Review(text, match[2], match[1], int(match[3])))
+        elif match := _FILMS.fullmatch(name):
+            films[match[1], match[2]] = decode(content, f"{path}, {name}").split()
+    if not reviews:
+        raise DataError(
+            "no reviews",
+            where=str(path),
+            why="it has no train/pos, train/neg, test/pos or test/neg",
+            fix="give the archive as it was published, or the folder that it unpacks to",
+        )
+    # An archive and its folder list files in different orders; the data is the same.
+    reviews.sort(key=lambda review: (review.part, review.label, review.number))
+    return Reviews(reviews, films)
+
+
+def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                if member.isfile() and (
+                    _REVIEW.fullmatch(member.name) or _FILMS.fullmatch(member.name)
+                ):
+                    file = archive.extractfile(member)
+                    assert file is not None
+                    yield member.name, file.read()
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataError(
+            "archive is damaged or cut short",
+            where=str(path),
+            why=str(error),
+            fix="fetch it again",
+        ) from error
+
+
+def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
+    for file in sorted(path.rglob("*.txt")):
+        name = file.relative_to(path).as_posix()
+        # The folder may be given as aclImdb, or as the one that holds it.
+        if _REVIEW.fullmatch(name) or _FILMS.fullmatch(name):
+            yield name, file.read_bytes()
+
+
+def _table(path: Path, delimiter: str, text: str, label: str) -> Iterator[Review]:
+    rows = csv.reader(_physical_lines(path), delimiter=delimiter)
+    try:
+        header = next(rows, [])
+        for column in (text, label):
+            if column not in header:
+                raise _no_column(path, column, header)
+        at_text, at_label = header.index(text), header.index(label)
+        for number, row in enumerate(rows):
+            if not row:
+                continue
+            where = f"{path}, line {rows.line_num}"
+            if len(row) <= max(at_text, at_label):
+                raise DataError("row is too short", where=where, why=f"{len(row)} columns")
+            yield _review(row[at_text], row[at_label], number, where, label)
+    except csv.Error as error:
+        raise DataError(
+            "table is malformed", where=f"{path}, line {rows.line_num}", why=str(error)
+        ) from error
+
+
+def _lines(path: Path, text: str, label: str) -> Iterator[Review]:
+    for number, line in enumerate(_physical_lines(path)):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number + 1}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError("line is not JSON", where=where, why=str(error)) from error
+        if not isinstance(row, dict):
+            raise DataError("line is not a JSON object", where=where)
+        for column in (text, label):
+            if column not in row:
+                raise _no_column(path, column, list(row), where)
+        yield _review(row[text], row[label], number, where, label)
+
+
+def _review(text: object, label: object, number: int, where: str, column: str) -> Review:
+    if not isinstance(text, str):
+        raise DataError("text is not a text", where=where, why=f"got {text!r}")
+    if not isinstance(label, str | int) or not str(label).strip():
+        raise DataError("label is missing", where=where, why=f"column {column!r} is empty")
+    return Review(text, str(label).strip(), "", number)
+
+
+def _no_column(path: Path, column: str, columns: list[str], where: str = "") -> DataError:
+    kind = "text_column" if column == "text" else "label_column"
+    return DataError(
+        f"no column {column!r}",
+        where=where or str(path),
+        why=f"columns are {', '.join(columns) or 'none'}",
+        fix=f"name the right one, for instance --set {kind}=NAME",
+    )
+
+
+def _physical_lines(path: Path) -> Iterator[str]:
+    held = ""
+    for block in blocks(path):
+        *lines, held = (held + block).split("\n")
+        yield from (line + "\n" for line in lines)
+    if held:
+        yield held

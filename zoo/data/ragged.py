@@ -1,0 +1,138 @@
+"""Rows of different lengths: stored end to end, batched by length, padded on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from zoo.interfaces import Batch
+
+Array = npt.NDArray[Any]
+
+# Lengths are rounded up to a multiple of this, so that few distinct shapes occur: each new shape
+# costs oneDNN a set-up.
+LENGTH_STEP = 16
+# Batches are drawn from pools of this many batches sorted by length.
+POOL_BATCHES = 50
+EVALUATION_STEPS = 1 << 15
+
+
+class Batches(Sequence[Batch]):
+    """Batches that are built when they are asked for, from a plan of what goes into each."""
+
+    def __init__(self, plan: Sequence[Any], build: Callable[[Any], Batch]) -> None:
+        self._plan = plan
+        self._build = build
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    @overload
+    def __getitem__(self, index: int) -> Batch: ...
+    @overload
+    def __getitem__(self, index: slice) -> Batches: ...
+    def __getitem__(self, index: int | slice) -> Batch | Batches:
+        if isinstance(index, slice):
+            return Batches(self._plan[index], self._build)
+        return self._build(self._plan[index])
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """A split of rows of different lengths.
+
+    Args:
+        values: (N,) indices or (N, F) numbers: the steps of all rows, end to end.
+        starts: (M,) where each row starts in ``values``.
+        lengths: (M,) how many steps each row has.
+        targets: (M, ...) one a row, or (N, ...) one a step where ``per_step``.
+        per_step: Which of the two.
+    """
+
+    values: Array
+    starts: Array
+    lengths: Array
+    targets: Array
+    per_step: bool = False
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], targets: Sequence[Any], *, per_step: bool = False) -> Ragged:
+        """Store a list of rows; targets are one a row, or a sequence as long as the row."""
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        starts = np.cumsum(lengths) - lengths
+        flat = np.concatenate([np.asarray(target) for target in targets]) if per_step else targets
+        return cls(
+            np.concatenate([np.asarray(row) for row in rows]),
+            starts,
+            lengths,
+            np.asarray(flat),
+            per_step,
+        )
+
+    @property
+    def examples(self) -> int:
+        return len(self.lengths)
+
+    def select(self, rows: Array) -> Ragged:
+        """Return the split of some of the rows, by index."""
+        targets = self.targets if self.per_step else self.targets[rows]
+        return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], targets=targets)
+
+    def shuffled_within(self, seed: int) -> Ragged:
+        """Return the split with the steps of each row in random order."""
+        values = np.array(self.values)
+        generator = np.random.default_rng(seed)
+        for start, length in zip(self.starts, self.lengths, strict=True):
+            generator.shuffle(values[start : start + length])
+        return replace(self, values=values)
+
+    def epoch(self, seed: int, epoch: int, batch_size: int) -> Batches:
+        """Return batches of rows of like length, in random order."""
+        generator = np.random.default_rng((seed, epoch))
+        order = generator.permutation(self.examples)
+        plan: list[Array] = []
+        pool = batch_size * POOL_BATCHES
+        for first in range(0, len(order), pool):
+            rows = order[first : first + pool]
+            rows = rows[np.argsort(self.lengths[rows], kind="stable")]
+            plan += [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
+        return Batches([plan[i] for i in generator.permutation(len(plan))], self.batch)
+
+    def ordered(self) -> Batches:
+        """Return batches of up to 32,768 steps, shortest rows first."""
+        order = np.argsort(self.lengths, kind="stable")
+        plan: list[Array] = []
+        first = 0
+        while first < len(order):
+            after = first + 1
+            while after < len(order) and (
+                self.lengths[order[after]] * (after - first + 1) <= EVALUATION_STEPS
+            ):
+                after += 1
+            plan.append(order[first:after])
+            first = after
+        return Batches(plan, self.batch)
+
+    def batch(self, rows: Array) -> Batch:
+        """Pad some rows to a rectangle."""
+        lengths = self.lengths[rows]
+        steps = -(-int(lengths.max()) // LENGTH_STEP) * LENGTH_STEP
+        step = np.arange(steps)
+        real = step < lengths[:, None]
+        index = np.where(real, self.starts[rows][:, None] + step, 0)
+        inputs = _padded(self.values, index, real)
+        targets = _padded(self.targets, index, real) if self.per_step else self.targets[rows]
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(lengths), torch.as_tensor(targets))
+
+
+def _padded(values: Array, index: Array, real: Array) -> Array:
+    picked = values[index]
+    if picked.dtype.kind in "iu":
+        picked = picked.astype(np.int64)
+    picked[~real] = 0
+    return picked

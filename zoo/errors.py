@@ -1,0 +1,68 @@
+"""One tree of expected failures. Each branch has the exit code that the command line ends with."""
+
+from __future__ import annotations
+
+
+class ZooError(Exception):
+    """An expected failure, told in one line: ``WHAT in WHERE: WHY; WHAT TO DO``.
+
+    Args:
+        what: What failed, in a few words.
+        where: The file, row, plugin or option that it failed in.
+        why: The cause, as measured.
+        fix: What the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        message = what
+        if where:
+            message += f" in {where}"
+        if why:
+            message += f": {why}"
+        if fix:
+            message += f"; {fix}"
+        super().__init__(message)
+
+
+class UsageError(ZooError):
+    """A name, option or combination that cannot be used; nothing has been read or written yet."""
+
+    exit_code = 2
+
+
+class PluginError(ZooError):
+    """A plugin that is missing, does not load, or breaks its side of an interface."""
+
+    exit_code = 3
+
+
+class DataError(ZooError):
+    """Data that is missing, malformed or unfit for the task."""
+
+    exit_code = 4
+
+
+class WeightsError(ZooError):
+    """A weights file or checkpoint that is not what it says it is."""
+
+    exit_code = 5
+
+
+class DivergedError(ZooError):
+    """Training met a loss that is not a number."""
+
+    exit_code = 6
+
+
+class NetworkError(ZooError):
+    """A download that did not arrive."""
+
+    exit_code = 7
+
+
+class DiskError(ZooError):
+    """A file that could not be written."""
+
+    exit_code = 8

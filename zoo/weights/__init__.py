@@ -1,0 +1,1 @@
+"""The weights file, and the networks in it."""
