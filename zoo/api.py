@@ -102,8 +102,9 @@ def locate_weights(name: str | Path, catalog: Catalog) -> Path:
     published = catalog.weights_path(row) if row else None
     if published is None:
         why = "the run has no published weights" if row else "no such file, run directory or run"
+        near = "" if row else suggestion(str(name), catalog.runs)
         raise WeightsError(
-            f"no weights {str(name)!r}{suggestion(str(name), catalog.runs)}",
+            f"no weights {str(name)!r}{near}",
             why=why,
             fix="give a file that `zoo export` made",
         )
@@ -149,6 +150,7 @@ class Loaded:
         """
         if not isinstance(self.task, Generates):
             raise UsageError(f"task {self.info['task']['name']!r} generates nothing")
+        self.task.encode(prompt)  # Here, so that a bad prompt is told before anything is written.
         return sample(self.task, self.network, prompt, length, sampling or Sampling(), samples)
 
     def generate(
@@ -162,7 +164,7 @@ class Loaded:
         seed: int | None = None,
     ) -> str:
         """Return the prompt and ``length`` symbols that follow it; errors as for :meth:`stream`."""
-        scale = 1 / temperature if temperature > 0 else float("inf")
+        scale = 1 / temperature if temperature else float("inf")
         sampling = Sampling(scale, top_k, top_p, seed)
         return prompt + "".join(symbol for (symbol,) in self.stream(prompt, length, sampling))
 

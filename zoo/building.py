@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
@@ -33,6 +34,8 @@ def make_model(info: ModelInfo, input_size: int, options: Mapping[str, Value]) -
     for name in Model.__annotations__:
         if not isinstance(getattr(model, name, None), int):
             raise PluginError(f"model {info.name!r} has no {name}", where=info.target)
+    if not info.one_hot:
+        model.register_forward_pre_hook(_one_hot)
     return model
 
 
@@ -54,3 +57,12 @@ def _make(
             where=info.target,
             why=str(error),
         ) from error
+
+
+def _one_hot(model: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Give a model of vectors those that indices (B, T) stand for: every task takes every model."""
+    inputs, *rest = arguments
+    if inputs.is_floating_point():
+        return None
+    vectors = nn.functional.one_hot(inputs, model.input_size)  # type: ignore[arg-type]
+    return vectors.to(next(model.parameters()).dtype), *rest

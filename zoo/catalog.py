@@ -26,18 +26,24 @@ class Catalog:
     runs: Mapping[str, RunRow] = field(default_factory=dict)
 
     def weights_path(self, row: RunRow) -> Path | None:
-        """Return where the published weights of ``row`` lie, or None if it has none."""
-        return self.path.parent / row.weights.file if row.weights else None
+        """Return where the published weights of ``row`` lie, or None if it has none.
+
+        Those of the zoo's own registry lie inside the package, those of another one beside it.
+        """
+        if row.weights is None:
+            return None
+        own = self.path == shipped_path()
+        return (Path(__file__).parent if own else self.path.parent) / row.weights.file
 
 
 def default_path() -> Path:
-    """Return the registry that the user named in ``ZOO_REGISTRY``, or else the one of the zoo.
-
-    An installed zoo has it inside the package; a checkout has it one folder up.
-    """
+    """Return the registry that the user named in ``ZOO_REGISTRY``, or else the zoo's own."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)
-    if named:
-        return Path(named)
+    return Path(named) if named else shipped_path()
+
+
+def shipped_path() -> Path:
+    """Return the zoo's own registry: inside the installed package, or above it in a checkout."""
     package = Path(__file__).parent
     inside = package / "registry.toml"
     return inside if inside.exists() else package.parent / "registry.toml"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from zoo.catalog import SECTIONS, Catalog
-from zoo.errors import UsageError
+from zoo.errors import UsageError, WeightsError
 from zoo.records import ModelInfo, Option, RunRow, TaskInfo, Value
 from zoo.registry import Registry, suggestion
 
@@ -48,7 +48,7 @@ class Training:
     )
     evaluate_every: int = _option(0, "steps between evaluations; 0: once an epoch", minimum=0)
     log_every: int = _option(50, "steps between lines in metrics.jsonl", minimum=1)
-    keep: str = _option("best", "weights that are exported", choices=("best", "last"))
+    selection: str = _option("best", "weights that are kept for export", choices=("best", "last"))
 
 
 TRAINING_OPTIONS: Mapping[str, Option] = {f.name: f.metadata["option"] for f in fields(Training)}
@@ -89,20 +89,19 @@ def from_json(document: Mapping[str, Any], registry: Registry) -> Configuration:
     Raises:
         UsageError: A setting is no longer known or allowed.
         PluginError: The task or the model is claimed by more than one plugin.
+        WeightsError: The document is not of that form.
     """
-    flat = {
-        f"{section}.{key}": value
-        for section in SECTIONS
-        for key, value in document["settings"][section].items()
-    }
-    return _build(
-        document["name"],
-        registry.task(document["task"]),
-        registry.model(document["model"]),
-        document["data"],
-        document["seed"],
-        flat,
-    )
+    try:
+        name, data, seed = document["name"], document["data"], document["seed"]
+        task, model = document["task"], document["model"]
+        flat = {
+            f"{section}.{key}": value
+            for section in SECTIONS
+            for key, value in document["settings"][section].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WeightsError("configuration of the run is damaged", why=repr(error)) from error
+    return _build(name, registry.task(task), registry.model(model), data, seed, flat)
 
 
 def resolve(
@@ -142,7 +141,8 @@ def resolve(
             settings[full] = options[section][bare].parse(text)
         except ValueError as error:
             problems.append(f"{key}: {error}")
-    return _build(row.name, task, model, data or row.data, seed, settings, problems)
+    where = f"{catalog.path}, row runs.{row.name}" if name in catalog.runs else ""
+    return _build(row.name, task, model, data or row.data, seed, settings, problems, where)
 
 
 def _row(name: str, registry: Registry, catalog: Catalog) -> RunRow:
@@ -185,6 +185,7 @@ def _build(
     seed: int,
     settings: Mapping[str, Value],
     problems: Sequence[str] = (),
+    where: str = "",
 ) -> Configuration:
     if task.needs_causal and not model.causal:
         raise UsageError(
@@ -204,7 +205,7 @@ def _build(
             _full_key(full, options)
             values[section][key] = options[section][key].check(value)
         except ValueError as error:
-            found.append(f"{full}: {error}")
+            found.append(f"{full}: {error}" + (f" (in {where})" if where else ""))
     training: dict[str, Any] = values["training"]
     if found:
         count = "a bad setting" if len(found) == 1 else f"{len(found)} bad settings"

@@ -55,7 +55,8 @@ def _load(point: importlib.metadata.EntryPoint) -> Plugin:
         models = _records(manager.hook.zoo_models(), ModelInfo, "zoo_models")
         tasks = _records(manager.hook.zoo_tasks(), TaskInfo, "zoo_tasks")
     except (Exception, SystemExit) as exception:  # noqa: BLE001 - strangers may raise anything
-        error = f"{type(exception).__name__}: {exception}".splitlines()[0]
+        # In one line, whole: pluggy, for one, gives the cause in its second and third.
+        error = " ".join(f"{type(exception).__name__}: {exception}".split())
         models, tasks = (), ()
     info = PluginInfo(
         name=point.name,

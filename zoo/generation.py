@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from zoo.errors import UsageError
 from zoo.interfaces import Generates, State
 
+# From here on products with logits may overflow, and nothing but the likeliest is left anyway.
+GREEDY = 1e30
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -44,7 +47,7 @@ class Sampling:
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     """Return the distribution (S, V) that the next symbols are drawn from."""
-    if sampling.scale == float("inf"):
+    if sampling.scale > GREEDY:
         return nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits.dtype)
     logits = logits * sampling.scale
     if sampling.top_k and sampling.top_k < logits.shape[1]:

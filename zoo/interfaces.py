@@ -66,7 +66,7 @@ class Batch:
         inputs: (B, T) indices or (B, T, F) numbers, padded on the right; or (B, F) where a task
             starts from a vector.
         lengths: (B,) real steps of each row.
-        targets: Whatever the task's loss compares with.
+        targets: Whatever the task's loss compares with; padded where rows differ in length.
         fresh: Whether rows start afresh; False continues the rows of the batch before.
     """
 
@@ -178,20 +178,28 @@ class Task(ABC):
 
     @abstractmethod
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
-        """Compute loss and sums of one batch, in training or evaluation mode."""
+        """Compute loss and sums of one batch, in training or evaluation mode.
+
+        Gradients have been cleared, and the loss returned is back-propagated by the engine; what
+        the task back-propagates itself is added to that.
+        """
 
     @abstractmethod
     def metrics(self, sums: Sums) -> Metrics:
-        """Make metrics of sums that were added up over a split."""
+        """Make metrics of sums that were added up, over a split or over steps of training."""
 
     @abstractmethod
     def probe(self) -> Batch:
         """Return a small fixed batch on which exported weights can be checked."""
 
     def logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the network's raw answer to a batch, as the probe records it."""
-        answer: Tensor = network(batch.inputs, batch.lengths)[0]
-        return answer
+        """Return the network's raw answer to a batch, as the probe records it.
+
+        The network's ``forward(inputs, lengths)`` returns it alone, or first in a tuple.
+        """
+        answer = network(batch.inputs, batch.lengths)
+        logits: Tensor = answer[0] if isinstance(answer, tuple) else answer
+        return logits
 
     def evaluate(self, split: Split, score: Score) -> Metrics:
         """Score a split; override to look at it in more than one way."""

@@ -24,9 +24,9 @@ def wilson(hits: float, examples: float) -> tuple[float, float]:
 
 def mean_interval(total: float, squares: float, examples: float) -> tuple[float, float]:
     """Return the 95 % interval of a mean, from the sum and the sum of squares of its parts."""
-    mean = total / examples
     if examples < 2:
         return -math.inf, math.inf
+    mean = total / examples
     variance = max(squares / examples - mean**2, 0.0) * examples / (examples - 1)
     half = Z95 * math.sqrt(variance / examples)
     return mean - half, mean + half

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from zoo.interfaces import State
 
-POOLINGS = ("last", "mean", "max", "last+mean+max")
-
 
 def real(lengths: Tensor, steps: int) -> Tensor:
     """Return (B, T) booleans: True where a step is real, False where it is padding."""
@@ -69,14 +67,14 @@ def read_out(model: object, outputs: Tensor, lengths: Tensor, state: State) -> T
 
 
 def pool(model: object, outputs: Tensor, lengths: Tensor, state: State, how: str) -> Tensor:
-    """Reduce outputs (B, T, F) to (B, F), or (B, 3 F) for ``last+mean+max``.
+    """Reduce outputs (B, T, F) to (B, F), or to (B, 3 F) for ``last+mean+max``.
 
     Args:
         model: The model that gave outputs and state.
         outputs: Zero at padding, as every model's are.
         lengths: (B,).
         state: The state that came with the outputs.
-        how: One of ``POOLINGS``.
+        how: ``last``, ``mean``, ``max``, or some of them joined by ``+``.
     """
     parts = []
     for name in how.split("+"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -44,10 +45,11 @@ class Option:
         if self.choices and value not in self.choices:
             raise ValueError(f"{value!r} is not one of {', '.join(self.choices)}")
         if isinstance(value, int | float):
-            # Written so that NaN fails both comparisons.
-            if self.minimum is not None and not value >= self.minimum:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{value} is not a finite number")
+            if self.minimum is not None and value < self.minimum:
                 raise ValueError(f"{value} is less than {self.minimum:g}")
-            if self.maximum is not None and not value <= self.maximum:
+            if self.maximum is not None and value > self.maximum:
                 raise ValueError(f"{value} is more than {self.maximum:g}")
         return value
 

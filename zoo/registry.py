@@ -32,6 +32,13 @@ class Registry:
         return cls(discover())
 
     @property
+    def clashes(self) -> list[str]:
+        """The names that more than one plugin claims."""
+        owners = {**self._model_owners, **self._task_owners}
+        usable = self._models.keys() | self._tasks.keys()
+        return sorted(name for name in owners if name not in usable)
+
+    @property
     def models(self) -> list[ModelInfo]:
         """The usable models, by name."""
         return [self._models[name] for name in sorted(self._models)]

@@ -9,6 +9,7 @@ _OPTIONS = {
         "embedding", "how a character becomes a vector", choices=("embedding", "onehot")
     ),
     "embed_size": Option(256, "numbers in a character's vector", minimum=1),
+    "embed_dropout": Option(0.0, "share of embedded numbers dropped", minimum=0.0, maximum=0.99),
     "dropout": Option(0.0, "share of the model's outputs dropped", minimum=0.0, maximum=0.99),
     "window": Option(40, "steps that gradients flow back through", minimum=1),
     "reading": Option(
@@ -21,11 +22,11 @@ _OPTIONS = {
     "validation": Option(
         0.05,
         "share of the text, before the test part, that is held out",
-        minimum=0.001,
+        minimum=1e-6,
         maximum=0.4,
     ),
     "test": Option(
-        0.1, "share of the text, at its end, that is held out", minimum=0.001, maximum=0.4
+        0.1, "share of the text, at its end, that is held out", minimum=1e-6, maximum=0.4
     ),
 }
 

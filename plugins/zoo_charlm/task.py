@@ -45,6 +45,7 @@ class CharLM(Task):
         *,
         input: str,
         embed_size: int,
+        embed_dropout: float,
         dropout: float,
         window: int,
         reading: str,
@@ -54,6 +55,7 @@ class CharLM(Task):
         test: float,
     ) -> None:
         self.embed_size = embed_size if input == "embedding" else 0
+        self.embed_dropout = embed_dropout
         self.dropout = dropout
         self.window = window
         self.reading = reading
@@ -116,6 +118,7 @@ class CharLM(Task):
             make_model,
             characters=len(self.characters),
             embed_size=self.embed_size,
+            embed_dropout=self.embed_dropout,
             dropout=self.dropout,
         )
 
@@ -127,17 +130,22 @@ class CharLM(Task):
         return Step(losses.mean(), _sums(losses.detach()), end)
 
     def metrics(self, sums: Sums) -> Metrics:
-        """Return nats and bits a character and perplexity, with the interval of the nats."""
+        """Return nats and bits a character and perplexity, with the interval of the nats.
+
+        A text of fewer than two blocks has no interval.
+        """
         examples = float(sums["examples"])
         loss = float(sums["loss"]) / examples
-        low, high = mean_interval(
-            float(sums["block_sum"]), float(sums["block_squares"]), float(sums["blocks"])
-        )
+        interval = {}
+        if (blocks := float(sums["blocks"])) >= 2:
+            low, high = mean_interval(
+                float(sums["block_sum"]), float(sums["block_squares"]), blocks
+            )
+            interval = {"loss_low": low, "loss_high": high}
         return {
             "examples": int(examples),
             "loss": loss,
-            "loss_low": low,
-            "loss_high": high,
+            **interval,
             "bits_per_character": loss / math.log(2),
             "perplexity": math.exp(min(loss, 700.0)),
         }

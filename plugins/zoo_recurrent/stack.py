@@ -121,6 +121,9 @@ class Stack(nn.RNNBase):
         if int(lengths.min()) < steps:
             padding = (~real(lengths, steps))[..., None]
         values = inputs
+        if padding is not None and inputs.is_floating_point():
+            # NaN times nothing is still NaN, and huge numbers open any gate.
+            values = inputs.masked_fill(padding, 0.0)
         ends: list[State] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:

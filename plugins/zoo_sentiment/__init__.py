@@ -9,8 +9,15 @@ _POOLINGS = ("last", "mean", "max", "last+mean+max")
 _OPTIONS = {
     "input": Option("embedding", "how a word becomes a vector", choices=("embedding", "onehot")),
     "embed_size": Option(20, "numbers in a word's vector", minimum=1),
+    "embed_std": Option(1.0, "spread of fresh word vectors: they are N(0, this)", minimum=0.0),
     "fc_size": Option(64, "units between the reading and the answer", minimum=1),
     "pooling": Option("last", "how the sequence is read", choices=_POOLINGS),
+    "ngram_bits": Option(
+        0,
+        "buckets (as a power of two) of a linear path over words and pairs; 0: none",
+        minimum=0,
+        maximum=24,
+    ),
     "word_dropout": Option(0.0, "share of words made unknown", minimum=0.0, maximum=0.99),
     "embed_dropout": Option(0.0, "share of embedded numbers dropped", minimum=0.0, maximum=0.99),
     "dropout": Option(0.0, "share of pooled numbers dropped", minimum=0.0, maximum=0.99),

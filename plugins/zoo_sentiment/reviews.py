@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import lzma
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from zoo.data.text import blocks, decode
 from zoo.errors import DataError
@@ -96,7 +99,7 @@ def _imdb(path: Path, files: Iterator[tuple[str, bytes]]) -> Reviews:
 
 def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with _decompressed(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             for member in archive:
                 if member.isfile() and (
                     _REVIEW.fullmatch(member.name) or _FILMS.fullmatch(member.name)
@@ -104,13 +107,31 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
                     file = archive.extractfile(member)
                     assert file is not None
                     yield member.name, file.read()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            # tarfile takes whatever is no header for the end. The end is a block of zeros, and
+            # the checksum of what was compressed comes after it.
+            stream.seek(archive.offset)
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise EOFError(f"no file and no end at offset {archive.offset}")
+            while stream.read(1 << 20):
+                pass
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         raise DataError(
             "archive is damaged or cut short",
             where=str(path),
             why=str(error),
             fix="fetch it again",
         ) from error
+
+
+def _decompressed(path: Path) -> IO[bytes]:
+    """Open an archive by what it is, whatever its name says."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(path)
+    if start == b"\xfd7zXZ\x00":
+        return lzma.open(path)
+    return path.open("rb")
 
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -39,8 +39,10 @@ class Sentiment(Task):
         *,
         input: str,
         embed_size: int,
+        embed_std: float,
         fc_size: int,
         pooling: str,
+        ngram_bits: int,
         word_dropout: float,
         embed_dropout: float,
         dropout: float,
@@ -56,8 +58,10 @@ class Sentiment(Task):
         label_column: str,
     ) -> None:
         self.embed_size = embed_size if input == "embedding" else 0
+        self.embed_std = embed_std
         self.fc_size = fc_size
         self.pooling = pooling
+        self.ngram_bits = ngram_bits
         self.word_dropout = word_dropout
         self.embed_dropout = embed_dropout
         self.dropout = dropout
@@ -196,8 +200,10 @@ class Sentiment(Task):
             words=len(self.words),
             answers=1 if len(self.labels) == 2 else len(self.labels),
             embed_size=self.embed_size,
+            embed_std=self.embed_std,
             fc_size=self.fc_size,
             pooling=self.pooling,
+            ngram_bits=self.ngram_bits,
             word_dropout=self.word_dropout,
             embed_dropout=self.embed_dropout,
             dropout=self.dropout,
@@ -208,18 +214,13 @@ class Sentiment(Task):
 
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         logits = network(batch.inputs, batch.lengths)[0]
-        if logits.shape[1] == 1:
-            losses = nn.functional.binary_cross_entropy_with_logits(
-                logits[:, 0], batch.targets.to(logits.dtype), reduction="none"
-            )
-            answers = (logits[:, 0] > 0).long()
-        else:
-            losses = nn.functional.cross_entropy(logits, batch.targets, reduction="none")
-            answers = logits.argmax(1)
+        answers = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
+        losses = _losses(logits, batch.targets)
         kinds = len(self.labels)
         pairs = torch.bincount(batch.targets * kinds + answers, minlength=kinds * kinds)
-        sums = {"loss": losses.detach().sum(), "confusion": pairs.view(kinds, kinds)}
-        return Step(losses.mean(), sums)
+        return Step(
+            losses.mean(), {"loss": losses.detach().sum(), "confusion": pairs.view(kinds, kinds)}
+        )
 
     def metrics(self, sums: Sums) -> Metrics:
         """Return accuracy with its interval, the majority baseline, loss, F1 and confusion.
@@ -281,6 +282,15 @@ class Sentiment(Task):
                 ):
                     scores[place] = row
         return scores
+
+
+def _losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy (B,) of logits (B, 1) of the second label, or (B, K) of each."""
+    if logits.shape[1] == 1:
+        return nn.functional.binary_cross_entropy_with_logits(
+            logits[:, 0], targets.to(logits.dtype), reduction="none"
+        )
+    return nn.functional.cross_entropy(logits, targets, reduction="none")
 
 
 def _steps(corpus: Corpus, row: int) -> Array:

@@ -64,3 +64,6 @@ def command(pattern: str, kinds: str | None, as_json: bool) -> None:
     broken = [plugin.name for plugin in registry.plugins if plugin.error]
     if broken:
         click.echo(f"warning: broken plugins: {', '.join(broken)}; see `zoo plugins`", err=True)
+    if registry.clashes:
+        names = ", ".join(registry.clashes)
+        click.echo(f"warning: names that two plugins claim: {names}; see `zoo plugins`", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from typing import NoReturn
 
 import click
@@ -22,6 +23,8 @@ COMMANDS = (
     "predict",
     "generate",
     "inspect",
+    "verify",
+    "diagnose",
     "plugins",
 )
 INTERRUPTED = 130
@@ -77,23 +80,32 @@ def cli(debug: bool, registry: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the failure's own code."""
+    stdout = sys.stdout
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="zoo", standalone_mode=False)
         sys.stdout.flush()
     except ZooError as error:
         if "--debug" in sys.argv[1:]:
-            raise
+            traceback.print_exc()
         _fail(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"; see `{context.command_path} --help`" if context else ""
-        _fail(error.format_message() + hint, error.exit_code)
+        _fail(error.format_message().rstrip(".") + hint, error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has seen enough. Python would complain again on closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except SystemExit:
+        # Where Click notices it first, it changes sys.stdout, and calls it a failure.
+        if sys.stdout is not stdout:
+            sys.exit(0)
+        raise
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -28,7 +28,7 @@ def echo_metrics(metrics: Mapping[str, Any]) -> None:
     """Print metrics one a line, each mean with its 95 % interval, and a confusion matrix."""
     rows = []
     for key, value in metrics.items():
-        if key in ("labels", "confusion") or key.endswith(("_low", "_high")):
+        if key in ("labels", "confusion", "training_data") or key.endswith(("_low", "_high")):
             continue
         text = f"{value:.4f}" if isinstance(value, float) else str(value)
         if f"{key}_low" in metrics:

@@ -26,15 +26,17 @@ def command(name: str, as_json: bool) -> None:
     """Show a run, TASK/MODEL, task or model: its options, their defaults, where it comes from."""
     from zoo import catalog
     from zoo.config import TRAINING_OPTIONS, resolve
+    from zoo.errors import UsageError
     from zoo.records import Option, RunRow
-    from zoo.registry import Registry
+    from zoo.registry import Registry, suggestion
 
     registry = Registry.installed()
     rows = catalog.read()
     document: dict[str, Any] = {"name": name}
     sections: dict[str, Mapping[str, Option]] = {}
     values: dict[str, Any] = {}
-    models = {info.name for info in registry.models}
+    # A clashing name is looked up, too, so that the error names who claims it.
+    models = {info.name for info in registry.models} | set(registry.clashes)
     tasks = {info.name for info in registry.tasks}
     if name not in rows.runs and name in models:
         model = registry.model(name)
@@ -48,6 +50,9 @@ def command(name: str, as_json: bool) -> None:
         document["plugin"] = asdict(registry.task_plugin(name))
         sections["task"] = task.options
     else:
+        if name not in rows.runs and "/" not in name:
+            near = suggestion(name, [*rows.runs, *models, *tasks])
+            raise UsageError(f"nothing is called {name!r}{near}", fix="see `zoo list`")
         configuration = resolve(name, registry, rows)
         row = rows.runs.get(name, RunRow(name, "", "", ""))
         document |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -93,7 +94,7 @@ def command(
     from zoo.engine.session import run_training
 
     target = choose(device, threads)
-    again = f"zoo train {name} --out {run.path} --resume"
+    again = f"zoo train {name} --out {shlex.quote(str(run.path))} --resume"
     with Progress() as progress, _interrupts() as interrupted:
         outcome = run_training(
             configuration,

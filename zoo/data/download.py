@@ -52,10 +52,13 @@ def fetch(row: DatasetRow, folder: Path | None = None) -> Path:
         with FileLock(path.with_name(f"{path.name}.lock")):
             if path.exists() and _accepted(path, row):
                 return path
+            part = path.with_name(f".{path.name}.part")
+            # pooch would take what a killed process left there for the download.
+            part.unlink(missing_ok=True)
             arriving = pooch.retrieve(
                 row.url,
                 known_hash=None,
-                fname=f".{path.name}.part",
+                fname=part.name,
                 path=folder,
                 downloader=pooch.HTTPDownloader(
                     progressbar=sys.stderr.isatty(), timeout=TIMEOUT_SECONDS

@@ -84,12 +84,13 @@ class Ragged:
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], targets=targets)
 
     def shuffled_within(self, seed: int) -> Ragged:
-        """Return the split with the steps of each row in random order."""
-        values = np.array(self.values)
+        """Return the split with the steps of each row, and their targets, in random order."""
+        order = np.arange(len(self.values))
         generator = np.random.default_rng(seed)
         for start, length in zip(self.starts, self.lengths, strict=True):
-            generator.shuffle(values[start : start + length])
-        return replace(self, values=values)
+            generator.shuffle(order[start : start + length])
+        targets = self.targets[order] if self.per_step else self.targets
+        return replace(self, values=self.values[order], targets=targets)
 
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Batches:
         """Return batches of rows of like length, in random order."""

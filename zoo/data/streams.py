@@ -45,10 +45,9 @@ class Stream:
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Batches:
         if self.reading == "windows":
             return self._random_windows(seed, epoch, batch_size)
-        # Another starting point each epoch, so that windows fall elsewhere.
-        generator = np.random.default_rng((seed, epoch))
-        slack = min(self.window, max(1, self.examples - batch_size + 1))
-        first = int(generator.integers(slack)) if epoch else 0
+        # The text is taken as a ring that starts elsewhere each epoch, so that windows and the
+        # breaks between streams fall elsewhere.
+        first = int(np.random.default_rng((seed, epoch)).integers(self.examples))
         return self._streams(first, batch_size)
 
     def ordered(self) -> Batches:
@@ -56,8 +55,8 @@ class Stream:
         return replace(self, window=EVALUATION_WINDOW)._streams(0, 1)
 
     def _streams(self, first: int, rows: int) -> Batches:
-        rows = max(1, min(rows, self.examples - first))
-        length = (self.examples - first) // rows
+        rows = min(rows, self.examples)
+        length = self.examples // rows
         starts = first + np.arange(rows) * length
 
         def build(at: int) -> Batch:
@@ -76,7 +75,8 @@ class Stream:
         return Batches(range(max(1, places // rows)), build)
 
     def _batch(self, starts: Array, steps: int, *, fresh: bool) -> Batch:
-        text = self.codes[starts[:, None] + np.arange(steps + 1)].astype(np.int64)
+        places = (starts[:, None] + np.arange(steps + 1)) % len(self.codes)
+        text = self.codes[places].astype(np.int64)
         return Batch(
             torch.from_numpy(text[:, :-1]),
             torch.full((len(starts),), steps),

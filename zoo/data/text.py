@@ -90,7 +90,7 @@ def cut(texts: Iterable[str], start: str, end: str) -> Iterator[str]:
                 yield held[:at]
                 return
             # The marker may straddle two blocks: hold back what could be its beginning.
-            keep = len(end) - 1
+            keep = min(len(end) - 1, len(held))
             yield held[: len(held) - keep]
             held = held[len(held) - keep :]
         else:

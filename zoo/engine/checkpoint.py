@@ -17,6 +17,7 @@ from zoo.engine.optimisation import Plateau
 from zoo.errors import WeightsError
 from zoo.files import write_atomically
 from zoo.interfaces import State
+from zoo.weights.file import digest
 
 KEY = "zoo-checkpoint"
 FORMAT = 1
@@ -79,7 +80,8 @@ def save(
     }
     # Cloned, because the file format has no place for tensors that share memory.
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-    write_atomically(path, safetensors.torch.save(plain, {KEY: json.dumps(header)}))
+    full = {**header, "digest": digest(header, plain)}
+    write_atomically(path, safetensors.torch.save(plain, {KEY: json.dumps(full)}))
 
 
 def load(
@@ -100,6 +102,9 @@ def load(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if header["format"] != FORMAT:
             raise ValueError(f"unknown format {header['format']}")
+        # safetensors has no checksum of its own.
+        if header["digest"] != digest(header, tensors):
+            raise ValueError("digest does not match")
         position = Position(**header["position"])
         vars(plateau).update(header["plateau"])
         network.load_state_dict(_under(tensors, "network."))

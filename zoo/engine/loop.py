@@ -95,16 +95,12 @@ def train(
             group["lr"] = training.learning_rate * factor
 
         network.train()
+        # Cleared first: a task may back-propagate a part of its loss itself.
+        update.zero_grad(set_to_none=True)
         step = task.step(network, batch.to(device), None if batch.fresh else state)
         loss = float(step.loss.detach())
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"loss is {loss}",
-                where=f"step {position.step + 1}",
-                why="the training diverged",
-                fix="lower learning_rate or set clip_norm; the last checkpoint is kept",
-            )
-        update.zero_grad(set_to_none=True)
+            raise _diverged(f"loss is {loss}", position.step + 1)
         step.loss.backward()  # type: ignore[no-untyped-call]
         clip(network.parameters(), training)
         update.step()
@@ -132,10 +128,11 @@ def train(
         )
         if due or position.done:
             metrics = task.evaluate(part(data, "validation"), lambda s: score(task, kept, s))
+            _check_finite(metrics, position)
             better = _improved(configuration, metrics, position)
             if training.schedule == "plateau":
                 plateau.see(better)
-            if better or training.keep == "last":
+            if better or training.selection == "last":
                 keep(kept, {**metrics, "epoch": position.epoch, "step": position.step})
             if training.patience and position.stale >= training.patience:
                 position.done = True
@@ -198,6 +195,22 @@ def _averaged(network: nn.Module, training: Training) -> AveragedModel | None:
         return None
     decay = get_ema_multi_avg_fn(training.average)  # type: ignore[no-untyped-call]
     return AveragedModel(network, multi_avg_fn=decay)
+
+
+def _check_finite(metrics: Mapping[str, Any], position: Position) -> None:
+    """Keep weights that score no number out of files: the checkpoint before them is a good one."""
+    for name, value in metrics.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _diverged(f"validation {name} is {value}", position.step)
+
+
+def _diverged(what: str, step: int) -> DivergedError:
+    return DivergedError(
+        what,
+        where=f"step {step}",
+        why="the training diverged",
+        fix="lower learning_rate or set clip_norm; the last checkpoint is kept",
+    )
 
 
 def _improved(configuration: Configuration, metrics: Mapping[str, Any], position: Position) -> bool:

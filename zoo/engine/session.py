@@ -1,4 +1,4 @@
-"""A training from configuration to kept weights: prepares, builds, trains, writes."""
+"""From configuration to kept weights, and from weights to a score."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from torch import nn
 from zoo.building import make_network, make_task
 from zoo.catalog import Catalog
 from zoo.config import Configuration
-from zoo.data.source import locate
-from zoo.engine.evaluation import part
+from zoo.data.source import SAMPLE, locate
+from zoo.engine.evaluation import Watch, part, score
 from zoo.engine.loop import Observer, Outcome, train
 from zoo.engine.rundir import RunDirectory
-from zoo.interfaces import Data
+from zoo.errors import UsageError
+from zoo.interfaces import Data, Split, Task
 from zoo.registry import Registry
+from zoo.weights.file import Weights
 from zoo.weights.network import describe, save
 
 
@@ -50,7 +52,8 @@ def run_training(
         ZooError: Any of them; nothing is written before the data is read and found fit.
     """
     task = make_task(configuration.task, configuration.task_options)
-    data = task.prepare(locate(configuration.data, catalog), configuration.seed)
+    path = locate(configuration.data, catalog)
+    data = task.prepare(path, configuration.seed)
     for name in ("train", "validation"):
         part(data, name)
     torch.manual_seed(configuration.seed)
@@ -66,9 +69,13 @@ def run_training(
         configuration.model_options,
         registry,
     )
-    # A path would say where it lay on this machine, and nothing on any other.
-    named = configuration.data if configuration.data in catalog.data else ""
-    header["data"] = {"name": named, "summary": data.summary, "sha256": data.digest}
+    # A path would say where the data lay on this machine, and nothing on any other.
+    named = SAMPLE if path is None else configuration.data
+    header["data"] = {
+        "name": named if named in (SAMPLE, *catalog.data) else "",
+        "summary": data.summary,
+        "sha256": data.digest,
+    }
     header["training"] = {**asdict(configuration.training), "seed": configuration.seed}
 
     def keep(kept: nn.Module, metrics: Mapping[str, Any]) -> None:
@@ -86,3 +93,65 @@ def run_training(
         resume=resume,
         interrupted=interrupted,
     )
+
+
+def run_evaluation(
+    weights: Weights,
+    task: Task,
+    network: nn.Module,
+    catalog: Catalog,
+    *,
+    data: str,
+    split: str,
+    shuffle: bool = False,
+    watch: Watch = lambda batches: batches,
+) -> dict[str, Any]:
+    """Score trained weights on a part of some data.
+
+    Args:
+        weights: The file that task and network were built from.
+        task: The task, restored.
+        network: The network, on the device to compute on.
+        catalog: Data rows, and the run that the weights may be those of.
+        data: A path or a name; empty for the data of the training.
+        split: The part to score.
+        shuffle: Put the steps of every example into random order first.
+        watch: Wraps the batches.
+
+    Returns:
+        The metrics, and what they were measured on.
+
+    Raises:
+        UsageError: The data of the training cannot be had by name, or cannot be shuffled.
+        DataError: The data is missing, or unfit for what the network learned.
+    """
+    header = weights.header
+    source = data or header["data"]["name"] or _row_data(header["name"], catalog)
+    if not source:
+        raise UsageError(
+            "data of the training is not known by name",
+            where=str(weights.path),
+            why=f"it was {header['data']['summary']}",
+            fix="give it with --data",
+        )
+    prepared = task.prepare(locate(source, catalog), header["training"]["seed"], learn=False)
+    chosen: Split = part(prepared, split)
+    if shuffle:
+        shuffled = getattr(chosen, "shuffled_within", None)
+        if shuffled is None:
+            raise UsageError(f"the examples of {header['task']['name']} cannot be shuffled")
+        chosen = shuffled(header["training"]["seed"])
+    metrics = task.evaluate(chosen, lambda s: score(task, network, s, watch))
+    return {
+        "name": header["name"],
+        "split": split,
+        "shuffled": shuffle,
+        "data": prepared.summary,
+        "data_sha256": prepared.digest,
+        "training_data": prepared.digest == header["data"]["sha256"],
+        **metrics,
+    }
+
+
+def _row_data(name: str, catalog: Catalog) -> str:
+    return catalog.runs[name].data if name in catalog.runs else ""

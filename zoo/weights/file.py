@@ -27,7 +27,25 @@ from zoo.files import write_atomically
 FORMAT = 1
 KEY = "zoo"
 STORAGE = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_REQUIRED = ("format", "zoo", "name", "task", "model", "assets", "storage", "probe", "digest")
+_REQUIRED: Mapping[str, type] = {
+    "zoo": str,
+    "name": str,
+    "task": dict,
+    "model": dict,
+    "assets": dict,
+    "data": dict,
+    "training": dict,
+    "metrics": dict,
+    "storage": str,
+    "probe": dict,
+    "digest": str,
+}
+_PART_REQUIRED: Mapping[str, type] = {
+    "name": str,
+    "options": dict,
+    "distribution": str,
+    "version": str,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +64,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
     Raises:
         DiskError: The file cannot be written.
     """
-    full = {**header, "digest": _digest(header, tensors)}
+    full = {**header, "digest": digest(header, tensors)}
     write_atomically(path, safetensors.torch.save(dict(tensors), {KEY: _canonical(full)}))
 
 
@@ -66,7 +84,7 @@ def read(path: Path) -> Weights:
         WeightsError: It is not a weights file of the zoo, or not the one that was written.
     """
     weights = _read(path, with_tensors=True)
-    if weights.header["digest"] != _digest(weights.header, weights.tensors):
+    if weights.header["digest"] != digest(weights.header, weights.tensors):
         raise WeightsError(
             "digest does not match",
             where=str(path),
@@ -108,28 +126,35 @@ def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         )
     try:
         header = json.loads(metadata[KEY])
-    except (json.JSONDecodeError, RecursionError) as error:
+        _canonical(header).encode()  # Fails where an escape stands for half a character.
+    except (ValueError, RecursionError) as error:
         raise WeightsError("header is not JSON", where=str(path), why=str(error)) from error
-    if not isinstance(header, dict) or any(key not in header for key in _REQUIRED):
+    if not isinstance(header, dict) or "format" not in header:
         raise WeightsError("header is incomplete", where=str(path))
     if header["format"] != FORMAT:
         raise WeightsError(
             f"unknown format {header['format']!r}", where=str(path), fix="install a newer seqzoo"
         )
+    _check(header, _REQUIRED, "header", path)
     for part in ("task", "model"):
-        keys = ("name", "options", "distribution", "version")
-        if not isinstance(header[part], dict) or any(key not in header[part] for key in keys):
-            raise WeightsError(f"header's {part} is incomplete", where=str(path))
+        _check(header[part], _PART_REQUIRED, f"header's {part}", path)
     if header["storage"] not in STORAGE:
         raise WeightsError(f"unknown storage {header['storage']!r}", where=str(path))
     return header
+
+
+def _check(found: Mapping[str, Any], required: Mapping[str, type], what: str, path: Path) -> None:
+    for key, kind in required.items():
+        if not isinstance(found.get(key), kind):
+            why = f"{key} is {'malformed' if key in found else 'missing'}"
+            raise WeightsError(f"{what} is incomplete", where=str(path), why=why)
 
 
 def _canonical(header: Mapping[str, Any]) -> str:
     return json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """Return the sha256 of the canonical header without its digest, and of each tensor in turn."""
     total = hashlib.sha256()
     rest = {key: value for key, value in header.items() if key != "digest"}

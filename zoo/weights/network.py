@@ -82,14 +82,14 @@ def build(weights: Weights, registry: Registry) -> tuple[Task, nn.Module]:
     assert isinstance(task_info, TaskInfo)
     assert isinstance(model_info, ModelInfo)
     try:
-        task = make_task(task_info, header["task"]["options"])
+        task = make_task(task_info, _options(task_info, header["task"]["options"]))
         task.restore(header["assets"])
-        network = make_network(task, model_info, header["model"]["options"])
-    except (UsageError, ValueError, KeyError, TypeError) as error:
+        network = make_network(task, model_info, _options(model_info, header["model"]["options"]))
+    except (UsageError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise WeightsError(
             "header does not fit the installed plugins",
             where=str(weights.path),
-            why=str(error),
+            why=str(error).partition("\n")[0],
             fix="install the versions that `zoo inspect` shows",
         ) from error
     _fill(network, weights)
@@ -106,10 +106,12 @@ def verify(weights: Weights, task: Task, network: nn.Module) -> float:
     try:
         batch = _batch(probe["batch"])
         expected = torch.tensor(probe["logits"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError("probe is malformed", where=str(weights.path), why=str(error)) from error
-    with torch.inference_mode():
-        found = task.logits(network, batch.to(_device_of(network))).float().cpu()
+        with torch.inference_mode():
+            found = task.logits(network, batch.to(_device_of(network))).float().cpu()
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            "probe is malformed", where=str(weights.path), why=str(error).partition("\n")[0]
+        ) from error
     if found.shape != expected.shape:
         raise WeightsError(
             "probe has another shape",
@@ -141,6 +143,15 @@ def _installed(registry: Registry, kind: str, weights: Weights) -> TaskInfo | Mo
             + (", of which another version is installed" if part["distribution"] in known else ""),
             fix=f"pip install {part['distribution']}",
         ) from None
+
+
+def _options(info: TaskInfo | ModelInfo, stored: Mapping[str, Value]) -> dict[str, Value]:
+    """Return stored options, and the defaults of those that came after the file was written."""
+    if unknown := sorted(stored.keys() - info.options.keys()):
+        raise ValueError(f"{info.name} has no option {unknown[0]!r} any more")
+    return {
+        key: option.check(stored.get(key, option.default)) for key, option in info.options.items()
+    }
 
 
 def _fill(network: nn.Module, weights: Weights) -> None:

@@ -1,0 +1,51 @@
+# `make demo` and `make test` need Python >= 3.11 and nothing else; both set themselves up.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO = runs/demo
+
+.PHONY: help demo test lint docs bench clean
+
+help:
+	@echo "make demo   train, evaluate, export, load, predict and generate on built-in data (3 minutes)"
+	@echo "make test   lint, type-check and run the tests"
+	@echo "make bench  measure the speed against the textbook's method"
+	@echo "make docs   write docs/cli.md from the commands"
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/installed
+	rm -rf $(DEMO)
+	$(BIN)/zoo train sample-lstm --out $(DEMO)/reviews
+	$(BIN)/zoo evaluate $(DEMO)/reviews
+	$(BIN)/zoo evaluate $(DEMO)/reviews --shuffle-words
+	$(BIN)/zoo export $(DEMO)/reviews -o $(DEMO)/reviews.safetensors
+	$(BIN)/zoo predict $(DEMO)/reviews.safetensors \
+		"The acting was superb, but the plot was dull." \
+		"The plot was dull, but the acting was superb." \
+		"The camera was not clumsy, it was graceful."
+	$(BIN)/zoo train manual-lstm --out $(DEMO)/manual
+	$(BIN)/zoo export $(DEMO)/manual -o $(DEMO)/manual.safetensors
+	$(BIN)/zoo generate $(DEMO)/manual.safetensors --prompt "The statement" --length 400 \
+		--temperature 0.7 --seed 1
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/installed
+	$(BIN)/python docs/generate_cli.py
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) runs dist build .pytest_cache .mypy_cache .ruff_cache

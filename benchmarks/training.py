@@ -1,0 +1,133 @@
+"""Figures 1, 2 and 6: how fast networks train, against the textbook's loop."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks import textbook
+from benchmarks.material import Material
+from benchmarks.timing import Pair, interleaved, rate
+from zoo import catalog as catalogs
+from zoo.building import make_task
+from zoo.config import resolve
+from zoo.engine.checkpoint import Position
+from zoo.engine.rundir import RunDirectory
+from zoo.engine.session import run_training
+from zoo.registry import Registry
+
+WARM_UP = 10
+KINDS: Mapping[str, tuple[type[nn.RNNBase], bool]] = {
+    "lstm": (nn.LSTM, False),
+    "bilstm": (nn.LSTM, True),
+    "gru": (nn.GRU, False),
+}
+
+
+class Clock:
+    """An observer that takes the time between two steps."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.at = {first: 0.0, last: 0.0}
+
+    def on_step(self, progress: float, position: Position, loss: float) -> None:
+        if position.step in self.at:
+            self.at[position.step] = time.perf_counter()
+
+    def on_evaluation(self, line: Mapping[str, Any]) -> None:
+        pass
+
+    @property
+    def seconds(self) -> float:
+        first, last = self.at.values()
+        return last - first
+
+
+def _rate_of_engine(name: str, data: Path, steps: int, settings: Mapping[str, str]) -> float:
+    """Return real steps (words, characters) a second of the zoo's own training loop."""
+    registry, catalog = Registry.installed(), catalogs.read()
+    overrides = [("training.steps", str(WARM_UP + steps)), *settings.items()]
+    configuration = resolve(name, registry, catalog, overrides, data=str(data))
+    clock = Clock(WARM_UP, WARM_UP + steps)
+    with tempfile.TemporaryDirectory() as folder:
+        run_training(
+            configuration,
+            registry,
+            catalog,
+            RunDirectory(Path(folder) / "run"),
+            torch.device("cpu"),
+            clock,
+        )
+    task = make_task(configuration.task, configuration.task_options)
+    split = task.prepare(data, configuration.seed).splits["train"]
+    batches = split.epoch(configuration.seed, 0, configuration.training.batch_size)
+    counted = islice(range(len(batches)), WARM_UP, WARM_UP + steps)
+    return sum(int(batches[number].lengths.sum()) for number in counted) / clock.seconds
+
+
+def reviews(material: Material, model: str, rounds: int) -> Pair:
+    """Figures 1 and 2: words a second on full-length reviews."""
+    kind, both = KINDS[model]
+    data = textbook.Reviews(material.texts)
+    torch.manual_seed(1)
+    network = textbook.Classifier(len(data.numbers) + 2, kind, both=both)
+    # The zoo's row has all of the corpus as its vocabulary, and so pays for a larger table.
+    return interleaved(
+        lambda: rate(lambda: sum(textbook.train_reviews(network, data, 6))),
+        lambda: _rate_of_engine(f"sentiment/{model}", material.reviews, 200, {}),
+        rounds,
+    )
+
+
+def characters(material: Material, rounds: int) -> tuple[Pair, float]:
+    """Figure 6: characters a second, and the share of the matmul rate that ours reaches."""
+    codes = _codes(material)
+    windows = textbook.Windows(codes[:300_000])
+    torch.manual_seed(1)
+    network = textbook.CharacterModel(max(codes) + 1)
+    matmuls: list[float] = []
+    book = {
+        "hidden_size": "512",
+        "batch_size": "64",
+        "task.validation": "0.001",
+        "task.test": "0.001",
+    }
+
+    def ours() -> float:
+        matmuls.append(_matmul_rate())
+        return _rate_of_engine("char-lm/lstm", material.book, 60, book)
+
+    pair = interleaved(
+        lambda: rate(lambda: sum(textbook.train_characters(network, windows, 6))), ours, rounds
+    )
+    # Forward and backward are 6 operations a parameter and character: the LSTM's two matrices and
+    # the output layer's one.
+    operations = 6 * (4 * 512 * (256 + 512) + 512 * (max(codes) + 1))
+    return pair, pair.ours * operations / max(matmuls)
+
+
+def _codes(material: Material) -> list[int]:
+    text = material.book.read_text(encoding="utf-8-sig")
+    numbers = {character: number for number, character in enumerate(sorted(set(text)))}
+    return [numbers[character] for character in text]
+
+
+def _matmul_rate(size: int = 2048) -> float:
+    """Return float32 operations a second of a large matrix product, the best of ten."""
+    left, right = torch.randn(size, size), torch.randn(size, size)
+    out = torch.empty(size, size)
+
+    def times() -> Iterator[float]:
+        for _ in range(10):
+            started = time.perf_counter()
+            torch.mm(left, right, out=out)
+            yield time.perf_counter() - started
+
+    return 2 * size**3 / min(times())

@@ -1,0 +1,444 @@
+"""Bad input: one clear line on stderr, the right exit code, nothing left behind."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from conftest import Run
+
+USAGE, DATA, WEIGHTS, DISK = 2, 4, 5, 8
+
+Refused = Callable[..., None]
+
+
+def check(done: CompletedProcess[str], code: int, *said: object) -> None:
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    for words in said:
+        assert str(words) in line
+
+
+@pytest.fixture
+def refused(zoo_here: Run, tmp_path: Path) -> Refused:
+    """Run a training that has to be refused; nothing may be left of it."""
+    out = tmp_path / "run"
+
+    def run(code: int, *arguments: object, said: tuple[object, ...]) -> None:
+        check(zoo_here("train", *arguments, "--out", out, "--threads", 1), code, *said)
+        assert not out.exists()
+
+    return run
+
+
+# Names and settings
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("sample-lsmt", "no run 'sample-lsmt' (did you mean 'sample-lstm'"),
+        ("sentiment/lsmt", "no model 'lsmt' (did you mean 'lstm'"),
+        ("sentiments/lstm", "no task 'sentiments' (did you mean 'sentiment'"),
+        ("", "no run ''"),
+        ("/", "no task ''"),
+    ],
+)
+def test_an_unknown_name(name: str, said: str, refused: Refused) -> None:
+    refused(USAGE, name, said=(said,))
+
+
+def test_a_model_that_reads_both_ways_where_a_causal_one_is_needed(refused: Refused) -> None:
+    refused(USAGE, "char-lm/bigru", said=("model 'bigru' cannot do task 'char-lm'",))
+
+
+def test_bad_settings_are_all_told_at_once(refused: Refused) -> None:
+    refused(
+        USAGE, "sentiment/lstm",
+        "--set", "hidden_sizes=5", "--set", "batch_size=many", "--set", "learning_rate=-1",
+        said=("3 bad settings", "hidden_sizes: ", "batch_size: 'many'", "learning_rate: -1.0"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", ["hidden_size", "=5", ""])
+def test_a_setting_that_is_no_pair(setting: str, refused: Refused) -> None:
+    refused(
+        USAGE, "sentiment/lstm", "--set", setting, said=(f"--set {setting!r} is not KEY=VALUE",)
+    )
+
+
+def test_options_that_a_model_refuses_together(refused: Refused) -> None:
+    refused(USAGE, "sentiment/lstm", "--set", "model.dropout=0.5", said=("lstm", "num_layers is 1"))
+
+
+def test_epochs_with_steps(refused: Refused) -> None:
+    refused(
+        USAGE,
+        "sentiment/lstm",
+        "--epochs",
+        2,
+        "--steps",
+        5,
+        said=("--epochs and --steps are both",),
+    )
+
+
+def test_a_device_that_is_not_there(refused: Refused) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    refused(USAGE, "sentiment/lstm", "--device", "cuda", said=("no CUDA device",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train",), "NAME"),
+        (("train", "sentiment/lstm", "--epochs", "0"), "--epochs"),
+        (("train", "sentiment/lstm", "--device", "tpu"), "--device"),
+        (("list", "--colour"), "--colour"),
+        (("lsit",), "no command 'lsit' (did you mean 'list'?)"),
+        (("--registry", "no-such.toml", "list"), "cannot read the registry in no-such.toml"),
+    ],
+)
+def test_what_cannot_be_a_command(arguments: tuple[str, ...], said: str, zoo_here: Run) -> None:
+    check(zoo_here(*arguments), USAGE, said)
+
+
+def test_zoo_alone_shows_its_help(zoo_here: Run) -> None:
+    done = zoo_here()
+    assert done.returncode == USAGE
+    assert done.stderr.startswith("Usage: zoo ")
+    assert "error:" not in done.stderr
+
+
+def test_a_registry_with_an_unknown_key(tmp_path: Path, zoo_here: Run) -> None:
+    file = tmp_path / "registry.toml"
+    file.write_text("[runs.toy-lstm]\nsummary = ''\ntask = 'sentiment'\nmodle = 'lstm'\n")
+    for command in (("list",), ("show", "toy-lstm"), ("train", "toy-lstm")):
+        check(
+            zoo_here("--registry", file, *command),
+            USAGE,
+            f"unknown key 'modle' in {file}, row runs.toy-lstm",
+        )
+
+
+# Runs
+
+
+def test_a_directory_with_a_run_in_it_is_left_alone(char_lm_run: Path, zoo_here: Run) -> None:
+    before = {path.name: path.read_bytes() for path in char_lm_run.iterdir()}
+    check(
+        zoo_here("train", "char-lm/lstm", "--data", "no-such.txt", "--out", char_lm_run),
+        USAGE,
+        f"there is a run already in {char_lm_run}",
+        "--resume",
+    )
+    assert {path.name: path.read_bytes() for path in char_lm_run.iterdir()} == before
+
+
+def test_resuming_without_a_directory(zoo_here: Run) -> None:
+    check(zoo_here("train", "sentiment/lstm", "--resume"), USAGE, "--resume", "--out")
+
+
+def test_resuming_what_is_not_there(refused: Refused, tmp_path: Path) -> None:
+    refused(USAGE, "sentiment/lstm", "--resume", said=(f"no run in {tmp_path / 'run'}",))
+
+
+def test_a_run_directory_that_cannot_be_made(
+    tmp_path: Path, text_file: Path, zoo_here: Run
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = zoo_here(
+        "train", "char-lm/lstm", "--data", text_file, "--out", tmp_path / "file" / "run",
+        "--threads", 1,
+    )  # fmt: skip
+    check(done, DISK, "cannot make the run directory")
+
+
+# Data
+
+
+@pytest.mark.parametrize("task", ["sentiment", "char-lm"])
+def test_missing_data(task: str, refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "no-such.csv"
+    refused(DATA, f"{task}/lstm", "--data", path, said=(f"no data '{path}'",))
+
+
+def test_a_mistyped_name_of_a_data_set(refused: Refused) -> None:
+    refused(
+        DATA, "sentiment/lstm", "--data", "imbd", said=("no data 'imbd' (did you mean 'imdb'?)",)
+    )
+
+
+# A file for each task, and what is wrong with it; FILE stands for its path.
+WRONG_DATA = {
+    "empty table": ("sentiment", "x.csv", b"", "FILE"),
+    "header only": ("sentiment", "x.csv", b"text,label\n", "no reviews in FILE"),
+    "one class": (
+        "sentiment", "x.csv", b"text,label\n" + b"good,pos\n" * 30,
+        "one label only in FILE: all 30 reviews are 'pos'",
+    ),
+    "too few of a class": (
+        "sentiment", "x.csv", b"text,label\ngood,pos\nbad,neg\n", "fewer than two labels",
+    ),
+    "label left empty": (
+        "sentiment", "x.csv", b"text,label\ngood,pos\nbad,\n",
+        "label is missing in FILE, line 3",
+    ),
+    "label left out, after a text of two lines": (
+        "sentiment", "x.csv", b'text,label\n"good\nfilm",pos\nbad\n', "FILE, line 4",
+    ),
+    "no label in a line of JSON": (
+        "sentiment", "x.jsonl", b'{"text": "good", "label": "pos"}\n{"text": "bad"}\n',
+        "no column 'label' in FILE, line 2",
+    ),
+    "no such column": (
+        "sentiment", "x.tsv", b"review\tlabel\ngood\tpos\n",
+        "no column 'text' in FILE: columns are review, label; name the right one, for instance "
+        "--set text_column=NAME",
+    ),
+    "not UTF-8": (
+        "sentiment", "x.csv", b"text,label\ncaf\xe9,pos\n",
+        "text is not UTF-8 in FILE: byte 0xe9 at offset 14",
+    ),
+    "unknown ending": ("sentiment", "x.docx", b"PK", "unknown kind of data in FILE"),
+    "no archive": ("sentiment", "x.tar.gz", b"text,label\n", "FILE"),
+    "line that is no JSON": ("sentiment", "x.jsonl", b"{\n", "line is not JSON in FILE, line 1"),
+    "empty text": ("char-lm", "x.txt", b"", "no text in FILE: 0 characters"),
+    "text too short to part": ("char-lm", "x.txt", b"abc", "FILE"),
+    "text not UTF-8": (
+        "char-lm", "x.txt", b"ab\n" * 1000 + b"\xff",
+        "text is not UTF-8 in FILE: byte 0xff at offset 3000",
+    ),
+    # Past the megabyte that is read at a time, whose edge falls into a character.
+    "text not UTF-8, far in": (
+        "char-lm", "x.txt", b"a" + "\u00e9".encode() * 600_000 + b"\xff",
+        "text is not UTF-8 in FILE: byte 0xff at offset 1200001",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG_DATA)
+def test_data_that_is_unfit(wrong: str, refused: Refused, tmp_path: Path) -> None:
+    task, name, content, said = WRONG_DATA[wrong]
+    file = tmp_path / name
+    file.write_bytes(content)
+    refused(DATA, f"{task}/lstm", "--data", file, said=(said.replace("FILE", str(file)),))
+
+
+def test_a_folder_without_reviews_or_where_a_text_is_wanted(
+    refused: Refused, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    refused(DATA, "sentiment/lstm", "--data", folder, said=(f"no reviews in {folder}",))
+    refused(DATA, "char-lm/lstm", "--data", folder, said=(f"data is a folder in {folder}",))
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with reviews.tar and the like: IMDb's shape, 60 reviews in each of its folders."""
+    folder = tmp_path_factory.mktemp("archives")
+    for ending, mode in ((".tar", "w"), (".tar.gz", "w:gz"), (".tar.xz", "w:xz")):
+        with tarfile.open(folder / f"reviews{ending}", mode) as tar:
+            for number in range(60):
+                for part in ("train/pos", "train/neg", "test/pos", "test/neg"):
+                    content = f"review {number} {part} {number * 7919 % 1009}".encode() * 9
+                    entry = tarfile.TarInfo(f"aclImdb/{part}/{number}_7.txt")
+                    entry.size = len(content)
+                    tar.addfile(entry, io.BytesIO(content))
+    return folder
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tar.xz"])
+def test_an_archive_that_is_cut_short_is_refused_wherever_the_cut_falls(
+    ending: str, archives: Path, tmp_path: Path, refused: Refused
+) -> None:
+    whole = (archives / f"reviews{ending}").read_bytes()
+    cut = tmp_path / f"cut{ending}"
+    for share in range(5, 100, 5):
+        cut.write_bytes(whole[: len(whole) * share // 100])
+        refused(DATA, "sentiment/lstm", "--data", cut, said=(f"in {cut}",))
+
+
+def test_an_archive_with_a_changed_byte_is_refused(
+    archives: Path, tmp_path: Path, refused: Refused
+) -> None:
+    whole = (archives / "reviews.tar.gz").read_bytes()
+    changed = tmp_path / "changed.tar.gz"
+    for share in (30, 60, 90):
+        content = bytearray(whole)
+        content[len(whole) * share // 100] ^= 0x10
+        changed.write_bytes(content)
+        refused(DATA, "sentiment/lstm", "--data", changed, said=(f"in {changed}",))
+
+
+def test_an_archive_with_a_review_that_is_not_utf8_is_told_with_the_review(
+    tmp_path: Path, refused: Refused
+) -> None:
+    path = tmp_path / "reviews.tar"
+    with tarfile.open(path, "w") as tar:
+        entry = tarfile.TarInfo("aclImdb/train/pos/3_9.txt")
+        entry.size = 5
+        tar.addfile(entry, io.BytesIO(b"caf\xe9!"))
+    refused(
+        DATA, "sentiment/lstm", "--data", path,
+        said=(f"in {path}, aclImdb/train/pos/3_9.txt: byte 0xe9 at offset 3",),
+    )  # fmt: skip
+
+
+# Weights
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory, sentiment_run: Path) -> dict[str, Path]:
+    whole = (sentiment_run / "weights.safetensors").read_bytes()
+    folder = tmp_path_factory.mktemp("damaged")
+    flipped = bytearray(whole)
+    flipped[-5] ^= 1
+    contents = {
+        "text": b"these are no weights",
+        "empty": b"",
+        "half": whole[: len(whole) // 2],
+        "last byte lacking": whole[:-1],
+        "a bit flipped": bytes(flipped),
+    }
+    for name, content in contents.items():
+        (folder / f"{name}.safetensors").write_bytes(content)
+    return {name: folder / f"{name}.safetensors" for name in contents}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("text", "not a whole safetensors file in FILE"),
+        ("empty", "not a whole safetensors file in FILE"),
+        ("half", "not a whole safetensors file in FILE"),
+        ("last byte lacking", "not a whole safetensors file in FILE"),
+        ("a bit flipped", "digest does not match in FILE"),
+    ],
+)
+def test_damaged_weights(name: str, said: str, damaged: dict[str, Path], zoo_here: Run) -> None:
+    file = damaged[name]
+    commands = [("predict", file, "text"), ("evaluate", file), ("generate", file)]
+    if name != "a bit flipped":  # Which a header does not show.
+        commands.append(("inspect", file))
+    for command in commands:
+        check(zoo_here(*command), WEIGHTS, said.replace("FILE", str(file)))
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "generate", "inspect"])
+def test_weights_that_are_not_there(command: str, tmp_path: Path, zoo_here: Run) -> None:
+    check(zoo_here(command, tmp_path / "no-such"), WEIGHTS, f"no weights '{tmp_path / 'no-such'}'")
+    check(zoo_here(command, "sample-lstm"), WEIGHTS, "no published weights")
+    check(zoo_here(command, "sample-lsmt"), WEIGHTS, "did you mean 'sample-lstm'")
+
+
+def test_exporting_what_is_no_run(tmp_path: Path, zoo_here: Run) -> None:
+    out = tmp_path / "x.safetensors"
+    check(zoo_here("export", tmp_path, "-o", out), USAGE, f"no run in {tmp_path}")
+    assert not out.exists()
+
+
+def test_exporting_to_where_nothing_can_be_written(
+    sentiment_run: Path, tmp_path: Path, zoo_here: Run
+) -> None:
+    out = tmp_path / "no-such" / "x.safetensors"
+    check(zoo_here("export", sentiment_run, "-o", out), DISK, f"cannot write in {out}")
+
+
+def test_an_unknown_split(sentiment_run: Path, zoo_here: Run) -> None:
+    check(
+        zoo_here("evaluate", sentiment_run, "--split", "tset"),
+        USAGE,
+        "no split 'tset' (did you mean 'test'?)",
+        "train, validation, test, all",
+    )
+
+
+# Answers
+
+
+def test_predicting_with_what_generates_and_generating_with_what_predicts(
+    char_lm_run: Path, sentiment_run: Path, zoo_here: Run
+) -> None:
+    check(zoo_here("predict", char_lm_run, "text"), USAGE, "task 'char-lm' predicts nothing")
+    check(zoo_here("generate", sentiment_run), USAGE, "task 'sentiment' generates nothing")
+
+
+def test_a_prompt_with_characters_that_the_vocabulary_lacks(
+    char_lm_run: Path, zoo_here: Run
+) -> None:
+    check(
+        zoo_here("generate", char_lm_run, "--prompt", "The 海 §"),
+        DATA,
+        "the vocabulary lacks '§', '海' in the prompt",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--temperature", "-1"), "temperature is negative"),
+        (("--temperature", "1", "--scale", "1"), "--temperature and --scale are both given"),
+        (("--scale", "0"), "scale is not positive"),
+        (("--scale", "nan"), "scale is not positive"),
+        (("--top-p", "0"), "top-p"),
+        (("--top-p", "1.5"), "top-p"),
+        (("--top-k", "-1"), "top-k is negative"),
+        (("--samples", "0"), "--samples"),
+    ],
+)
+def test_sampling_out_of_bounds(
+    arguments: tuple[str, ...], said: str, char_lm_run: Path, zoo_here: Run
+) -> None:
+    check(zoo_here("generate", char_lm_run, *arguments), USAGE, said)
+
+
+def test_a_line_on_stdin_that_is_not_utf8_is_told_with_its_offset(sentiment_run: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "predict", sentiment_run],
+        input=b"a good film\ncaf\xe9\n",
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == DATA
+    assert b"stdin from offset 12: byte 0xe9 at offset 3" in done.stderr
+
+
+# The process as a whole
+
+
+def test_a_failure_in_a_process_of_its_own(zoo_command: Run, tmp_path: Path) -> None:
+    check(zoo_command("show", "sample-lsmt"), USAGE, "did you mean 'sample-lstm'")
+
+
+def test_debug_shows_where_a_failure_comes_from(zoo_command: Run) -> None:
+    done = zoo_command("--debug", "show", "sample-lsmt")
+    assert done.returncode != 0
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "UsageError: " in done.stderr
+    assert "Traceback" not in zoo_command("show", "sample-lsmt").stderr
+
+
+@pytest.mark.parametrize("command", ["list", "list --json", "--help", "show sample-lstm"])
+def test_a_reader_who_has_seen_enough_is_no_failure(command: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo", *command.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout
+    process.stdout.close()  # As `head -0` does, before anything is written.
+    assert process.stderr
+    assert process.stderr.read() == b""
+    assert process.wait() == 0

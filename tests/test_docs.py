@@ -1,0 +1,96 @@
+"""The documentation says what the program does: its code runs, its generated page is fresh."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")])
+
+
+def test_the_command_line_reference_is_fresh() -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", "import generate_cli; print(generate_cli.page(), end='')"],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not link.startswith(("http://", "https://")):
+            assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_in_the_pages_exist(page: Path) -> None:
+    from zoo.cli.main import COMMANDS
+
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for command in re.findall(r"^zoo ([a-z]+)", block, re.MULTILINE):
+            assert command in COMMANDS, command
+
+
+def test_the_weights_load_with_torch_and_safetensors_alone(
+    sentiment_run: Path, char_lm_run: Path
+) -> None:
+    script = ROOT / "docs" / "load_without_zoo.py"
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert imported == {"json", "sys", "torch"}
+    for run in (sentiment_run, char_lm_run):
+        done = subprocess.run(
+            [sys.executable, script, run / "weights.safetensors"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        differences = [float(line.split()[1]) for line in done.stdout.splitlines()]
+        assert len(differences) == 2
+        assert max(differences) < 1e-5
+
+
+def test_every_option_of_every_command_has_a_help_text() -> None:
+    import click
+
+    from zoo.cli.main import COMMANDS, cli
+
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        commands = (
+            list(command.commands.values()) if isinstance(command, click.Group) else [command]
+        )
+        for each in commands:
+            assert "Examples:" in (each.epilog or ""), name
+            for parameter in each.params:
+                if isinstance(parameter, click.Option):
+                    assert parameter.help, f"{name} {parameter.name}"
+
+
+def test_the_table_of_rows_is_complete_and_its_tests_exist() -> None:
+    lines = (ROOT / "docs" / "chapter.md").read_text(encoding="utf-8").splitlines()
+    table = [line.strip("| ").split(" | ") for line in lines if re.match(r"\| [A-F]\d \|", line)]
+    counts = {"A": 2, "B": 6, "C": 4, "D": 5, "E": 5, "F": 5}
+    wanted = {f"{part}{n}" for part, count in counts.items() for n in range(1, count + 1)}
+    assert {cells[0] for cells in table} == wanted
+    for row, _, commands, test in table:
+        assert commands.startswith(("`zoo ", "`make ")), row
+        file, _, name = test.strip("`").partition("::")
+        source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert f"def {name}(" in source, f"{row}: {test}"

@@ -1,0 +1,251 @@
+"""Downloads from a server on this machine that can misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from zoo.catalog import Catalog
+from zoo.data.download import cache_folder, fetch
+from zoo.data.source import locate
+from zoo.errors import DataError, DiskError, NetworkError, UsageError
+from zoo.records import DatasetRow
+
+CONTENT = b"THE FIRST LINE\n" + bytes(range(256)) * 500
+CHANGED = CONTENT + b"an edit\nTHE LAST LINE\n"
+ADDRESS = "http://127.0.0.1:{port}/folder/book.txt?version=2"
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as it is told to, and counts."""
+
+    status = 200
+    content = CONTENT
+    announced = len(CONTENT)
+    delay = 0.0
+    requests = 0
+
+    def row(self, **changes: object) -> DatasetRow:
+        row = {
+            "name": "book",
+            "summary": "",
+            "url": ADDRESS.format(port=self.server_port),
+            "sha256": hashlib.sha256(CONTENT).hexdigest(),
+            "bytes": len(CONTENT),
+        }
+        return DatasetRow(**{**row, **changes})
+
+    def answer(self, content: bytes, announced: int | None = None) -> None:
+        self.content = content
+        self.announced = len(content) if announced is None else announced
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests += 1
+        time.sleep(self.server.delay)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(self.server.announced))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def left(folder: Path) -> list[str]:
+    """Return what lies in the folder beside lock files."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+def test_a_good_file_arrives_once(server: Server, tmp_path: Path) -> None:
+    path = fetch(server.row(), tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert left(tmp_path) == [path.name]
+    assert fetch(server.row(), tmp_path) == path
+    assert server.requests == 1
+
+
+def test_a_data_row_is_found_by_name_and_kept_in_the_cache(server: Server) -> None:
+    catalog = Catalog(Path(), data={"book": server.row()})
+    path = locate("book", catalog)
+    assert path is not None
+    assert path.is_relative_to(cache_folder())
+    assert path.read_bytes() == CONTENT
+
+
+def truncated(server: Server) -> None:
+    server.answer(CONTENT[:1000], announced=len(CONTENT))
+
+
+def missing(server: Server) -> None:
+    server.status = 404
+
+
+def broken(server: Server) -> None:
+    server.status = 503
+
+
+def other_bytes(server: Server) -> None:
+    server.answer(CONTENT[:-1] + b"!")
+
+
+def shorter(server: Server) -> None:
+    server.answer(CONTENT[:1000])
+
+
+def empty(server: Server) -> None:
+    server.answer(b"")
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "error", "words"),
+    [
+        (truncated, NetworkError, "download failed"),
+        (missing, NetworkError, "404"),
+        (broken, NetworkError, "503"),
+        (other_bytes, DataError, "not the file that was published"),
+        (shorter, DataError, f"1000 bytes.* expected {len(CONTENT)}"),
+        (empty, DataError, "0 bytes"),
+    ],
+)
+def test_a_bad_answer_leaves_nothing_and_the_next_good_one_is_taken(
+    misbehave: Callable[[Server], None],
+    error: type[Exception],
+    words: str,
+    server: Server,
+    tmp_path: Path,
+) -> None:
+    misbehave(server)
+    with pytest.raises(error, match=words) as failure:
+        fetch(server.row(), tmp_path)
+    assert ADDRESS.format(port=server.server_port) in str(failure.value)
+    assert "\n" not in str(failure.value)
+    assert left(tmp_path) == []
+    server.status = 200
+    server.answer(CONTENT)
+    assert fetch(server.row(), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_server_that_is_not_there_is_told(server: Server, tmp_path: Path) -> None:
+    row = server.row()
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(NetworkError):
+        fetch(row, tmp_path)
+    assert left(tmp_path) == []
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, tmp_path: Path) -> None:
+    path = fetch(server.row(), tmp_path)
+    path.write_bytes(CONTENT[:-7])
+    assert fetch(server.row(), tmp_path).read_bytes() == CONTENT
+    assert server.requests == 2
+
+
+def test_what_a_killed_download_left_behind_is_not_taken(server: Server, tmp_path: Path) -> None:
+    final = fetch(server.row(), tmp_path)
+    final.unlink()
+    (tmp_path / f".{final.name}.part").write_bytes(CONTENT[:50])
+    assert fetch(server.row(), tmp_path).read_bytes() == CONTENT
+    assert left(tmp_path) == [final.name]
+
+
+@pytest.mark.parametrize("url", ["http://example.org/book.txt", "ftp://example.org/book.txt"])
+def test_an_address_that_anybody_could_answer_is_refused(
+    url: str, server: Server, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="not https"):
+        fetch(server.row(url=url), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_changed_file_is_taken_only_where_it_still_holds_what_it_must(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answer(CHANGED)
+    with pytest.raises(DataError):
+        fetch(server.row(), tmp_path)
+    with pytest.raises(DataError):
+        fetch(server.row(contains=("THE FIRST LINE", "another")), tmp_path)
+    assert left(tmp_path) == []
+    row = server.row(contains=("THE FIRST LINE", "THE LAST LINE"))
+    with caplog.at_level(logging.WARNING):
+        path = fetch(row, tmp_path)
+    assert path.read_bytes() == CHANGED
+    assert hashlib.sha256(CHANGED).hexdigest() in caplog.text
+    # The next time it is taken from the cache, and said again.
+    caplog.clear()
+    requests = server.requests
+    assert fetch(row, tmp_path) == path
+    assert server.requests == requests
+    assert "has changed" in caplog.text
+
+
+def test_an_unchanged_file_needs_no_note(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetch(server.row(contains=("THE FIRST LINE",)), tmp_path)
+    assert "has changed" not in caplog.text
+
+
+def test_many_threads_download_once(server: Server, tmp_path: Path) -> None:
+    server.delay = 0.2
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: fetch(server.row(), tmp_path), range(4)))
+    assert len(set(paths)) == 1
+    assert paths[0].read_bytes() == CONTENT
+    assert server.requests == 1
+
+
+def test_two_processes_download_once(server: Server, tmp_path: Path) -> None:
+    server.delay = 1.0
+    script = (
+        "import sys; from pathlib import Path; from zoo.data.download import fetch;"
+        "from zoo.records import DatasetRow;"
+        f"print(fetch({server.row()!r}, Path(sys.argv[1])).stat().st_size)"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    sizes = [process.communicate(timeout=60)[0].strip() for process in both]
+    assert sizes == [str(len(CONTENT)).encode()] * 2
+    assert server.requests == 1
+
+
+def test_a_cache_that_cannot_be_written_is_told(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DiskError):
+        fetch(server.row(), tmp_path / "file" / "downloads")
+
+
+def test_what_is_neither_a_row_nor_a_path_is_told(server: Server) -> None:
+    catalog = Catalog(Path(), data={"book": server.row()})
+    with pytest.raises(DataError, match=r"no data 'bok' \(did you mean 'book'\?\)"):
+        locate("bok", catalog)
+    assert locate("", catalog) is None
+    assert locate("sample", catalog) is None
+    assert server.requests == 0

@@ -1,0 +1,446 @@
+"""Reviews from archives, folders and tables: the same reviews, or one clear line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import zoo
+from zoo.building import make_network, make_task
+from zoo.errors import DataError
+from zoo.registry import Registry
+from zoo_sentiment.corpus import load
+from zoo_sentiment.reviews import read
+from zoo_sentiment.tokens import tokenize
+
+COLUMNS = ("text", "label")
+PER_CLASS = 12
+FILMS = 4
+
+
+def texts() -> dict[str, str]:
+    """The files of a small IMDb: two parts, two labels, three reviews of each of four films."""
+    files = {}
+    for part in ("train", "test"):
+        for label in ("pos", "neg"):
+            for n in range(PER_CLASS):
+                words = f"A {label} film no{n} — {part} of<br />it, word{n % 5}"
+                files[f"{part}/{label}/{n}_{7 if label == 'pos' else 3}.txt"] = words
+            urls = [f"http://films/{part}{n % FILMS}/comments\n" for n in range(PER_CLASS)]
+            files[f"{part}/urls_{label}.txt"] = "".join(urls)
+    files["train/unsup/0_0.txt"] = "unlabelled"
+    files["README"] = "read me"
+    return files
+
+
+def archive(path: Path, files: dict[str, str | bytes], mode: str = "w:gz") -> Path:
+    # Not in the order of the folder, as the published archive is not.
+    with tarfile.open(path, mode) as tar:
+        for name, text in sorted(files.items(), key=lambda item: item[0][::-1]):
+            content = text.encode() if isinstance(text, str) else text
+            member = tarfile.TarInfo(f"aclImdb/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def folder(path: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def task(registry: Registry) -> Callable[..., Any]:
+    """Return a sentiment task with some options changed."""
+
+    def make(**options: Any) -> Any:
+        info = registry.task("sentiment")
+        defaults = {name: option.default for name, option in info.options.items()}
+        return make_task(info, {**defaults, **options})
+
+    return make
+
+
+def spelled(corpus: Any) -> list[tuple[list[str], str, bool, int]]:
+    """Return each review as words, label, part and film."""
+    return [
+        (
+            [corpus.words[i] for i in corpus.values[start : start + length]],
+            corpus.labels[label],
+            bool(test),
+            int(film),
+        )
+        for start, length, label, test, film in zip(
+            corpus.starts, corpus.lengths, corpus.label, corpus.is_test, corpus.film, strict=True
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It's GREAT", ["it", "s", "great"]),
+        ("so good :D", ["so", "good", ":d"]),
+        ("so good :-)", ["so", "good", ":)"]),
+        (";P and :-( and =)", [";p", "and", ":(", "and", "=)"]),
+        ("good:)", ["good", ":)"]),
+        ("Film:dog", ["film", "dog"]),
+        ("a<br /><br />b", ["a", "b"]),
+        ("<i>very</i> well-made...", ["very", "well", "made"]),
+        ("10/10, señor naïve", ["10", "10", "señor", "naïve"]),
+        ("?! -- <br>", []),
+    ],
+)
+def test_words_and_emoticons_are_kept_and_the_rest_is_dropped(text: str, words: list[str]) -> None:
+    assert tokenize(text) == words
+
+
+def test_archive_and_folder_hold_the_same_corpus(tmp_path: Path) -> None:
+    files = texts()
+    sources = [
+        archive(tmp_path / "a.tar.gz", files),
+        archive(tmp_path / "b.tar", files, "w"),
+        archive(tmp_path / "c.tar.xz", files, "w:xz"),
+        folder(tmp_path / "aclImdb", files),
+        tmp_path,  # The folder that holds it.
+    ]
+    first, *others = (load(source, *COLUMNS) for source in sources)
+    rows = spelled(first)
+    assert len(rows) == 4 * PER_CLASS
+    assert Counter((label, test) for _, label, test, _ in rows) == {
+        (label, test): PER_CLASS for label in ("pos", "neg") for test in (True, False)
+    }
+    assert (["a", "pos", "film", "no7", "test", "of", "it", "word2"], "pos", True) in [
+        row[:3] for row in rows
+    ]
+    for other in others:
+        assert spelled(other) == rows
+        assert other.words == first.words
+
+
+def test_the_film_of_each_review_is_read(tmp_path: Path) -> None:
+    corpus = load(archive(tmp_path / "a.tar.gz", texts()), *COLUMNS)
+    films: dict[int, set[tuple[bool, int]]] = {}
+    for words, _, test, film in spelled(corpus):
+        films.setdefault(film, set()).add((test, int(words[3].removeprefix("no")) % FILMS))
+    assert len(films) == 2 * FILMS
+    assert all(len(reviews_of) == 1 for reviews_of in films.values())
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
+def test_a_table_gives_its_texts_and_labels(ending: str, tmp_path: Path) -> None:
+    rows = [
+        ("plain", "good"),
+        ('with "quotes", commas\tand tabs', "bad"),
+        ("over\nthree\n\nlines", "good"),
+        ("naïve — 😀", "so-so"),
+        ("", "bad"),
+    ]
+    path = tmp_path / f"reviews{ending}"
+    if ending == ".jsonl":
+        lines = [json.dumps({"id": 1, "label": label, "text": text}) for text, label in rows]
+        path.write_text("\n\n".join(lines), encoding="utf-8")
+    else:
+        mark = "," if ending == ".csv" else "\t"
+        quoted = [
+            mark.join(['"' + text.replace('"', '""') + '"', f"n{n}", label])
+            for n, (text, label) in enumerate(rows)
+        ]
+        table = "\r\n".join([mark.join(["text", "id", "label"]), *quoted])
+        path.write_bytes(b"\xef\xbb\xbf" + table.encode())
+    found = [(review.text, review.label) for review in read(path, *COLUMNS).reviews]
+    assert found == rows
+
+
+def test_other_columns_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("stars,body\n5,fine\n1,poor\n")
+    reviews = read(path, "body", "stars").reviews
+    assert [(review.text, review.label) for review in reviews] == [("fine", "5"), ("poor", "1")]
+    with pytest.raises(DataError, match=r"no column 'text'.*stars, body.*text_column"):
+        read(path, *COLUMNS)
+
+
+def table(tmp_path: Path, name: str, content: str | bytes) -> Path:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("r.csv", "", "no column 'text'"),
+        ("r.csv", "text,label\n", "no reviews"),
+        ("r.csv", "text,label\na,pos\nb\n", "line 3.*1 columns"),
+        ("r.csv", "text,label\na,pos\nb,\n", "label is missing.*line 3"),
+        ("r.csv", "text,label\na,pos\n\nb,  \n", "label is missing.*line 4"),
+        ("r.csv", "text,label\na,pos\nb,pos\n", "all 2 reviews are 'pos'"),
+        ("r.csv", b"text,label\na,pos\n\xffb,neg\n", "0xff at offset 17"),
+        ("r.csv", 'text,label\n"' + "x" * 200_000 + '",pos\n', "malformed.*field larger"),
+        ("r.jsonl", "", "no reviews"),
+        ("r.jsonl", '{"text": "a", "label": "pos"}\n{"text": ', "not JSON.*line 2"),
+        ("r.jsonl", '["a", "pos"]', "not a JSON object.*line 1"),
+        ("r.jsonl", '{"text": "a"}', "no column 'label'.*line 1"),
+        ("r.jsonl", '{"text": "a", "label": null}', "label is missing.*line 1"),
+        ("r.jsonl", '{"text": 3, "label": "pos"}', "text is not a text.*line 1"),
+        ("r.txt", "a\n", "unknown kind of data"),
+        ("r.tar.gz", "no archive", "damaged"),
+        ("r.tar.gz", b"", "damaged"),
+    ],
+)
+def test_a_bad_source_is_told_in_a_line(
+    name: str, content: str | bytes, words: str, tmp_path: Path
+) -> None:
+    path = table(tmp_path, name, content)
+    with pytest.raises(DataError, match=words) as failure:
+        load(path, *COLUMNS)
+    assert str(path) in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_long_reviews_are_read_from_tables(tmp_path: Path) -> None:
+    path = table(tmp_path, "r.csv", f"text,label\n{'long ' * 20_000},pos\nb,neg\n")
+    assert load(path, *COLUMNS).lengths.tolist() == [20_000, 1]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_an_archive_cut_short_is_refused(share: float, tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.tar.gz", texts())
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(DataError, match=r"damaged or cut short.*fetch it again"):
+        load(path, *COLUMNS)
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.tar.gz", texts())
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        load(path, *COLUMNS)
+
+
+def test_an_uncompressed_archive_cut_at_half_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.tar", texts(), "w")
+    content = path.read_bytes()
+    # Between two members, where nothing but the missing end tells.
+    path.write_bytes(content[: len(content) // 2 // 1024 * 1024])
+    with pytest.raises(DataError, match="damaged"):
+        load(path, *COLUMNS)
+
+
+def test_an_archive_without_reviews_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no reviews"):
+        load(archive(tmp_path / "a.tar.gz", {"README": "read me"}), *COLUMNS)
+
+
+def test_a_bad_byte_is_told_with_the_file_inside_the_archive(tmp_path: Path) -> None:
+    files: dict[str, Any] = {**texts(), "train/neg/3_1.txt": b"not \xe9 UTF-8"}
+    path = archive(tmp_path / "a.tar.gz", files)
+    with pytest.raises(DataError, match=r"train/neg/3_1\.txt: byte 0xe9 at offset 4"):
+        load(path, *COLUMNS)
+
+
+def test_nothing_of_an_archive_is_unpacked(tmp_path: Path) -> None:
+    files = {**texts(), "../../../evil.txt": "x", "../../train/pos/99_1.txt": "a pos film"}
+    load(archive(tmp_path / "a.tar.gz", files), *COLUMNS)
+    assert [path.name for path in tmp_path.rglob("*")] == ["a.tar.gz"]
+
+
+def test_gzip_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.tar.gz", texts())
+    content = bytearray(gzip.compress(gzip.decompress(path.read_bytes())))
+    content[-5] ^= 1  # In the checksum that ends a gzip file.
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        load(path, *COLUMNS)
+
+
+def three_labels(path: Path) -> Path:
+    lines = ["text,label"]
+    for n in range(240):
+        label = ("bad", "fair", "good")[n % 3]
+        lines.append(f"the film number {n} was {label}ly made,{label}")
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_three_labels_train_and_predict(train_here: Callable[..., Any], tmp_path: Path) -> None:
+    data = three_labels(tmp_path / "three.csv")
+    train_here(
+        "sentiment/gru", tmp_path / "run", "epochs=12", "learning_rate=0.02", "hidden_size=12",
+        "batch_size=16", "average=0.0", data=data,
+    )  # fmt: skip
+    loaded = zoo.load(tmp_path / "run")
+    answers = list(loaded.predict(["a goodly film", "it was badly made", "fairly made"]))
+    assert [answer.label for answer in answers] == ["good", "bad", "fair"]
+    for answer in answers:
+        assert sorted(answer.scores) == ["bad", "fair", "good"]
+        assert sum(answer.scores.values()) == pytest.approx(1, abs=1e-5)
+        assert answer.probability == answer.scores[answer.label] > 0.5
+    metrics = loaded.info["metrics"]["validation"]
+    assert len(metrics["confusion"]) == 3
+    assert metrics["accuracy"] > 0.9
+
+
+def test_the_vocabulary_is_learned_from_the_training_part_alone(
+    task: Callable[..., Any], tmp_path: Path
+) -> None:
+    made = task(validation=0.25)
+    path = archive(tmp_path / "a.tar.gz", texts())
+    data = made.prepare(path, seed=1)
+    corpus = load(path, *COLUMNS)
+    train = data.splits["train"]
+    assert train.examples == 18
+    # Each review has a word of its own, its number and its part; those held out are not known.
+    held_out = {"validation": 6, "test": 24}
+    for name, count in held_out.items():
+        split = data.splits[name]
+        assert split.examples == count
+        unknown = sum(
+            int((batch.inputs[row, : batch.lengths[row]] == 1).sum())
+            for batch in split.ordered()
+            for row in range(len(batch.inputs))
+        )
+        assert unknown > 0
+    seen = Counter(
+        made.words[i]
+        for batch in train.ordered()
+        for row, length in zip(batch.inputs, batch.lengths, strict=True)
+        for i in row[:length]
+    )
+    assert "<unk>" not in seen
+    assert made.words[:2] == ["<pad>", "<unk>"]
+    assert set(made.words[2:]) == set(seen)
+    assert "test" not in made.words
+    assert set(seen) < set(corpus.words)
+
+
+def test_numbers_go_by_falling_frequency(task: Callable[..., Any], tmp_path: Path) -> None:
+    rows = [f"{'often ' * 4}{'sometimes ' * 2}once{n},{'ab'[n % 2]}" for n in range(40)]
+    path = table(tmp_path, "r.csv", "text,label\n" + "\n".join(rows))
+    made = task()
+    made.prepare(path, seed=1)
+    assert made.words[2:4] == ["often", "sometimes"]
+    assert made.words[4:] == sorted(made.words[4:])
+    assert made.encode("often sometimes never").tolist() == [2, 3, 1]
+    rare = task(min_count=2)
+    rare.prepare(path, seed=1)
+    assert rare.words == ["<pad>", "<unk>", "often", "sometimes"]
+    few = task(max_vocab=1)
+    few.prepare(path, seed=1)
+    assert few.words == ["<pad>", "<unk>", "often"]
+
+
+def test_pretrained_vectors_land_in_the_embedding(
+    task: Callable[..., Any], registry: Registry, tmp_path: Path
+) -> None:
+    data = table(
+        tmp_path, "r.csv", "text,label\n" + "\n".join(f"fine film {n},{n % 2}" for n in range(40))
+    )
+    table(tmp_path, "glove.txt", "film 1.5 -2 0.25\nunused 9 9 9\nfine 0 0.5 4\n")
+    made = task(vectors=str(tmp_path / "glove.txt"), embed_size=3)
+    made.prepare(data, seed=1)
+    info = registry.model("lstm")
+    options = {name: option.default for name, option in info.options.items()}
+    weight = make_network(made, info, options).embedding.weight.detach()
+    by_word = dict(zip(made.words, weight, strict=True))
+    assert by_word["film"].tolist() == [1.5, -2, 0.25]
+    assert by_word["fine"].tolist() == [0, 0.5, 4]
+    assert by_word["<pad>"].tolist() == [0, 0, 0]
+    others = torch.stack([v for w, v in by_word.items() if w not in ("film", "fine", "<pad>")])
+    assert 0 < others.abs().max() < 0.5
+    with pytest.raises(DataError, match=r"have 3 numbers.*embed_size is 20.*embed_size=3"):
+        task(vectors=str(tmp_path / "glove.txt")).prepare(data, seed=1)
+    with pytest.raises(DataError, match="no file of word vectors"):
+        task(vectors=str(tmp_path / "none.txt")).prepare(data, seed=1)
+    table(tmp_path, "bad.txt", "film 1 2 3\nfine 1 2\n")
+    with pytest.raises(DataError, match="malformed"):
+        task(vectors=str(tmp_path / "bad.txt"), embed_size=3).prepare(data, seed=1)
+    assert list(tmp_path.glob("*.pt")) == []
+
+
+def test_vectors_trained_with_are_not_needed_afterwards(
+    train_here: Callable[..., Any], tmp_path: Path
+) -> None:
+    vectors = table(tmp_path, "glove.txt", "film 1 2 3\n")
+    train_here("sentiment/rnn", tmp_path / "run", "steps=1", f"vectors={vectors}", "embed_size=3")
+    vectors.unlink()
+    assert len(list(zoo.load(tmp_path / "run").predict(["a film"]))) == 1
+
+
+def films_of(split: Any, corpus: Any) -> set[int]:
+    by_start = dict(zip(corpus.starts.tolist(), corpus.film.tolist(), strict=True))
+    return {by_start[start] for start in split.starts.tolist()}
+
+
+def test_a_split_by_film_puts_no_film_on_both_sides(
+    task: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = archive(tmp_path / "a.tar.gz", texts())
+    corpus = load(path, *COLUMNS)
+    parts = task(split="film", validation=0.5).prepare(path, seed=1).splits
+    sides = [films_of(parts[name], corpus) for name in ("train", "validation", "test")]
+    assert [len(side) for side in sides] == [2, 2, 4]
+    assert len(set.union(*sides)) == 8
+    mixed = task(split="random", validation=0.5).prepare(path, seed=1).splits
+    assert films_of(mixed["train"], corpus) & films_of(mixed["validation"], corpus)
+
+
+def test_a_split_by_film_needs_films(task: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"films are not known.*split=random"):
+        task(split="film").prepare(three_labels(tmp_path / "three.csv"), seed=1)
+
+
+def test_parts_are_disjoint_whole_and_drawn_by_seed(
+    task: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = three_labels(tmp_path / "three.csv")
+
+    def parts(seed: int) -> dict[str, list[int]]:
+        splits = task(validation=0.25, test=0.2).prepare(path, seed).splits
+        return {name: sorted(split.starts.tolist()) for name, split in splits.items()}
+
+    drawn = parts(1)
+    assert [len(drawn[name]) for name in ("train", "validation", "test", "all")] == [
+        144, 48, 48, 240,
+    ]  # fmt: skip
+    assert sorted(drawn["train"] + drawn["validation"] + drawn["test"]) == drawn["all"]
+    assert parts(1) == drawn
+    assert parts(2) != drawn
+
+
+def test_a_test_part_of_the_source_stays_one(task: Callable[..., Any], tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.tar.gz", texts())
+    corpus = load(path, *COLUMNS)
+    test = task().prepare(path, seed=5).splits["test"]
+    assert sorted(test.starts) == sorted(corpus.starts[np.flatnonzero(corpus.is_test)])
+
+
+def test_labels_never_seen_in_training_are_refused(
+    task: Callable[..., Any], tmp_path: Path
+) -> None:
+    made = task()
+    made.restore({"vocabulary": ["<pad>", "<unk>"], "labels": ["bad", "good"]})
+    with pytest.raises(DataError, match="label 'fair' is not among those learned"):
+        made.prepare(three_labels(tmp_path / "three.csv"), seed=1, learn=False)
+
+
+def test_a_part_with_one_label_is_refused(task: Callable[..., Any], tmp_path: Path) -> None:
+    rows = "\n".join(["a,neg"] * 30 + ["b,pos"])
+    with pytest.raises(DataError, match="part has fewer than two labels"):
+        task().prepare(table(tmp_path, "r.csv", f"text,label\n{rows}\n"), seed=1)

@@ -1,0 +1,110 @@
+"""Encoded data on disk: built once, whole or not there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo.data import store
+from zoo.errors import DataError, DiskError
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    return tmp_path
+
+
+class Build:
+    """Writes an array, and counts how often it is asked to."""
+
+    def __init__(self, values: list[int]) -> None:
+        self.values = values
+        self.calls = 0
+
+    def __call__(self, folder: Path) -> None:
+        self.calls += 1
+        time.sleep(0.05)  # Long enough for others to come by.
+        store.save(folder, "values", np.array(self.values))
+
+
+def test_an_entry_is_built_once(cache: Path) -> None:
+    build = Build([1, 2, 3])
+    entry = store.cached({"digest": "a", "version": 1}, build)
+    # The order of keys does not matter.
+    assert store.cached({"version": 1, "digest": "a"}, build) == entry
+    assert build.calls == 1
+    assert store.load(entry, "values").tolist() == [1, 2, 3]
+    assert entry.is_relative_to(cache)
+
+
+def test_another_recipe_is_another_entry(cache: Path) -> None:
+    one = store.cached({"digest": "a", "version": 1}, Build([1]))
+    for recipe in ({"digest": "b", "version": 1}, {"digest": "a", "version": 2}, {"digest": "a"}):
+        build = Build([2])
+        assert store.cached(recipe, build) != one
+        assert build.calls == 1
+    assert store.load(one, "values").tolist() == [1]
+
+
+def test_a_build_that_fails_leaves_nothing_and_is_tried_again(cache: Path) -> None:
+    def fail(folder: Path) -> None:
+        store.save(folder, "values", np.array([1]))
+        raise DataError("bad data")
+
+    with pytest.raises(DataError, match="bad data"):
+        store.cached({"digest": "a"}, fail)
+    assert [path for path in (cache / "encoded").iterdir() if path.suffix != ".lock"] == []
+    build = Build([5])
+    store.cached({"digest": "a"}, build)
+    assert build.calls == 1
+
+
+def test_what_a_crash_left_behind_is_not_taken(cache: Path) -> None:
+    entry = store.cached({"digest": "a"}, Build([1]))
+    entry.rename(entry.with_name(".building-crashed"))
+    build = Build([2])
+    assert store.load(store.cached({"digest": "a"}, build), "values").tolist() == [2]
+    assert build.calls == 1
+
+
+def test_many_at_once_build_once(cache: Path) -> None:
+    build = Build([1])
+    together = threading.Barrier(4)
+
+    def get(_: int) -> Path:
+        together.wait()
+        return store.cached({"digest": "a"}, build)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(get, range(4)))) == 1
+    assert build.calls == 1
+
+
+def test_arrays_are_mapped_and_cannot_be_changed(cache: Path) -> None:
+    values = store.load(store.cached({"digest": "a"}, Build([1, 2])), "values")
+    assert isinstance(values, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        values[0] = 9
+
+
+def test_a_full_disk_is_told(cache: Path) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DiskError, match=r"No space left on device.*ZOO_CACHE"):
+        store.cached({"digest": "a"}, fail)
+
+
+def test_a_cache_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DiskError, match="set ZOO_CACHE"):
+        store.cached({"digest": "a"}, Build([1]))

@@ -1,0 +1,86 @@
+"""``zoo verify`` tells a published run from one that is not what it says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+from zoo.files import digest
+
+ROW = """
+[runs.mine]
+summary = "A published run"
+task = "sentiment"
+model = "lstm"
+metrics = {{ split = "test", examples = {examples}, accuracy = {accuracy} }}
+weights = {{ file = "mine.safetensors", sha256 = "{sha256}", bytes = {bytes} }}
+"""
+
+
+@pytest.fixture
+def published(sentiment_run: Path, tmp_path: Path, zoo_command: Run) -> dict[str, object]:
+    """A registry with one published run beside its weights, with the score that it has."""
+
+    weights = tmp_path / "mine.safetensors"
+    shutil.copy(sentiment_run / "weights.safetensors", weights)
+    done = zoo_command("evaluate", weights, "--data", "sample", "--json")
+    measured = json.loads(done.stdout)
+    return {
+        "examples": measured["examples"],
+        "accuracy": round(measured["accuracy"], 4),
+        "sha256": digest(weights),
+        "bytes": weights.stat().st_size,
+    }
+
+
+def registry(tmp_path: Path, row: dict[str, object]) -> Path:
+    path = tmp_path / "registry.toml"
+    path.write_text(ROW.format(**row), encoding="utf-8")
+    return path
+
+
+def test_a_published_run_is_what_it_says(
+    published: dict[str, object], tmp_path: Path, zoo_command: Run
+) -> None:
+    path = registry(tmp_path, published)
+    done = zoo_command("--registry", path, "verify", "mine", "--data", "sample")
+    assert done.returncode == 0, done.stderr
+    for what in ("sha256", "digest", "probe", "examples", "accuracy"):
+        assert f"\n{what}" in "\n" + done.stdout
+    predicted = zoo_command("--registry", path, "predict", "mine", "the plot was dull")
+    assert predicted.stdout.split("\t")[0] in ("neg", "pos")
+
+
+def test_another_score_is_refused(
+    published: dict[str, object], tmp_path: Path, zoo_command: Run
+) -> None:
+    better = published | {"accuracy": float(str(published["accuracy"])) - 0.01}
+    done = zoo_command(
+        "--registry", registry(tmp_path, better), "verify", "mine", "--data", "sample"
+    )
+    assert done.returncode == 5
+    assert done.stderr.startswith("error: accuracy does not agree in mine")
+
+
+def test_another_file_is_refused(
+    published: dict[str, object], tmp_path: Path, zoo_command: Run
+) -> None:
+    other = published | {"sha256": "0" * 64}
+    done = zoo_command("--registry", registry(tmp_path, other), "verify", "mine")
+    assert done.returncode == 5
+    assert "not the published one" in done.stderr
+
+
+def test_order_is_what_the_sample_is_about(sentiment_run: Path, zoo_command: Run) -> None:
+
+    scores = [
+        json.loads(zoo_command("evaluate", sentiment_run, "--json", *more).stdout)
+        for more in ((), ("--shuffle-words",))
+    ]
+    assert [score["shuffled"] for score in scores] == [False, True]
+    assert scores[0]["accuracy"] > 0.9
+    assert scores[1]["accuracy"] < 0.65
