@@ -15,6 +15,7 @@ import pytest
 
 from zoo.catalog import Catalog, read
 from zoo.cli.main import main
+from zoo.engine.device import choose
 from zoo.registry import Registry
 
 # Small networks are fastest on one thread; commands choose for themselves.
@@ -43,6 +44,12 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.environ["ZOO_CACHE"] = str(cache)
     os.environ.pop("ZOO_REGISTRY", None)
     return cache
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_arithmetic() -> None:
+    """Set this process up as the commands do, on one thread: tests are small and many."""
+    choose("cpu", threads=1)
 
 
 @pytest.fixture(scope="session")

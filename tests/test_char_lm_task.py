@@ -229,6 +229,21 @@ def test_one_hot_characters_are_an_identity_embedding(
     assert torch.equal(made.table(), table)
 
 
+@pytest.mark.parametrize("kind", ["dropout", "embed_dropout"])
+def test_dropout_acts_in_training_alone(kind: str, make: Make, network: Make) -> None:
+    made = []
+    for share in (0.5, 0.0):
+        task = make(**{kind: share})
+        task.restore({"vocabulary": list("abcdef")})
+        made.append(network(task))
+    dropping, whole = made
+    symbols, lengths = torch.randint(6, (2, 9)), torch.tensor([9, 9])
+    outputs = [dropping.train()(symbols, lengths)[0] for _ in range(2)]
+    assert not torch.equal(*outputs)
+    expected = whole.eval()(symbols, lengths)[0]
+    assert torch.equal(dropping.eval()(symbols, lengths)[0], expected)
+
+
 def test_a_text_of_known_characters_can_be_scored(make: Make, tmp_path: Path) -> None:
     task = make()
     task.restore({"vocabulary": list("\n abcdef")})

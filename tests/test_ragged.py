@@ -149,3 +149,11 @@ def test_shuffling_within_rows_keeps_what_each_row_holds() -> None:
     assert sum(before[n] != after[n] for n in long) > 0.9 * len(long)
     assert dict(held(whole.shuffled_within(seed=1).batch(numbers))) == after
     assert dict(held(whole.shuffled_within(seed=2).batch(numbers))) != after
+
+
+def test_shuffling_within_rows_takes_the_targets_of_steps_along() -> None:
+    tags = [[step * 2 for step in row] for row in ROWS]
+    shuffled = Ragged.of(ROWS, tags, per_step=True).shuffled_within(seed=1)
+    batch = shuffled.batch(np.arange(len(ROWS)))
+    assert torch.equal(batch.targets, batch.inputs * 2)
+    assert not torch.equal(batch.inputs, split().batch(np.arange(len(ROWS))).inputs)

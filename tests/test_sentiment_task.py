@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,41 @@ def test_one_hot_words_are_an_identity_embedding(model: str, make: Make) -> None
     batch = reviews(12).batch(np.arange(12))
     found, expected = (n(batch.inputs, batch.lengths)[0] for n in (one_hot, embedded))
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def buckets(words: list[int], bits: int) -> set[int]:
+    """Return the buckets of the words and word pairs of a text, in Python's whole numbers."""
+    pairs = [65_537 * first + second + 1 for first, second in itertools.pairwise(words)]
+    return {(key * 0x9E3779B97F4A7C15) % 2**64 >> (64 - bits) for key in [*words, *pairs]}
+
+
+@pytest.mark.parametrize(("bits", "labels"), [(3, "neg pos"), (12, "neg pos"), (12, "a b c")])
+def test_the_wide_part_adds_up_the_words_and_pairs_of_a_text(
+    bits: int, labels: str, make: Make
+) -> None:
+    _, wide = make(ngram_bits=bits, labels=labels)
+    _, narrow = make(labels=labels)
+    split = reviews(12)
+    batch = split.batch(np.arange(12))
+    padded = torch.cat((batch.inputs, torch.zeros(12, 40, dtype=torch.int64)), dim=1)
+    with torch.no_grad():
+        # A fresh one adds nothing.
+        expected = narrow(batch.inputs, batch.lengths)[0]
+        assert torch.equal(wide(batch.inputs, batch.lengths)[0], expected)
+        table = wide.ngrams.weight.normal_()
+        for inputs in (batch.inputs, padded):
+            added = wide(inputs, batch.lengths)[0] - expected
+            for row, length in enumerate(batch.lengths.tolist()):
+                found = buckets(inputs[row, :length].tolist(), bits)
+                by_hand = 10 / len(found) ** 0.5 * table[sorted(found)].sum(0)
+                torch.testing.assert_close(added[row], by_hand, atol=1e-4, rtol=0)
+
+
+def test_fresh_word_vectors_have_the_spread_asked_for(make: Make) -> None:
+    for spread in (1.0, 0.1):
+        _, network = make(embed_std=spread, embed_size=500)
+        assert network.embedding.weight[1:].std().item() == pytest.approx(spread, rel=0.05)
+        assert (network.embedding.weight[0] == 0).all()
 
 
 @pytest.mark.parametrize("kind", ["word_dropout", "embed_dropout", "dropout"])

@@ -122,6 +122,7 @@ def test_the_metrics_in_the_file_are_those_of_its_weights(
 ) -> None:
     train_here(
         "char-lm/gru", tmp_path / "run", "steps=9", "learning_rate=0.05", f"average={average}",
+        "task.dropout=0.5",
         *SMALL, data=text_file,
     )  # fmt: skip
     loaded = zoo.load(tmp_path / "run")

@@ -257,6 +257,20 @@ def test_options_of_wrong_values_are_refused(
     assert "\n" not in str(failure.value)
 
 
+def test_options_that_came_later_take_their_defaults(path: Path, tmp_path: Path) -> None:
+    header, tensors = parse(path)
+    options = {k: v for k, v in header["task"]["options"].items() if k != "embed_dropout"}
+    assert len(options) == len(header["task"]["options"]) - 1
+    older = {**header, "task": {**header["task"], "options": options}}
+    symbols, lengths = torch.arange(20)[None], torch.tensor([20])
+    with torch.no_grad():
+        found, expected = (
+            zoo.load(file).network(symbols, lengths)[0]
+            for file in (forge(tmp_path / "w", older, tensors), path)
+        )
+    assert torch.equal(found, expected)
+
+
 def test_tensors_that_do_not_fit_are_named(path: Path, tmp_path: Path) -> None:
     header, tensors = parse(path)
     dtype, shape, data = tensors["fc.bias"]

@@ -8,20 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.interfaces import State, Stepper
-from zoo.layers import project
-from zoo_recurrent.stack import Stack, hidden_at_end
-from zoo_recurrent.steppers import gru_cell, lstm_cell, rnn_cell, stepper
+from zoo.interfaces import State
+from zoo.layers import last
+from zoo_recurrent.stack import Stack, look_up
+from zoo_recurrent.steppers import gru_cell, lstm_cell, rnn_cell
 
 # Beyond this, sigmoid is exactly 0 or 1 in float32 and float64.
 _SATURATED = 1e4
-
-
-def _input_weights(inputs: Tensor, w_ih: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn one-hot indices (B, T) into the gate inputs that they select, and W_ih into identity."""
-    if inputs.is_floating_point():
-        return inputs, w_ih
-    return project(inputs, w_ih), torch.eye(len(w_ih), device=w_ih.device, dtype=w_ih.dtype)
 
 
 class RNN(Stack, nn.RNN):
@@ -30,24 +23,8 @@ class RNN(Stack, nn.RNN):
     Source: J. Elman, Finding structure in time, Cognitive Science 14 (1990).
     """
 
-    def scan(
-        self,
-        inputs: Tensor,
-        lengths: Tensor,
-        padding: Tensor | None,
-        start: State,
-        weights: list[Tensor],
-    ) -> tuple[Tensor, State]:
-        w_ih, w_hh, b_ih, b_hh = weights
-        inputs, w_ih = _input_weights(inputs, w_ih)
-        outputs, _ = torch.rnn_tanh(
-            inputs, start[0], [w_ih, w_hh, b_ih, b_hh], True, 1, 0.0, self.training, False, True
-        )
-        return outputs, (hidden_at_end(outputs, lengths),)
-
-    def stepper(self, table: Tensor) -> Stepper:
-        """Return a function from (S,) rows of ``table`` (V, input_size) to (S, output_size)."""
-        return stepper(self, table, rnn_cell)
+    kernel = staticmethod(torch.rnn_tanh)
+    cell = staticmethod(rnn_cell)
 
 
 class GRU(Stack, nn.GRU):
@@ -56,24 +33,8 @@ class GRU(Stack, nn.GRU):
     Source: K. Cho et al., arXiv:1406.1078 (2014); equations as in torch.nn.GRU.
     """
 
-    def scan(
-        self,
-        inputs: Tensor,
-        lengths: Tensor,
-        padding: Tensor | None,
-        start: State,
-        weights: list[Tensor],
-    ) -> tuple[Tensor, State]:
-        w_ih, w_hh, b_ih, b_hh = weights
-        inputs, w_ih = _input_weights(inputs, w_ih)
-        outputs, _ = torch.gru(
-            inputs, start[0], [w_ih, w_hh, b_ih, b_hh], True, 1, 0.0, self.training, False, True
-        )
-        return outputs, (hidden_at_end(outputs, lengths),)
-
-    def stepper(self, table: Tensor) -> Stepper:
-        """Return a function from (S,) rows of ``table`` (V, input_size) to (S, output_size)."""
-        return stepper(self, table, gru_cell)
+    kernel = staticmethod(torch.gru)
+    cell = staticmethod(gru_cell)
 
 
 class LSTM(Stack, nn.LSTM):
@@ -84,6 +45,8 @@ class LSTM(Stack, nn.LSTM):
     """
 
     states = 2
+    kernel = staticmethod(torch.lstm)
+    cell = staticmethod(lstm_cell)
 
     def scan(
         self,
@@ -93,29 +56,18 @@ class LSTM(Stack, nn.LSTM):
         start: State,
         weights: list[Tensor],
     ) -> tuple[Tensor, State]:
-        w_ih, w_hh, b_ih, b_hh = weights
-        inputs, w_ih = _input_weights(inputs, w_ih)
+        """See :meth:`Stack.scan`."""
+        inputs, weights = look_up(inputs, weights)
         if padding is not None:
             # The cell state is not among the outputs, so it has to survive the padding: one more
             # input, which is 1 there, shuts the input gate and opens the forget gate entirely.
             size = self.hidden_size
-            shut = w_ih.new_zeros(4 * size, 1)
+            shut = weights[0].new_zeros(4 * size, 1)
             shut[:size], shut[size : 2 * size] = -_SATURATED, _SATURATED
             inputs = torch.cat((inputs, padding.to(inputs.dtype)), dim=2)
-            w_ih = torch.cat((w_ih, shut), dim=1)
-        outputs, _, cell = torch.lstm(
-            inputs,
-            (start[0].contiguous(), start[1].contiguous()),
-            [w_ih, w_hh, b_ih, b_hh],
-            True,
-            1,
-            0.0,
-            self.training,
-            False,
-            True,
+            weights = [torch.cat((weights[0], shut), dim=1), *weights[1:]]
+        state = (start[0].contiguous(), start[1].contiguous())
+        outputs, _, cell = self.kernel(
+            inputs, state, weights, True, 1, 0.0, self.training, False, True
         )
-        return outputs, (hidden_at_end(outputs, lengths), cell)
-
-    def stepper(self, table: Tensor) -> Stepper:
-        """Return a function from (S,) rows of ``table`` (V, input_size) to (S, output_size)."""
-        return stepper(self, table, lstm_cell)
+        return outputs, (last(outputs, lengths)[None], cell)

@@ -8,12 +8,15 @@ their backward pass costs O(T^2). On a GPU, where cuDNN handles packed rows well
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from zoo.interfaces import State
-from zoo.layers import last, real, reverse
+from zoo.interfaces import State, Stepper
+from zoo.layers import last, project, real, reverse
+from zoo_recurrent.steppers import Cell, stepper
 
 RANDOM_STATE_STD = 0.1
 
@@ -22,8 +25,8 @@ class Stack(nn.RNNBase):
     """What RNN, LSTM and GRU share: layers, directions, initial state, merging.
 
     Parameters are those of the torch class of the same name, under the same names. A subclass
-    names the torch class beside this one, says how many tensors its state has, and how one
-    direction of one layer is computed.
+    names the torch class beside this one, the function that computes a layer (``kernel``), the one
+    that takes a step (``cell``), and how many tensors its state has.
 
     Args:
         input_size: Size of an input vector.
@@ -38,6 +41,8 @@ class Stack(nn.RNNBase):
     """
 
     states = 1
+    kernel: Callable[..., tuple[Tensor, ...]]
+    cell: Cell
 
     def __init__(
         self,
@@ -173,9 +178,21 @@ class Stack(nn.RNNBase):
         Returns:
             Outputs (B, T, H), anything at padding, and the state after each row's last step.
         """
-        raise NotImplementedError
+        inputs, weights = look_up(inputs, weights)
+        outputs, _ = self.kernel(
+            inputs, start[0], weights, True, 1, 0.0, self.training, False, True
+        )
+        return outputs, (last(outputs, lengths)[None],)
+
+    def stepper(self, table: Tensor) -> Stepper:
+        """Return a function from (S,) rows of ``table`` (V, input_size) to (S, output_size)."""
+        return stepper(self, table, self.cell)
 
 
-def hidden_at_end(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Return (1, B, H), the hidden state after each row's last real step."""
-    return last(outputs, lengths)[None]
+def look_up(inputs: Tensor, weights: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Turn one-hot indices (B, T) into the gate inputs that they select, and W_ih into identity."""
+    if inputs.is_floating_point():
+        return inputs, weights
+    w_ih, *rest = weights
+    identity = torch.eye(len(w_ih), device=w_ih.device, dtype=w_ih.dtype)
+    return project(inputs, w_ih), [identity, *rest]
