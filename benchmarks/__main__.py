@@ -169,12 +169,24 @@ def _page(rows: list[Row], curves: list[growth.Growth], machine: Row) -> str:
         mark = "yes" if row["reached"] else "**no**"
         cells = [row["number"], row["what"], base, ours, ratio, row["target"], mark]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "## Growth", "", "| what is doubled | sizes | milliseconds | exponent |"]
-    lines.append("|---|---|---|---|")
+    lines += [
+        "",
+        "## Growth",
+        "",
+        "Seconds, and MiB above those of an idle process, as a size is doubled; the exponent of a",
+        "power law through the points, 1 being linear.",
+        "",
+        "| what is doubled | sizes | milliseconds | exponent | MiB | exponent |",
+        "|---|---|---|---|---|---|",
+    ]
     for curve in curves:
         sizes = ", ".join(f"{size:,}" for size in curve.sizes)
         times = ", ".join(f"{1000 * seconds:.3g}" for seconds in curve.seconds)
-        lines.append(f"| {curve.what} | {sizes} | {times} | {curve.exponent:.2f} |")
+        memory = ", ".join(f"{peak:.0f}" for peak in curve.memory)
+        of_time, of_memory = curve.exponents
+        lines.append(
+            f"| {curve.what} | {sizes} | {times} | {of_time:.2f} | {memory} | {of_memory:.2f} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -238,7 +250,8 @@ def main(rounds: int, quick: bool, only: tuple[str, ...]) -> None:
                         "what": c.what,
                         "sizes": list(c.sizes),
                         "seconds": list(c.seconds),
-                        "exponent": c.exponent,
+                        "mebibytes": list(c.memory),
+                        "exponents": list(c.exponents),
                     }
                     for c in curves
                 ],

@@ -1,59 +1,66 @@
-"""How time and memory grow: each size doubled over four points, with the exponent."""
+"""How time and memory grow: each size doubled over four points, with the exponents.
+
+Each point is a process of its own, because a process only tells the most memory it ever had.
+"""
 
 from __future__ import annotations
 
 import math
 import random
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from benchmarks.timing import process
 from zoo.data.ragged import Ragged
+from zoo.engine.device import choose
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What was doubled, how long it took at each size, and the exponent of a power law."""
+    """What was doubled, and seconds and MiB (above those of an idle process) at each size."""
 
     what: str
     sizes: Sequence[int]
     seconds: Sequence[float]
+    memory: Sequence[float]
 
     @property
-    def exponent(self) -> float:
-        """Return the slope of log seconds over log size, by least squares."""
-        xs = [math.log(size) for size in self.sizes]
-        ys = [math.log(second) for second in self.seconds]
-        middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
-        return sum((x - middle_x) * (y - middle_y) for x, y in zip(xs, ys, strict=True)) / sum(
-            (x - middle_x) ** 2 for x in xs
-        )
+    def exponents(self) -> tuple[float, float]:
+        """Return the exponents of time and of memory as power laws of the size."""
+        return _slope(self.sizes, self.seconds), _slope(self.sizes, self.memory)
+
+
+def _slope(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Return the slope of log value over log size, by least squares."""
+    xs = [math.log(size) for size in sizes]
+    ys = [math.log(max(value, 1e-9)) for value in values]
+    middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    return sum((x - middle_x) * (y - middle_y) for x, y in zip(xs, ys, strict=True)) / sum(
+        (x - middle_x) ** 2 for x in xs
+    )
 
 
 def measure() -> list[Growth]:
     """Return every growth curve."""
-    return [
-        _doubled("reviews, encoded", [2000, 4000, 8000, 16000], lambda n: _encode(n, 200)),
-        _doubled(
-            "words a review, a training step", [100, 200, 400, 800], lambda n: _step(length=n)
-        ),
-        _doubled("hidden_size, a training step", [128, 256, 512, 1024], lambda n: _step(hidden=n)),
-        _doubled(
-            "vocabulary, a training step",
-            [25_000, 50_000, 100_000, 200_000],
-            lambda n: _step(words=n),
-        ),
-        _doubled("characters of a text, encoded", [1, 2, 4, 8], _text),
-    ]
+    idle = _point("idle", 0)[1]
+    curves = []
+    for what, (sizes, _) in CURVES.items():
+        points = [_point(what, size) for size in sizes]
+        memory = [max(peak - idle, 1.0) for _, peak in points]
+        curves.append(Growth(what, sizes, [seconds for seconds, _ in points], memory))
+    return curves
 
 
-def _doubled(what: str, sizes: list[int], seconds: Callable[[int], float]) -> Growth:
-    seconds(sizes[0])
-    return Growth(what, sizes, [min(seconds(size) for _ in range(3)) for size in sizes])
+def _point(what: str, size: int) -> tuple[float, float]:
+    """Return seconds and the peak memory in MiB of one size, in a process of its own."""
+    done = process([sys.executable, "-m", "benchmarks.growth", what, str(size)])
+    return float(done.output), done.peak
 
 
 def _encode(count: int, length: int) -> float:
@@ -108,3 +115,20 @@ def _text(megabytes: int) -> float:
         for text in blocks(path):
             table[code_points(text)]
         return time.perf_counter() - started
+
+
+CURVES: Mapping[str, tuple[list[int], Callable[[int], float]]] = {
+    "reviews, encoded": ([4000, 8000, 16_000, 32_000], lambda n: _encode(n, 200)),
+    "words a review, a training step": ([100, 200, 400, 800], lambda n: _step(length=n)),
+    "hidden_size, a training step": ([128, 256, 512, 1024], lambda n: _step(hidden=n)),
+    "vocabulary, a training step": (
+        [50_000, 100_000, 200_000, 400_000], lambda n: _step(words=n)
+    ),
+    "megabytes of a text, encoded": ([4, 8, 16, 32], _text),
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    choose("cpu")
+    name, size = sys.argv[1], int(sys.argv[2])
+    sys.stdout.write("0" if name == "idle" else f"{CURVES[name][1](size)}")

@@ -11,24 +11,28 @@ with safe_open(sys.argv[1], "pt") as file:
     header = json.loads(file.metadata()["zoo"])
     tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
 
-sizes, both = header["model"]["options"], "merge" in header["model"]["options"]
-words, width = tensors["embedding.weight"].shape
-rnn = nn.LSTM(width, sizes["hidden_size"], sizes["num_layers"], True, True, 0.0, both)
-network = nn.ModuleDict({"embedding": nn.Embedding(words, width), "rnn": rnn})
-for head in sorted({name.split(".")[0] for name in tensors if name.startswith("fc")}):
-    network[head] = nn.Linear(*reversed(tensors[f"{head}.weight"].shape))
+task, sizes = header["task"]["options"], header["model"]["options"]
+network = nn.ModuleDict()
+for name in {name.split(".")[0] for name in tensors} - {"rnn"}:
+    shape = tensors[f"{name}.weight"].shape
+    network[name] = nn.Linear(*shape[::-1]) if "fc" in name else nn.Embedding(*shape)
+width, both = network["embedding"].embedding_dim, "merge" in sizes
+network["rnn"] = nn.LSTM(width, sizes["hidden_size"], sizes["num_layers"], True, True, 0.0, both)
 network.load_state_dict(tensors, strict=True)
-network.eval()
 
-probe = header["probe"]
-rows = zip(probe["batch"]["inputs"], probe["batch"]["lengths"], probe["logits"], strict=True)
-for row, length, expected in rows:
-    outputs, (hidden, _) = rnn(network["embedding"](torch.tensor([row[:length]])))
+batch, answers = header["probe"]["batch"], header["probe"]["logits"]
+for padded, length, expected in zip(batch["inputs"], batch["lengths"], answers, strict=True):
+    row = torch.tensor(padded[:length])
+    outputs, (hidden, _) = network["rnn"](network["embedding"](row[None]))
     if "fc" in network:
         logits = network["fc"](outputs[0])
     else:
-        last = torch.cat(list(hidden[-2:, 0])) if both else hidden[-1, 0]
-        pools = {"last": last, "mean": outputs[0].mean(0), "max": outputs[0].amax(0)}
-        pooled = [pools[how] for how in header["task"]["options"]["pooling"].split("+")]
-        logits = network["fc2"](network["fc1"](torch.cat(pooled)).relu())
+        ends = {"last": hidden[-1 - both :, 0].flatten(), "mean": outputs[0].mean(0)}
+        pools = {**ends, "max": outputs[0].amax(0)}
+        pooled = torch.cat([pools[how] for how in task["pooling"].split("+")])
+        logits = network["fc2"](network["fc1"](pooled).relu())
+    if "ngrams" in network:  # A linear path over words and word pairs, hashed into a table.
+        keys = torch.cat((row, row[:-1] * 65_537 + row[1:] + 1)) * (0x9E3779B97F4A7C15 - 2**64)
+        buckets = (keys >> 64 - task["ngram_bits"] & 2 ** task["ngram_bits"] - 1).unique()
+        logits = logits + network["ngrams"](buckets).sum(0) * (10 / len(buckets) ** 0.5)
     print(f"difference {(logits - torch.tensor(expected)).abs().max().item():.1e}")  # noqa: T201

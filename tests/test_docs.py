@@ -6,7 +6,9 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +44,7 @@ def test_commands_in_the_pages_exist(page: Path) -> None:
 
 
 def test_the_weights_load_with_torch_and_safetensors_alone(
-    sentiment_run: Path, char_lm_run: Path
+    sentiment_run: Path, char_lm_run: Path, train_here: Callable[..., Any], tmp_path: Path
 ) -> None:
     script = ROOT / "docs" / "load_without_zoo.py"
     imported = {
@@ -52,7 +54,11 @@ def test_the_weights_load_with_torch_and_safetensors_alone(
         for alias in node.names
     }
     assert imported == {"json", "sys", "torch"}
-    for run in (sentiment_run, char_lm_run):
+    train_here(
+        "sentiment/bilstm", tmp_path / "wide", "steps=3", "ngram_bits=8", "num_layers=2",
+        "pooling=last+mean+max", "hidden_size=4", "embed_size=4",
+    )  # fmt: skip
+    for run in (sentiment_run, char_lm_run, tmp_path / "wide"):
         done = subprocess.run(
             [sys.executable, script, run / "weights.safetensors"],
             capture_output=True,

@@ -102,6 +102,35 @@ def test_the_weights_kept_are_those_of_the_best_evaluation(
     assert same(kept, recorder.parameters[best["step"]])
 
 
+def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(
+    train_here: Train, text_file: Path, tmp_path: Path
+) -> None:
+    after: dict[str, dict[str, Tensor]] = {}
+    computed: set[torch.dtype] = set()
+    for precision in ("float32", "bfloat16"):
+        recorder = Recorder()
+
+        def prepared(data: Any, network: nn.Module, recorder: Recorder = recorder) -> None:
+            recorder.prepared(data, network)
+            head = next(m for m in network.modules() if isinstance(m, nn.Linear))
+            head.register_forward_hook(
+                lambda module, _, out: computed.add(out.dtype) if module.training else None
+            )
+
+        train_here(
+            "char-lm/lstm", tmp_path / precision, "steps=4", "learning_rate=0.01",
+            f"precision={precision}", *SMALL, data=text_file, prepared=prepared,
+            on_step=recorder.on_step,
+        )  # fmt: skip
+        after[precision] = recorder.parameters[-1]
+    assert computed == {torch.float32, torch.bfloat16}
+    for name, exact in after["float32"].items():
+        mixed = after["bfloat16"][name]
+        assert mixed.dtype == torch.float32
+        torch.testing.assert_close(mixed, exact, atol=0.03, rtol=0)
+    assert not same(after["float32"], after["bfloat16"])
+
+
 def test_the_last_weights_are_kept_where_asked(
     train_here: Train, text_file: Path, tmp_path: Path
 ) -> None:

@@ -48,6 +48,11 @@ class Training:
     )
     evaluate_every: int = _option(0, "steps between evaluations; 0: once an epoch", minimum=0)
     log_every: int = _option(50, "steps between lines in metrics.jsonl", minimum=1)
+    precision: str = _option(
+        "float32",
+        "arithmetic; bfloat16: automatic mixed precision, for GPUs",
+        choices=("float32", "bfloat16"),
+    )
     selection: str = _option("best", "weights that are kept for export", choices=("best", "last"))
 
 

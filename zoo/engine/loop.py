@@ -97,7 +97,8 @@ def train(
         network.train()
         # Cleared first: a task may back-propagate a part of its loss itself.
         update.zero_grad(set_to_none=True)
-        step = task.step(network, batch.to(device), None if batch.fresh else state)
+        with torch.autocast(device.type, torch.bfloat16, enabled=training.precision != "float32"):
+            step = task.step(network, batch.to(device), None if batch.fresh else state)
         loss = float(step.loss.detach())
         if not math.isfinite(loss):
             raise _diverged(f"loss is {loss}", position.step + 1)
