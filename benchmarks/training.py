@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch.nn.functional import linear
 
-from benchmarks import textbook
+from benchmarks.baseline import Baseline
 from benchmarks.material import Material
-from benchmarks.timing import Pair, interleaved, rate
+from benchmarks.timing import Pair, interleaved
 from zoo import catalog as catalogs
 from zoo.building import make_task
 from zoo.config import resolve
@@ -24,11 +24,6 @@ from zoo.engine.session import run_training
 from zoo.registry import Registry
 
 WARM_UP = 10
-KINDS: Mapping[str, tuple[type[nn.RNNBase], bool]] = {
-    "lstm": (nn.LSTM, False),
-    "bilstm": (nn.LSTM, True),
-    "gru": (nn.GRU, False),
-}
 
 
 class Clock:
@@ -72,26 +67,19 @@ def _rate_of_engine(name: str, data: Path, steps: int, settings: Mapping[str, st
     return sum(int(batches[number].lengths.sum()) for number in counted) / clock.seconds
 
 
-def reviews(material: Material, model: str, rounds: int) -> Pair:
+def reviews(material: Material, baseline: Baseline, model: str, rounds: int) -> Pair:
     """Figures 1 and 2: words a second on full-length reviews."""
-    kind, both = KINDS[model]
-    data = textbook.Reviews(material.texts)
-    torch.manual_seed(1)
-    network = textbook.Classifier(len(data.numbers) + 2, kind, both=both)
     # The zoo's row has all of the corpus as its vocabulary, and so pays for a larger table.
     return interleaved(
-        lambda: rate(lambda: sum(textbook.train_reviews(network, data, 6))),
+        lambda: baseline.rate(model),
         lambda: _rate_of_engine(f"sentiment/{model}", material.reviews, 200, {}),
         rounds,
     )
 
 
-def characters(material: Material, rounds: int) -> tuple[Pair, float]:
+def characters(material: Material, baseline: Baseline, rounds: int) -> tuple[Pair, float]:
     """Figure 6: characters a second, and the share of the matmul rate that ours reaches."""
-    codes = _codes(material)
-    windows = textbook.Windows(codes[:300_000])
-    torch.manual_seed(1)
-    network = textbook.CharacterModel(max(codes) + 1)
+    alphabet = len(set(material.book.read_text(encoding="utf-8-sig")))
     matmuls: list[float] = []
     book = {
         "hidden_size": "512",
@@ -104,30 +92,26 @@ def characters(material: Material, rounds: int) -> tuple[Pair, float]:
         matmuls.append(_matmul_rate())
         return _rate_of_engine("char-lm/lstm", material.book, 60, book)
 
-    pair = interleaved(
-        lambda: rate(lambda: sum(textbook.train_characters(network, windows, 6))), ours, rounds
-    )
+    pair = interleaved(lambda: baseline.rate("characters"), ours, rounds)
     # Forward and backward are 6 operations a parameter and character: the LSTM's two matrices and
     # the output layer's one.
-    operations = 6 * (4 * 512 * (256 + 512) + 512 * (max(codes) + 1))
+    operations = 6 * (4 * 512 * (256 + 512) + 512 * alphabet)
     return pair, pair.ours * operations / max(matmuls)
 
 
-def _codes(material: Material) -> list[int]:
-    text = material.book.read_text(encoding="utf-8-sig")
-    numbers = {character: number for number, character in enumerate(sorted(set(text)))}
-    return [numbers[character] for character in text]
-
-
+@torch.inference_mode()
 def _matmul_rate(size: int = 2048) -> float:
-    """Return float32 operations a second of a large matrix product, the best of ten."""
-    left, right = torch.randn(size, size), torch.randn(size, size)
-    out = torch.empty(size, size)
+    """Return float32 operations a second of a large matrix product, the best of ten.
+
+    By MKL and by oneDNN: which of them is faster depends on the processor.
+    """
+    rows = torch.randn(size, size)
+    other = rows.to_mkldnn()
 
     def times() -> Iterator[float]:
-        for _ in range(10):
+        for matrix in (rows, other) * 10:
             started = time.perf_counter()
-            torch.mm(left, right, out=out)
+            linear(matrix, matrix)
             yield time.perf_counter() - started
 
     return 2 * size**3 / min(times())

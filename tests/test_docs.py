@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from zoo.catalog import Catalog
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")])
 
@@ -68,6 +70,19 @@ def test_the_weights_load_with_torch_and_safetensors_alone(
         differences = [float(line.split()[1]) for line in done.stdout.splitlines()]
         assert len(differences) == 2
         assert max(differences) < 1e-5
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/chapter.md"])
+def test_scores_in_the_pages_are_those_of_the_registry(page: str, catalog: Catalog) -> None:
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    told = [line for line in lines if re.match(r"\| `[\w-]+` \|.* to ", line)]
+    assert len(told) >= 5
+    for line in told:
+        metrics = catalog.runs[line.split("`")[1]].metrics
+        main = "accuracy" if "accuracy" in metrics else "loss"
+        value, low, high = (metrics[f"{main}{end}"] for end in ("", "_low", "_high"))
+        assert f"{value:.4f}" in line, line
+        assert f"({low:.4f} to {high:.4f})" in line, line
 
 
 def test_every_option_of_every_command_has_a_help_text() -> None:

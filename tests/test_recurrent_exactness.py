@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import zoo
 from zoo.errors import UsageError
+from zoo_recurrent.gru_scan import GRUScan
 
 CAUSAL = ["rnn", "lstm", "gru"]
 BOTH_WAYS = ["birnn", "bilstm", "bigru"]
@@ -234,3 +235,10 @@ def test_parameters_have_the_plain_names(name: str) -> None:
     module = plain(name, model, 2)
     assert list(model.state_dict()) == list(module.state_dict())
     assert ("weight_ih_l1_reverse" in model.state_dict()) == (name in BOTH_WAYS)
+
+
+def test_the_gradients_of_the_gru_are_those_of_small_differences() -> None:
+    torch.manual_seed(0)
+    sizes = ((4, 3, 15), (3, 5), (15, 5), (15,))
+    given = tuple(torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes)
+    assert torch.autograd.gradcheck(GRUScan.apply, given)

@@ -66,6 +66,15 @@ def test_another_score_is_refused(
     assert done.stderr.startswith("error: accuracy does not agree in mine")
 
 
+def test_other_data_is_told(published: dict[str, object], tmp_path: Path, zoo_command: Run) -> None:
+    path = registry(tmp_path, published)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('split = "test"', f'split = "test", data_sha256 = "{"0" * 64}"'))
+    done = zoo_command("--registry", path, "verify", "mine", "--data", "sample")
+    assert done.returncode == 0, done.stderr
+    assert "other bytes" in done.stdout
+
+
 def test_another_file_is_refused(
     published: dict[str, object], tmp_path: Path, zoo_command: Run
 ) -> None:

@@ -62,6 +62,15 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     return chances
 
 
+def draw(chances: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw one symbol (S,) from each distribution (S, V).
+
+    What of exponential waiting times at these rates ends first. It is ``torch.multinomial`` at
+    half of its price. Source: L. Devroye, Non-Uniform Random Variate Generation (1986).
+    """
+    return (chances / torch.empty_like(chances).exponential_(generator=generator)).argmax(1)
+
+
 def generate(
     task: Generates,
     network: nn.Module,
@@ -91,13 +100,13 @@ def generate(
         generator.seed()
     else:
         generator.manual_seed(sampling.seed)
+    state: State | None = None
     with torch.inference_mode():
-        state: State | None = None
         for symbol in symbols:
             logits, state = step(torch.full((streams,), symbol, device=device), state)
-        for _ in range(length):
-            drawn = torch.multinomial(
-                probabilities(logits, sampling), 1, generator=generator
-            ).squeeze(1)
-            yield [task.decode([symbol]) for symbol in drawn.tolist()]
-            logits, state = step(drawn, state)
+    for left in reversed(range(length)):
+        with torch.inference_mode():  # Never across a yield: the caller would be in it, too.
+            drawn = draw(probabilities(logits, sampling), generator)
+            if left:
+                logits, state = step(drawn, state)
+        yield [task.decode([symbol]) for symbol in drawn.tolist()]

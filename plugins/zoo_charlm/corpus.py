@@ -96,15 +96,8 @@ def _loaded(
             raise DataError("no text", where=where, why=f"{count} characters")
         table = coder(characters)
         kind = np.uint8 if len(characters) <= 256 else np.uint16
-        codes = np.lib.format.open_memmap(
-            folder / "codes.npy", mode="w+", dtype=kind, shape=(count,)
-        )
-        at = 0
-        for text in cut(read(), start, end):
-            coded = table[code_points(text)]
-            codes[at : at + len(coded)] = coded
-            at += len(coded)
-        codes.flush()
+        coded = (table[code_points(text)] for text in cut(read(), start, end))
+        store.save_parts(folder, "codes", coded, kind, count)
         (folder / "characters.json").write_text(json.dumps(characters), encoding="utf-8")
 
     recipe = {

@@ -30,7 +30,8 @@ from zoo.intervals import mean_interval
 from zoo_charlm.corpus import load
 from zoo_charlm.network import Predictor
 
-# Losses of neighbouring characters go together, so the interval is taken over blocks of them.
+# Losses of neighbouring characters go together, so the interval is taken over blocks of about
+# so many.
 BLOCK = 32
 
 
@@ -188,10 +189,11 @@ class CharLM(Task):
         if ahead is None:
             return _plain_stepper(network)
         step = ahead(network.table())
+        weight, bias = network.fc.weight.detach(), network.fc.bias.detach()
 
         def predict(symbols: Tensor, state: State | None) -> tuple[Tensor, State]:
             outputs, end = step(symbols, state)
-            return network.fc(outputs), end
+            return nn.functional.linear(outputs, weight, bias), end
 
         return predict
 
@@ -208,8 +210,9 @@ def _plain_stepper(network: nn.Module) -> Stepper:
 
 
 def _sums(losses: Tensor) -> dict[str, Tensor]:
-    whole = losses.shape[1] - losses.shape[1] % BLOCK
-    means = losses[:, :whole].reshape(-1, BLOCK).double().mean(1)
+    # Every character is in a block, so that the interval lies around the loss.
+    blocks = losses.double().tensor_split(max(1, losses.shape[1] // BLOCK), dim=1)
+    means = torch.cat([block.mean(1) for block in blocks])
     return {
         "loss": losses.double().sum(),
         "examples": torch.tensor(losses.numel()),

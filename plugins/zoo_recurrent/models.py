@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo.interfaces import State
-from zoo.layers import last
+from zoo.layers import last, project
+from zoo_recurrent.gru_scan import GRUScan
 from zoo_recurrent.stack import Stack, look_up
 from zoo_recurrent.steppers import gru_cell, lstm_cell, rnn_cell
 
@@ -33,8 +34,21 @@ class GRU(Stack, nn.GRU):
     Source: K. Cho et al., arXiv:1406.1078 (2014); equations as in torch.nn.GRU.
     """
 
-    kernel = staticmethod(torch.gru)
     cell = staticmethod(gru_cell)
+
+    def scan(
+        self,
+        inputs: Tensor,
+        lengths: Tensor,
+        padding: Tensor | None,
+        start: State,
+        weights: list[Tensor],
+    ) -> tuple[Tensor, State]:
+        """See :meth:`Stack.scan`."""
+        w_ih, w_hh, b_ih, b_hh = weights
+        gates = project(inputs, w_ih, b_ih).transpose(0, 1).contiguous()
+        outputs = GRUScan.apply(gates, start[0][0], w_hh, b_hh).transpose(0, 1)
+        return outputs, (last(outputs, lengths)[None],)
 
 
 class LSTM(Stack, nn.LSTM):

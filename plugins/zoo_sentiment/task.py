@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from zoo_sentiment.tokens import tokenize
 Array = npt.NDArray[Any]
 
 # Texts that are read ahead and sorted by length when predicting; what bounds the memory.
-CHUNK = 1024
+CHUNK = 2048
 
 
 class Sentiment(Task):
@@ -179,8 +179,9 @@ class Sentiment(Task):
 
     def encode(self, text: str) -> Array:
         """Return the numbers of the words of a text that are read."""
-        words = [self._number.get(word, UNKNOWN) for word in tokenize(text)]
-        return self._kept(np.array(words, dtype=np.int32))
+        words = tokenize(text)
+        numbers = map(self._number.get, words, repeat(UNKNOWN))
+        return self._kept(np.fromiter(numbers, np.int32, len(words)))
 
     # Network
 

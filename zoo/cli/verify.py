@@ -70,6 +70,8 @@ def command(name: str, data: str, device: str, threads: int) -> None:
         split=str(row.metrics["split"]),
         watch=watched,
     )
+    if row.metrics.get("data_sha256", measured["data_sha256"]) != measured["data_sha256"]:
+        click.echo(f"the data has other bytes than the published score was measured on: {data}")
     for key, published in row.metrics.items():
         if isinstance(published, str):
             continue

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,21 @@ def cached(recipe: dict[str, Any], build: Callable[[Path], None]) -> Path:
 def save(folder: Path, name: str, values: Array) -> None:
     """Write an array into an entry."""
     np.save(folder / f"{name}.npy", values, allow_pickle=False)
+
+
+def save_parts(
+    folder: Path, name: str, parts: Iterable[Array], dtype: npt.DTypeLike, length: int
+) -> None:
+    """Write an array (length,) into an entry, a part at a time and never the whole in memory."""
+    header = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+        "fortran_order": False,
+        "shape": (length,),
+    }
+    with (folder / f"{name}.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            file.write(part.astype(dtype, copy=False).tobytes())
 
 
 def load(folder: Path, name: str) -> Array:
