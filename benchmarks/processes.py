@@ -7,7 +7,6 @@ import os
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,10 +162,3 @@ def predict_memory(
         done = process([*ZOO, "predict", str(weights)], stdin=str(path), keep=False)
         taken[count] = (done.peak, done.seconds)
     return taken
-
-
-def seconds_of(arguments: list[str]) -> float:
-    """Return the wall time of a command, for instance of a whole ``zoo`` call."""
-    started = time.perf_counter()
-    process(arguments)
-    return time.perf_counter() - started

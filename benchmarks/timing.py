@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -86,8 +85,3 @@ def process(
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)} failed: {said[-2000:]}")
     return Process(seconds, int(peak) / 1024, done.stdout or "")
-
-
-def peak_of_this_process() -> float:
-    """Return the peak memory of this process in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -186,7 +186,8 @@ class Stack(nn.RNNBase):
 
     def stepper(self, table: Tensor) -> Stepper:
         """Return a function from (S,) rows of ``table`` (V, input_size) to (S, output_size)."""
-        return stepper(self, table, self.cell)
+        layers = [self.weights_of(layer) for layer in range(self.num_layers)]
+        return stepper(layers, self.start, table, self.cell)
 
 
 def look_up(inputs: Tensor, weights: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

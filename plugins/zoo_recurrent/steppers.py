@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.interfaces import State, Stepper
-
-if TYPE_CHECKING:
-    from zoo_recurrent.stack import Stack
 
 Cell = Callable[[Tensor, Tensor, State], State]
 """(W_ih x + b_ih, W_hh h + b_hh, state) to the next state, hidden state first; (S, any) each."""
@@ -88,11 +84,17 @@ class Product:
         return torch.baddbmm(self._bias, rows, self._parts).view(1, -1)
 
 
-def stepper(stack: Stack, table: Tensor, cell: Cell) -> Stepper:
+def stepper(
+    layers: Sequence[Sequence[Tensor]],
+    start: Callable[[Tensor], State],
+    table: Tensor,
+    cell: Cell,
+) -> Stepper:
     """Return the step function of a one-directional stack.
 
     Args:
-        stack: The layers.
+        layers: W_ih, W_hh, b_ih and b_hh of each layer, from the lowest up.
+        start: Gives the state before the first step of (S,) symbols.
         table: (V, input_size), one input vector a symbol.
         cell: The step of its cell.
 
@@ -100,7 +102,7 @@ def stepper(stack: Stack, table: Tensor, cell: Cell) -> Stepper:
         A function from (S,) symbols and a state of tensors (num_layers, S, hidden_size) to
         outputs (S, output_size) and the next state.
     """
-    weights = [[w.detach() for w in stack.weights_of(layer)] for layer in range(stack.num_layers)]
+    weights = [[weight.detach() for weight in layer] for layer in layers]
     w_ih, _, b_ih, _ = weights[0]
     gate_table = F.linear(table.detach(), w_ih, b_ih)
 
@@ -114,7 +116,7 @@ def stepper(stack: Stack, table: Tensor, cell: Cell) -> Stepper:
 
     def step(symbols: Tensor, state: State | None) -> tuple[Tensor, State]:
         if state is None:
-            state = stack.start(symbols)
+            state = start(symbols)
         gates = gate_table.index_select(0, symbols)
         ends: list[State] = []
         for layer, (below, across) in enumerate(products(len(symbols))):
