@@ -25,6 +25,7 @@ class Progress:
     def __init__(self) -> None:
         self.bar: tqdm[Any] | None = None
         self.started = time.monotonic()
+        self.scored = 0
 
     def __enter__(self) -> Progress:
         return self
@@ -36,6 +37,7 @@ class Progress:
     def prepared(self, data: Data, network: nn.Module) -> None:
         """Say what is about to be trained on what."""
         count = sum(p.numel() for p in network.parameters())
+        self.scored = data.splits["validation"].examples
         parts = ", ".join(f"{name} {split.examples:,}" for name, split in data.splits.items())
         click.echo(f"data: {data.summary} ({parts})", err=True)
         click.echo(f"network: {count:,} parameters", err=True)
@@ -54,13 +56,22 @@ class Progress:
         self.bar.update(0)
 
     def on_evaluation(self, line: Mapping[str, Any]) -> None:
-        shown = ", ".join(
-            f"{key.replace('_', ' ')} {value:.4f}"
-            for key, value in line.items()
-            if isinstance(value, float) and key not in _HIDDEN and not key.endswith(("low", "high"))
-        )
+        shown = []
+        for key, value in line.items():
+            if (
+                isinstance(value, float)
+                and key not in _HIDDEN
+                and not key.endswith(("low", "high"))
+            ):
+                text = f"{key.replace('_', ' ')} {value:.4f}"
+                if f"{key}_low" in line:
+                    text += f" ({line[f'{key}_low']:.4f} to {line[f'{key}_high']:.4f})"
+                shown.append(text)
         mark = " *" if line["best"] else ""
-        text = f"epoch {line['epoch']}, step {line['step']}, {line['seconds']:.0f} s: {shown}{mark}"
+        text = (
+            f"epoch {line['epoch']}, step {line['step']}, {line['seconds']:.0f} s, "
+            f"{self.scored:,} of validation: {', '.join(shown)}{mark}"
+        )
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
         else:

@@ -72,6 +72,7 @@ def command(name: str, data: str, device: str, threads: int) -> None:
     )
     if row.metrics.get("data_sha256", measured["data_sha256"]) != measured["data_sha256"]:
         click.echo(f"the data has other bytes than the published score was measured on: {data}")
+    click.echo(f"scored on {measured['split']}: {measured['data']}")
     for key, published in row.metrics.items():
         if isinstance(published, str):
             continue
