@@ -192,7 +192,8 @@ def _page(rows: list[Row], curves: list[growth.Growth], machine: Row) -> str:
         lines.append(
             f"| {curve.what} | {sizes} | {times} | {of_time:.2f} | {memory} | {of_memory:.2f} |"
         )
-    return "\n".join(lines) + "\n"
+    notes = Path(__file__).with_name("notes.md").read_text(encoding="utf-8")
+    return "\n".join(lines) + "\n\n" + notes
 
 
 def _machine(material: Material) -> Row:
