@@ -23,12 +23,11 @@ network.load_state_dict(tensors, strict=True)
 batch, answers = header["probe"]["batch"], header["probe"]["logits"]
 for padded, length, expected in zip(batch["inputs"], batch["lengths"], answers, strict=True):
     row = torch.tensor(padded[:length])
-    outputs, (hidden, _) = network["rnn"](network["embedding"](row[None]))
+    steps, (hidden, _) = network["rnn"](network["embedding"](row))
     if "fc" in network:
-        logits = network["fc"](outputs[0])
+        logits = network["fc"](steps)
     else:
-        ends = {"last": hidden[-1 - both :, 0].flatten(), "mean": outputs[0].mean(0)}
-        pools = {**ends, "max": outputs[0].amax(0)}
+        pools = {"last": hidden[-1 - both :].flatten(), "mean": steps.mean(0), "max": steps.amax(0)}
         pooled = torch.cat([pools[how] for how in task["pooling"].split("+")])
         logits = network["fc2"](network["fc1"](pooled).relu())
     if "ngrams" in network:  # A linear path over words and word pairs, hashed into a table.
