@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import click
 
+from zoo.catalog import ENVIRONMENT_VARIABLE
 from zoo.cli import options
 
 
@@ -94,7 +96,9 @@ def command(
     from zoo.engine.session import run_training
 
     target = choose(device, threads)
-    again = f"zoo train {name} --out {shlex.quote(str(run.path))} --resume"
+    registry_path = os.environ.get(ENVIRONMENT_VARIABLE)
+    named = f"--registry {shlex.quote(registry_path)} " if registry_path else ""
+    again = f"zoo {named}train {name} --out {shlex.quote(str(run.path))} --resume"
     with Progress() as progress, _interrupts() as interrupted:
         outcome = run_training(
             configuration,
