@@ -5,19 +5,18 @@ import sys
 
 import torch
 from safetensors import safe_open
-from torch import nn
 
 with safe_open(sys.argv[1], "pt") as file:
     header = json.loads(file.metadata()["zoo"])
     tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
 
-task, sizes = header["task"]["options"], header["model"]["options"]
-network = nn.ModuleDict()
+task, size = header["task"]["options"], header["model"]["options"]
+network = torch.nn.ModuleDict()
 for name in {name.split(".")[0] for name in tensors} - {"rnn"}:
     shape = tensors[f"{name}.weight"].shape
-    network[name] = nn.Linear(*shape[::-1]) if "fc" in name else nn.Embedding(*shape)
-width, both = network["embedding"].embedding_dim, "merge" in sizes
-network["rnn"] = nn.LSTM(width, sizes["hidden_size"], sizes["num_layers"], True, True, 0.0, both)
+    network[name] = torch.nn.Linear(*shape[::-1]) if "fc" in name else torch.nn.Embedding(*shape)
+width, two = network["embedding"].embedding_dim, "merge" in size
+network["rnn"] = torch.nn.LSTM(width, size["hidden_size"], size["num_layers"], True, True, 0.0, two)
 network.load_state_dict(tensors, strict=True)
 
 batch, answers = header["probe"]["batch"], header["probe"]["logits"]
@@ -27,7 +26,7 @@ for padded, length, expected in zip(batch["inputs"], batch["lengths"], answers, 
     if "fc" in network:
         logits = network["fc"](steps)
     else:
-        pools = {"last": hidden[-1 - both :].flatten(), "mean": steps.mean(0), "max": steps.amax(0)}
+        pools = {"last": hidden[-1 - two :].flatten(), "mean": steps.mean(0), "max": steps.amax(0)}
         pooled = torch.cat([pools[how] for how in task["pooling"].split("+")])
         logits = network["fc2"](network["fc1"](pooled).relu())
     if "ngrams" in network:  # A linear path over words and word pairs, hashed into a table.
