@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import zoo
 from zoo.errors import UsageError
-from zoo_recurrent.gru_scan import GRUScan
+from zoo_recurrent.gru_scan import scan
 
 CAUSAL = ["rnn", "lstm", "gru"]
 BOTH_WAYS = ["birnn", "bilstm", "bigru"]
@@ -239,6 +239,21 @@ def test_parameters_have_the_plain_names(name: str) -> None:
 
 def test_the_gradients_of_the_gru_are_those_of_small_differences() -> None:
     torch.manual_seed(0)
-    sizes = ((4, 3, 15), (3, 5), (15, 5), (15,))
+    sizes = ((70, 1, 6), (1, 2), (6, 2), (6,))
     given = tuple(torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes)
-    assert torch.autograd.gradcheck(GRUScan.apply, given)
+    assert torch.autograd.gradcheck(scan, given)
+
+
+@pytest.mark.parametrize("name", CAUSAL + BOTH_WAYS + OUTPUT_RECURRENCES)
+def test_mixed_precision_loses_no_more_than_bfloat16_does(name: str) -> None:
+    model = create(name, num_layers=2)
+    exact, gradients = [], []
+    for enabled in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            outputs, states = model(batch(), LENGTHS)
+        weighted(outputs.float(), [part.float() for part in states]).backward()
+        exact.append(outputs.float())
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(exact[1], exact[0], atol=0.03, rtol=0)
+    torch.testing.assert_close(gradients[1], gradients[0], atol=0.03, rtol=0)

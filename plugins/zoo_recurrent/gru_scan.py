@@ -1,7 +1,7 @@
 """The GRU over time with gradients by hand: torch's on the CPU records each step's every operation.
 
-What does not depend on the step before is computed for all steps at once, so that four operations a
-step are left in the backward pass.
+What does not depend on the step before is computed for many steps at once; four operations a step
+are left on the way there and two on the way back.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+# Steps whose intermediate values still fit a processor's cache, at usual sizes.
+_PIECE = 64
 
-class GRUScan(torch.autograd.Function):
-    """``GRUScan.apply(gates, start, w_hh, b_hh)``: outputs (T, B, H) of one direction of one layer.
+
+def scan(gates: Tensor, start: Tensor, w_hh: Tensor, b_hh: Tensor) -> Tensor:
+    """Return the outputs (T, B, H) of one direction of one layer.
 
     Args:
         gates: (T, B, 3H), ``W_ih x + b_ih`` for the gates r, z, n.
@@ -22,55 +25,65 @@ class GRUScan(torch.autograd.Function):
         w_hh: (3H, H).
         b_hh: (3H,).
     """
+    pieces = []
+    # Under mixed precision too in the precision of the weights: its sums are long.
+    with torch.autocast(gates.device.type, enabled=False):
+        for piece in gates.to(w_hh.dtype).split(_PIECE):
+            outputs = _Scan.apply(piece, start, w_hh, b_hh)
+            start = outputs[-1]
+            pieces.append(outputs)
+    return torch.cat(pieces)
 
+
+class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gates: Tensor, start: Tensor, w_hh: Tensor, b_hh: Tensor) -> Tensor:  # type: ignore[override]
         """r, z = sigmoid(gates + W h + b); n = tanh(gate + r (W h + b)); h = (1 - z) n + z h."""
         steps, batch, size = gates.shape[0], gates.shape[1], start.shape[1]
-        outputs, new, kept = (gates.new_empty(steps, batch, size) for _ in range(3))
-        both = gates.new_empty(steps, batch, 2 * size)
-        recurrent = gates.new_empty(batch, 3 * size)
-        for_both, for_new = recurrent[:, : 2 * size], recurrent[:, 2 * size :]
+        outputs, new = (gates.new_empty(steps, batch, size) for _ in range(2))
+        # Becomes r, z and W_hn h + b_hn: the last has to meet r before its gate.
+        inner = gates + b_hh
+        inner[..., 2 * size :] = b_hh[2 * size :]
         across, hidden = w_hh.t(), start
         rows = zip(
-            gates[..., : 2 * size].unbind(), gates[..., 2 * size :].unbind(), both.unbind(),
-            both[..., :size].unbind(), both[..., size:].unbind(), kept.unbind(), new.unbind(),
-            outputs.unbind(), strict=True,
+            inner.unbind(), inner[..., : 2 * size].unbind(), inner[..., :size].unbind(),
+            inner[..., size : 2 * size].unbind(), inner[..., 2 * size :].unbind(),
+            gates[..., 2 * size :].unbind(), new.unbind(), outputs.unbind(), strict=True,
         )  # fmt: skip
-        for to_both, to_new, rz, r, z, hn, n, output in rows:
-            torch.addmm(b_hh, hidden, across, out=recurrent)
-            torch.add(to_both, for_both, out=rz).sigmoid_()
-            hn.copy_(for_new)
-            torch.addcmul(to_new, r, hn, out=n).tanh_()
+        for products, rz, r, z, hn, gate, n, output in rows:
+            products.addmm_(hidden, across)
+            rz.sigmoid_()
+            torch.addcmul(gate, r, hn, out=n).tanh_()
             hidden = torch.lerp(n, hidden, z, out=output)
-        ctx.save_for_backward(start, w_hh, outputs, both, new, kept)
+        ctx.save_for_backward(start, w_hh, outputs, inner, new)
         return outputs
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
         """Go back through the steps with dL/dh; all else is done for every step at once."""
-        start, w_hh, outputs, both, new, kept = ctx.saved_tensors
-        steps, batch, size = outputs.shape
+        start, w_hh, outputs, inner, new = ctx.saved_tensors
+        size = start.shape[1]
         before = torch.cat((start[None], outputs[:-1]))
-        r, z = both.split(size, dim=2)
-        # What dL/dh(t) is multiplied by on its way to each gate's input.
+        r, z, hn = inner.split(size, dim=2)
+        # What dL/dh(t) is multiplied by on its way to r, z, W_hn h, and straight to h(t - 1).
         to_new = (1 - z) * (1 - new * new)
+        through = to_new * r
         factors = torch.stack(
-            (to_new * kept * r * (1 - r), (before - new) * z * (1 - z), to_new * r), 2
+            (through * hn * (1 - r), (before - new) * z * (1 - z), through, z), dim=2
         )
-        slope = torch.zeros_like(start)
-        arriving = torch.empty_like(outputs)
-        recurrent = torch.empty_like(factors)
+        back = torch.cat((w_hh, torch.eye(size, device=w_hh.device, dtype=w_hh.dtype)))
+        # dL/dh(t) from outside, to which what comes from the step after is added.
+        arriving = torch.cat((torch.zeros_like(start)[None], slopes))
         rows = zip(
-            slopes.unbind(), arriving[:, :, None].unbind(), arriving.unbind(), factors.unbind(),
-            recurrent.unbind(), recurrent.view(steps, batch, -1).unbind(), z.unbind(), strict=True,
+            arriving[1:, :, None].unbind(), arriving[:-1].unbind(), factors.unbind(),
+            factors.flatten(2).unbind(), strict=True,
         )  # fmt: skip
-        for given, here3, here, factor, inner, flat, keep in reversed(list(rows)):
-            torch.add(given, slope, out=here)
-            torch.mul(here3, factor, out=inner)
-            slope = torch.addmm(here * keep, flat, w_hh)
-        gates = recurrent.view(steps, batch, -1).clone()
-        gates[..., 2 * size :] = arriving * to_new
-        flat = recurrent.view(steps * batch, -1)
-        return gates, slope, flat.t() @ before.view(-1, size), flat.sum(0)
+        for here, earlier, factor, flat in reversed(list(rows)):
+            factor.mul_(here)
+            earlier.addmm_(flat, back)
+        recurrent = factors.flatten(2)[..., : 3 * size]
+        gates = recurrent.clone()
+        gates[..., 2 * size :] = arriving[1:] * to_new
+        flat = recurrent.flatten(0, 1)
+        return gates, arriving[0], flat.t() @ before.flatten(0, 1), flat.sum(0)
