@@ -32,6 +32,7 @@ def _pair(number: str, what: str, pair: Pair, unit: str, target: str, ok: bool) 
         "ours": pair.ours,
         "unit": unit,
         "ratio": pair.ratio,
+        "ratios": [round(ratio, 2) for ratio in pair.ratios],
         "target": target,
         "reached": ok,
     }
@@ -45,6 +46,7 @@ def _single(number: str, what: str, ours: float, unit: str, target: str, ok: boo
         "ours": ours,
         "unit": unit,
         "ratio": None,
+        "ratios": [],
         "target": target,
         "reached": ok,
     }
@@ -158,8 +160,9 @@ def _page(rows: list[Row], curves: list[growth.Growth], machine: Row) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`. Baseline and zoo take turns in one run; figures are medians. The",
-        "baseline is the textbook's method, written again in `benchmarks/textbook.py`.",
+        "Written by `make bench`. Baseline and zoo take turns in one run; figures are medians, and",
+        "beside a ratio is the range over the turns. The baseline is the textbook's method,",
+        "written again in `benchmarks/textbook.py`.",
         "",
         *(f"- {key}: {value}" for key, value in machine.items()),
         "",
@@ -168,7 +171,8 @@ def _page(rows: list[Row], curves: list[growth.Growth], machine: Row) -> str:
     ]
     for row in rows:
         base = f"{row['baseline']:,.4g} {row['unit']}" if row["baseline"] else "-"
-        ratio = f"{row['ratio']:.1f} x" if row["ratio"] else "-"
+        turns = row["ratios"]
+        ratio = f"{row['ratio']:.1f} x ({turns[0]:.0f} to {turns[-1]:.0f})" if turns else "-"
         ours = f"{row['ours']:,.4g} {row['unit']}".strip()
         mark = "yes" if row["reached"] else "**no**"
         cells = [row["number"], row["what"], base, ours, ratio, row["target"], mark]

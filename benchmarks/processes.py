@@ -56,11 +56,11 @@ def predicting(
     lines = folder / "lines.txt"
     # So many that starting the process does not count.
     some_lines = "".join(" ".join(text.split()) + "\n" for text, _ in texts)
-    lines.write_text(some_lines * 6, encoding="utf-8")
+    lines.write_text(some_lines * 12, encoding="utf-8")
 
     def ours() -> float:
         process([*ZOO, "predict", str(weights)], stdin=str(lines), keep=False)
-        return 6 * len(texts)
+        return 12 * len(texts)
 
     return interleaved(lambda: baseline.rate("evaluate"), lambda: rate(ours), rounds)
 

@@ -14,11 +14,16 @@ Measure = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Medians of two measures that were taken in turn, and the median of the ratios."""
+    """Medians of two measures that were taken in turn, and the ratios of the turns in order."""
 
     baseline: float
     ours: float
-    ratio: float
+    ratios: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """The median."""
+        return statistics.median(self.ratios)
 
 
 def interleaved(baseline: Measure, ours: Measure, rounds: int) -> Pair:
@@ -30,7 +35,7 @@ def interleaved(baseline: Measure, ours: Measure, rounds: int) -> Pair:
     return Pair(
         statistics.median(a for a, _ in pairs),
         statistics.median(b for _, b in pairs),
-        statistics.median(b / a for a, b in pairs),
+        tuple(sorted(b / a for a, b in pairs)),
     )
 
 

@@ -23,7 +23,8 @@ from zoo.engine.rundir import RunDirectory
 from zoo.engine.session import run_training
 from zoo.registry import Registry
 
-WARM_UP = 10
+# Most shapes of batches have occurred by then, and oneDNN has set itself up for them.
+WARM_UP = 100
 
 
 class Clock:
