@@ -219,6 +219,7 @@ def test_a_header_that_cannot_be_encoded_is_refused(path: Path, tmp_path: Path) 
         ("task", "char-lm"), ("task", {"name": "char-lm"}), ("model", []), ("assets", None),
         ("assets", {"vocabulary": "abc"}), ("assets", {}), ("probe", None), ("probe", {}),
         ("name", None), ("digest", None), ("data", None), ("training", 1), ("metrics", []),
+        ("data", {}), ("training", {}), ("format", True),
     ],
 )  # fmt: skip
 def test_a_header_of_wrong_values_is_refused(
@@ -242,6 +243,7 @@ def test_a_header_of_wrong_values_is_refused(
         ("model", "name", ["lstm"]), ("model", "name", None), ("model", "options", None),
         ("model", "options", {"hidden_size": "5"}), ("model", "options", {"hidden_size": -5}),
         ("model", "options", {"hidden_size": 10**12}), ("model", "options", {"unknown": 1}),
+        ("task", "options", {"dropout": 10**400}),
         ("task", "options", {}), ("task", "options", [1, 2]),
     ],
 )  # fmt: skip
@@ -255,6 +257,51 @@ def test_options_of_wrong_values_are_refused(
     with pytest.raises(ZooError) as failure:
         open_as_a_user(forge(tmp_path / "w", forged, tensors))
     assert "\n" not in str(failure.value)
+
+
+def test_a_file_cannot_ask_for_more_memory_than_its_tensors_take(
+    path: Path, tmp_path: Path
+) -> None:
+    header, tensors = parse(path)
+    options = {**header["model"]["options"], "hidden_size": 1_000_000}
+    forged = {**header, "model": {**header["model"], "options": options}}
+    # Were it built, the message would be about memory.
+    with pytest.raises(WeightsError, match=r"weight_hh_l0 has shape .*, not \(4000000, 1000000\)"):
+        zoo.load(forge(tmp_path / "w", forged, tensors))
+
+
+def test_a_key_that_occurs_twice_is_refused(path: Path, tmp_path: Path) -> None:
+    header, tensors = parse(path)
+    text = canonical(header)
+    twice = text.replace('"name":', '"name":"another","name":', 1)
+    with pytest.raises(WeightsError, match="occurs twice"):
+        open_as_a_user(unparse(tmp_path / "w", twice, tensors))
+
+
+def test_tensors_of_another_kind_than_the_header_says_are_refused(
+    path: Path, tmp_path: Path
+) -> None:
+    header, tensors = parse(path)
+    with pytest.raises(WeightsError, match=r"fc.bias is float32, not float16"):
+        zoo.load(forge(tmp_path / "w", {**header, "storage": "float16"}, tensors))
+
+
+def test_loading_and_writing_leave_the_program_as_it_was(path: Path, tmp_path: Path) -> None:
+    state = torch.get_rng_state()
+    loaded = zoo.load(path)
+    assert torch.equal(torch.get_rng_state(), state)
+    loaded.network.train()
+    weights = weights_file.read(path)
+    save(tmp_path / "w", loaded.network, loaded.task, weights.header)
+    assert loaded.network.training
+
+
+def test_weights_that_are_tied_are_written_twice(path: Path, tmp_path: Path) -> None:
+    loaded = zoo.load(path)
+    loaded.network.rnn.weight_hh_l1 = loaded.network.rnn.weight_hh_l0
+    save(tmp_path / "w", loaded.network, loaded.task, loaded.info)
+    _, tensors = parse(tmp_path / "w")
+    assert tensors["rnn.weight_hh_l1"] == tensors["rnn.weight_hh_l0"]
 
 
 def test_options_that_came_later_take_their_defaults(path: Path, tmp_path: Path) -> None:

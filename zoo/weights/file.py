@@ -46,6 +46,7 @@ _PART_REQUIRED: Mapping[str, type] = {
     "distribution": str,
     "version": str,
 }
+_DATA_REQUIRED: Mapping[str, type] = {"name": str, "summary": str, "sha256": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +126,32 @@ def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             fix="give a file that `zoo export` made",
         )
     try:
-        header = json.loads(metadata[KEY])
+        header = json.loads(metadata[KEY], object_pairs_hook=_once)
         _canonical(header).encode()  # Fails where an escape stands for half a character.
     except (ValueError, RecursionError) as error:
         raise WeightsError("header is not JSON", where=str(path), why=str(error)) from error
     if not isinstance(header, dict) or "format" not in header:
         raise WeightsError("header is incomplete", where=str(path))
-    if header["format"] != FORMAT:
+    if header["format"] is True or header["format"] != FORMAT:
         raise WeightsError(
             f"unknown format {header['format']!r}", where=str(path), fix="install a newer seqzoo"
         )
     _check(header, _REQUIRED, "header", path)
     for part in ("task", "model"):
         _check(header[part], _PART_REQUIRED, f"header's {part}", path)
+    _check(header["data"], _DATA_REQUIRED, "header's data", path)
+    _check(header["training"], {"seed": int}, "header's training", path)
     if header["storage"] not in STORAGE:
         raise WeightsError(f"unknown storage {header['storage']!r}", where=str(path))
     return header
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that occurs twice: two readers might take two different values."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
 
 
 def _check(found: Mapping[str, Any], required: Mapping[str, type], what: str, path: Path) -> None:

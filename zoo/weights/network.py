@@ -61,7 +61,8 @@ def save(
         DiskError: The file cannot be written.
     """
     tensors = {
-        name: tensor.detach().cpu().to(STORAGE[storage]).contiguous()
+        # Cloned, because the file format has no place for weights that share memory.
+        name: tensor.detach().cpu().to(STORAGE[storage]).contiguous().clone()
         for name, tensor in network.state_dict().items()
     }
     if storage != "float32":
@@ -84,15 +85,22 @@ def build(weights: Weights, registry: Registry) -> tuple[Task, nn.Module]:
     try:
         task = make_task(task_info, _options(task_info, header["task"]["options"]))
         task.restore(header["assets"])
-        network = make_network(task, model_info, _options(model_info, header["model"]["options"]))
-    except (UsageError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        options = _options(model_info, header["model"]["options"])
+        _check_sketch(task, model_info, options, weights)
+        # Fresh weights are drawn and then overwritten: not at the cost of the caller's generator.
+        with torch.random.fork_rng():
+            network = make_network(task, model_info, options)
+    except (
+        UsageError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError,
+    ) as error:  # fmt: skip
         raise WeightsError(
             "header does not fit the installed plugins",
             where=str(weights.path),
             why=str(error).partition("\n")[0],
             fix="install the versions that `zoo inspect` shows",
         ) from error
-    _fill(network, weights)
+    _compare(network, weights)
+    network.load_state_dict({name: t.float() for name, t in weights.tensors.items()})
     return task, network.eval()
 
 
@@ -154,7 +162,20 @@ def _options(info: TaskInfo | ModelInfo, stored: Mapping[str, Value]) -> dict[st
     }
 
 
-def _fill(network: nn.Module, weights: Weights) -> None:
+def _check_sketch(
+    task: Task, model: ModelInfo, options: Mapping[str, Value], weights: Weights
+) -> None:
+    """Compare with a network without memory: a file cannot ask for more than its tensors take."""
+    try:
+        with torch.device("meta"):
+            sketch = make_network(task, model, options)
+    except RuntimeError:  # A network that computes while it is built cannot be sketched.
+        return
+    _compare(sketch, weights)
+
+
+def _compare(network: nn.Module, weights: Weights) -> None:
+    """Refuse tensors that are not those of the network."""
     expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.tensors.items()}
     problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
@@ -164,11 +185,16 @@ def _fill(network: nn.Module, weights: Weights) -> None:
         for name in sorted(expected.keys() & found.keys())
         if expected[name] != found[name]
     ]
+    stored = STORAGE[weights.header["storage"]]
+    problems += [
+        f"{name} is {str(tensor.dtype).removeprefix('torch.')}, not {weights.header['storage']}"
+        for name, tensor in weights.tensors.items()
+        if tensor.dtype != stored
+    ]
     if problems:
         raise WeightsError(
             "tensors do not fit the network", where=str(weights.path), why="; ".join(problems)
         )
-    network.load_state_dict({name: t.float() for name, t in weights.tensors.items()})
 
 
 def _made_by(name: str, options: Mapping[str, Value], plugin: PluginInfo) -> dict[str, Any]:
