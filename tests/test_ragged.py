@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,14 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
     assert [again[at].targets.tolist() for at in reversed(range(len(again)))] == first[::-1]
     assert order(split().epoch(seed=3, epoch=2, batch_size=16)) != first
     assert order(split().epoch(seed=4, epoch=1, batch_size=16)) != first
+
+
+def test_each_epoch_puts_other_rows_together() -> None:
+    def together(epoch: int) -> set[frozenset[Any]]:
+        rows = Ragged.of([[1, 2]] * 64, range(64)).epoch(seed=3, epoch=epoch, batch_size=8)
+        return {frozenset(batch.targets.tolist()) for batch in rows}
+
+    assert not together(0) & together(1)
 
 
 def test_drawing_batches_leaves_the_global_generators_alone() -> None:

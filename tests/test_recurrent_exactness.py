@@ -244,6 +244,13 @@ def test_the_gradients_of_the_gru_are_those_of_small_differences() -> None:
     assert torch.autograd.gradcheck(scan, given)
 
 
+def test_second_derivatives_of_the_gru_are_refused_and_not_wrong() -> None:
+    inputs = batch().requires_grad_()
+    outputs, _ = create("gru")(inputs, LENGTHS)
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(outputs.sum(), inputs, create_graph=True)
+
+
 @pytest.mark.parametrize("name", CAUSAL + BOTH_WAYS + OUTPUT_RECURRENCES)
 def test_mixed_precision_loses_no_more_than_bfloat16_does(name: str) -> None:
     model = create(name, num_layers=2)

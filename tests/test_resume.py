@@ -12,7 +12,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from zoo.errors import WeightsError
+from zoo.engine.rundir import RunDirectory
+from zoo.errors import DataError, UsageError, WeightsError
 
 Train = Callable[..., Any]
 SMALL = ("hidden_size=4", "embed_size=4")
@@ -133,6 +134,33 @@ def test_resuming_a_finished_run_changes_nothing(kind: str, start: Any, whole: A
     assert {path.name: path.read_bytes() for path in whole(kind).iterdir()} == before
 
 
+def test_other_data_is_not_gone_on_with(train_here: Train, text_file: Path, tmp_path: Path) -> None:
+    data, out = tmp_path / "book.txt", tmp_path / "run"
+    text = text_file.read_text(encoding="utf-8")
+    data.write_text(text, encoding="utf-8")
+    settings = ("steps=6", *SMALL)
+    train_here("char-lm/lstm", out, *settings, data=data, stop_after=3)
+    before = (out / "checkpoint.safetensors").read_bytes()
+    data.write_text(text.swapcase(), encoding="utf-8")
+    with pytest.raises(DataError, match="data has changed since the run was started"):
+        train_here("char-lm/lstm", out, *settings, data=data, resume=True)
+    assert (out / "checkpoint.safetensors").read_bytes() == before
+    data.write_text(text, encoding="utf-8")
+    train_here("char-lm/lstm", out, *settings, data=data, resume=True)
+
+
+def test_one_process_trains_in_a_directory_at_a_time(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    start("windows", tmp_path / "run", stop_after=3)
+    with (
+        RunDirectory(tmp_path / "run").lock(),
+        pytest.raises(UsageError, match="another process trains here"),
+    ):
+        start("windows", tmp_path / "run", resume=True)
+    start("windows", tmp_path / "run", resume=True)
+
+
 def test_a_log_line_that_a_crash_cut_short_is_dropped(
     start: Any, whole: Any, tmp_path: Path
 ) -> None:
@@ -146,7 +174,7 @@ def test_a_log_line_that_a_crash_cut_short_is_dropped(
 def test_a_checkpoint_is_one_file_with_everything_in_it_by_name(whole: Any) -> None:
     names = {path.name for path in whole("streams").iterdir()}
     assert names == {
-        "config.json", "metrics.jsonl", "checkpoint.safetensors", "weights.safetensors",
+        "config.json", "metrics.jsonl", "checkpoint.safetensors", "weights.safetensors", ".lock",
     }  # fmt: skip
     header, tensors = checkpoint(whole("streams"))
     assert header["position"]["step"] == 16

@@ -196,6 +196,9 @@ def table(tmp_path: Path, name: str, content: str | bytes) -> Path:
         ("r.jsonl", '{"text": "a"}', "no column 'label'.*line 1"),
         ("r.jsonl", '{"text": "a", "label": null}', "label is missing.*line 1"),
         ("r.jsonl", '{"text": 3, "label": "pos"}', "text is not a text.*line 1"),
+        ("r.jsonl", "[" * 100_000, "not JSON.*line 1"),
+        ("r.jsonl", '{"text": ' + "1" * 5000 + "}", "not JSON.*line 1"),
+        ("r.jsonl", '{"text": "a", "label": "\\ud800"}', "not Unicode.*line 1"),
         ("r.txt", "a\n", "unknown kind of data"),
         ("r.tar.gz", "no archive", "damaged"),
         ("r.tar.gz", b"", "damaged"),
@@ -209,6 +212,14 @@ def test_a_bad_source_is_told_in_a_line(
         load(path, *COLUMNS)
     assert str(path) in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+def test_a_folder_with_two_data_sets_in_it_is_refused(tmp_path: Path) -> None:
+    folder(tmp_path / "first", texts())
+    assert len(load(tmp_path, *COLUMNS).lengths) == len(load(tmp_path / "first", *COLUMNS).lengths)
+    folder(tmp_path / "second", texts())
+    with pytest.raises(DataError, match=r"more than one data set.*first and second"):
+        load(tmp_path, *COLUMNS)
 
 
 def test_long_reviews_are_read_from_tables(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -108,3 +109,17 @@ def test_a_cache_that_cannot_be_written_is_told(
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file"))
     with pytest.raises(DiskError, match="set ZOO_CACHE"):
         store.cached({"digest": "a"}, Build([1]))
+
+
+def test_what_a_killed_process_left_behind_is_swept(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(folder: Path) -> None:
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(shutil, "rmtree", lambda *_, **__: None)
+        store.cached({"what": "swept"}, dies)
+    entry = store.cached({"what": "swept"}, lambda folder: None)
+    assert not list(entry.iterdir())

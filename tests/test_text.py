@@ -103,6 +103,11 @@ def test_cut_reads_no_further_than_the_end() -> None:
     assert "".join(text.cut(endless(), "start", "end")) == "start of it, "
 
 
+def test_more_characters_than_codes_are_refused() -> None:
+    with pytest.raises(DataError, match=r"too many distinct characters.*65,536"):
+        text.coder("".join(map(chr, range(0x10000, 0x20000))))
+
+
 def test_alphabet_and_coder_number_the_distinct_characters_in_order() -> None:
     characters, count = text.alphabet([SAMPLE, "zzz", ""])
     assert list(characters) == sorted(set(SAMPLE) | {"z"})

@@ -26,7 +26,7 @@ class Training:
     optimizer: str = _option("adam", "update rule", choices=("adam", "adamw", "sgd"))
     learning_rate: float = _option(1e-3, "peak step size", minimum=0.0)
     beta2: float = _option(
-        0.999, "decay of Adam's squared-gradient average", minimum=0.0, maximum=1.0
+        0.999, "decay of Adam's squared-gradient average", minimum=0.0, maximum=0.999999
     )
     momentum: float = _option(0.0, "momentum of SGD", minimum=0.0, maximum=1.0)
     weight_decay: float = _option(0.0, "weight decay", minimum=0.0)
@@ -41,7 +41,7 @@ class Training:
     clip_norm: float = _option(0.0, "largest gradient norm; 0: no clipping", minimum=0.0)
     clip_value: float = _option(0.0, "largest gradient element; 0: no clipping", minimum=0.0)
     average: float = _option(
-        0.0, "decay of the averaged weights that are kept; 0: none", minimum=0.0, maximum=1.0
+        0.0, "decay of the averaged weights that are kept; 0: none", minimum=0.0, maximum=0.999999
     )
     patience: int = _option(
         0, "evaluations without improvement before stopping; 0: never stop", minimum=0

@@ -13,9 +13,14 @@ from zoo.errors import DataError, DiskError
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old one or the new one.
 
+    A symbolic link stays one: what it leads to is replaced.
+
     Raises:
-        DiskError: The file could not be written.
+        DiskError: The file could not be written, or what is there is no file.
     """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise DiskError("cannot write", where=str(path), why="it is not a regular file")
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(

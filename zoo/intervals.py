@@ -18,8 +18,8 @@ def wilson(hits: float, examples: float) -> tuple[float, float]:
     scale = 1 + Z95**2 / examples
     middle = (share + Z95**2 / (2 * examples)) / scale
     half = Z95 * math.sqrt(share * (1 - share) / examples + (Z95 / (2 * examples)) ** 2) / scale
-    # Rounding may carry the ends past what a proportion can be.
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Rounding may carry an end past what a proportion can be, or short of the share itself.
+    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
 
 
 def mean_interval(total: float, squares: float, examples: float) -> tuple[float, float]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 # Steps whose intermediate values still fit a processor's cache, at usual sizes.
 _PIECE = 64
@@ -59,9 +58,11 @@ class _Scan(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
         """Go back through the steps with dL/dh; all else is done for every step at once."""
+        if torch.is_grad_enabled():
+            # torch's own once_differentiable lets it pass where the slope is a constant.
+            raise RuntimeError("the GRU has no second derivatives: create_graph is not supported")
         start, w_hh, outputs, inner, new = ctx.saved_tensors
         size = start.shape[1]
         before = torch.cat((start[None], outputs[:-1]))

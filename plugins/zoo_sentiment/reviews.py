@@ -135,11 +135,21 @@ def _decompressed(path: Path) -> IO[bytes]:
 
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
-    for file in sorted(path.rglob("*.txt")):
-        name = file.relative_to(path).as_posix()
-        # The folder may be given as aclImdb, or as the one that holds it.
-        if _REVIEW.fullmatch(name) or _FILMS.fullmatch(name):
-            yield name, file.read_bytes()
+    # The folder may be given as aclImdb, or as the one that holds it.
+    inside = [path, *sorted(child for child in path.iterdir() if child.is_dir())]
+    roots = [root for root in inside if (root / "train").is_dir() or (root / "test").is_dir()]
+    if len(roots) > 1:
+        raise DataError(
+            "more than one data set",
+            where=str(path),
+            why=f"{' and '.join(root.name for root in roots)} both have a train or a test part",
+            fix="give one of them",
+        )
+    for root in roots:
+        for file in sorted(root.rglob("*.txt")):
+            name = file.relative_to(root).as_posix()
+            if _REVIEW.fullmatch(name) or _FILMS.fullmatch(name):
+                yield name, file.read_bytes()
 
 
 def _table(path: Path, delimiter: str, text: str, label: str) -> Iterator[Review]:
@@ -170,7 +180,7 @@ def _lines(path: Path, text: str, label: str) -> Iterator[Review]:
         where = f"{path}, line {number + 1}"
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError("line is not JSON", where=where, why=str(error)) from error
         if not isinstance(row, dict):
             raise DataError("line is not a JSON object", where=where)
@@ -185,6 +195,10 @@ def _review(text: object, label: object, number: int, where: str, column: str) -
         raise DataError("text is not a text", where=where, why=f"got {text!r}")
     if not isinstance(label, str | int) or not str(label).strip():
         raise DataError("label is missing", where=where, why=f"column {column!r} is empty")
+    try:
+        (text + str(label)).encode()
+    except UnicodeEncodeError as error:  # An escape in JSON may stand for half a character.
+        raise DataError("text is not Unicode", where=where, why=str(error)) from error
     return Review(text, str(label).strip(), "", number)
 
 

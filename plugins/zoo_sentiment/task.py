@@ -89,6 +89,7 @@ class Sentiment(Task):
         corpus = load(path, *self.columns)
         rows = self._parts(corpus, seed)
         if learn:
+            _check_labels(corpus, rows)
             self._learn(corpus, rows["train"])
         elif strange := sorted(set(corpus.labels) - set(self.labels)):
             raise DataError(
@@ -123,15 +124,7 @@ class Sentiment(Task):
         if not len(test):
             rest, test = self._hold_out(corpus, rest, self.test, generator)
         train, validation = self._hold_out(corpus, rest, self.validation, generator)
-        parts = {"train": train, "validation": validation, "test": test}
-        for name, rows in parts.items():
-            if len(np.unique(corpus.label[rows])) < 2:
-                raise DataError(
-                    f"{name} part has fewer than two labels",
-                    why=f"it has {len(rows)} of {len(corpus.label)} reviews",
-                    fix="give more data, or change task.validation or task.test",
-                )
-        return parts
+        return {"train": train, "validation": validation, "test": test}
 
     def _hold_out(
         self, corpus: Corpus, rows: Array, share: float, generator: torch.Generator
@@ -283,6 +276,17 @@ class Sentiment(Task):
                 ):
                     scores[place] = row
         return scores
+
+
+def _check_labels(corpus: Corpus, parts: Mapping[str, Array]) -> None:
+    """Refuse parts that nothing can be learned from or told by."""
+    for name, rows in parts.items():
+        if len(np.unique(corpus.label[rows])) < 2:
+            raise DataError(
+                f"{name} part has fewer than two labels",
+                why=f"it has {len(rows)} of {len(corpus.label)} reviews",
+                fix="give more data, or change task.validation or task.test",
+            )
 
 
 def _losses(logits: Tensor, targets: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,10 @@ def cached(recipe: dict[str, Any], build: Callable[[Path], None]) -> Path:
         with FileLock(entry.with_suffix(".lock")):
             if entry.exists():
                 return entry
-            building = Path(tempfile.mkdtemp(dir=folder, prefix=".building-"))
+            building = folder / f".building-{entry.name}"
+            # What a process that was killed left behind.
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
             try:
                 build(building)
                 building.replace(entry)

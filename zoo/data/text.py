@@ -118,7 +118,13 @@ def alphabet(texts: Iterable[str]) -> tuple[str, int]:
 
 
 def coder(characters: str) -> npt.NDArray[np.uint16]:
-    """Return the table from code point to index in ``characters``."""
+    """Return the table from code point to index in ``characters``.
+
+    Raises:
+        DataError: They are more than 65,535.
+    """
+    if len(characters) > np.iinfo(np.uint16).max:
+        raise DataError("too many distinct characters", why=f"the text has {len(characters):,}")
     table = np.zeros(CODE_POINTS, dtype=np.uint16)
     table[code_points(characters)] = np.arange(len(characters), dtype=np.uint16)
     return table

@@ -112,10 +112,9 @@ def load(
             averaged.load_state_dict(_under(tensors, "average."))
         for name, parameter in _trained(network):
             moments = _under(tensors, f"optimiser.{name}.")
-            # Adam counts its steps on the CPU, whatever the device.
+            # The step count too: fused optimisers keep it beside the parameter.
             optimiser.state[parameter] = {
-                key: value if value.dim() == 0 else value.to(parameter.device)
-                for key, value in moments.items()
+                key: value.to(parameter.device) for key, value in moments.items()
             }
         state = tuple(tensors[f"state.{number}"] for number in range(header["states"]))
         torch.set_rng_state(tensors["random.cpu"])

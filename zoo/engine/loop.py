@@ -130,16 +130,18 @@ def train(
         if due or position.done:
             metrics = task.evaluate(part(data, "validation"), lambda s: score(task, kept, s))
             _check_finite(metrics, position)
-            better = _improved(configuration, metrics, position)
+            gain = _gain(configuration, metrics, position)
             if training.schedule == "plateau":
-                plateau.see(better)
-            if better or training.selection == "last":
+                plateau.see(gain > 0)
+            # Of equals the later: it has seen more.
+            best = gain >= 0
+            if best or training.selection == "last":
                 keep(kept, {**metrics, "epoch": position.epoch, "step": position.step})
             if training.patience and position.stale >= training.patience:
                 position.done = True
             line = _line("evaluation", position, time.monotonic() - started) | metrics
-            run.log({**line, "best": better})
-            observer.on_evaluation({**line, "best": better})
+            run.log({**line, "best": best})
+            observer.on_evaluation({**line, "best": best})
             save()
         if position.done:
             break
@@ -210,20 +212,20 @@ def _diverged(what: str, step: int) -> DivergedError:
         what,
         where=f"step {step}",
         why="the training diverged",
-        fix="lower learning_rate or set clip_norm; the last checkpoint is kept",
+        fix="start anew with a lower learning_rate or with clip_norm; the last checkpoint is kept",
     )
 
 
-def _improved(configuration: Configuration, metrics: Mapping[str, Any], position: Position) -> bool:
-    """Compare with the best so far, and take note."""
+def _gain(configuration: Configuration, metrics: Mapping[str, Any], position: Position) -> float:
+    """Return by how much validation is better than the best so far, and take note."""
     value = float(metrics[configuration.task.monitor])
     sign = 1 if configuration.task.higher_is_better else -1
-    better = position.best is None or sign * value > sign * position.best
-    if better:
+    gain = math.inf if position.best is None else sign * (value - position.best)
+    if gain > 0:
         position.best, position.stale = value, 0
     else:
         position.stale += 1
-    return better
+    return gain
 
 
 def _line(kind: str, position: Position, seconds: float) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from zoo.errors import DiskError, UsageError, WeightsError
 from zoo.files import write_atomically
@@ -24,6 +27,8 @@ class RunDirectory:
         The kept weights: what ``zoo export`` gives out.
     ``evaluations.json``
         What ``zoo evaluate`` measured, by split.
+    ``.lock``
+        Held by the process that trains.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,6 +63,21 @@ class RunDirectory:
                 "cannot make the run directory", where=str(self.path), why=str(error)
             ) from error
         write_json(self.config, config)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training here meanwhile.
+
+        Raises:
+            UsageError: One is at it already.
+        """
+        try:
+            with FileLock(self.path / ".lock", blocking=False):
+                yield
+        except Timeout:
+            raise UsageError(
+                "another process trains here", where=str(self.path), fix="wait until it is done"
+            ) from None
 
     def read_config(self) -> dict[str, Any]:
         """Return what :meth:`create` was given.

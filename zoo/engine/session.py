@@ -16,11 +16,13 @@ from zoo.data.source import SAMPLE, locate
 from zoo.engine.evaluation import Watch, part, score
 from zoo.engine.loop import Observer, Outcome, train
 from zoo.engine.rundir import RunDirectory
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.interfaces import Data, Split, Task
 from zoo.registry import Registry
 from zoo.weights.file import Weights
 from zoo.weights.network import describe, save
+
+DATA_SHA256 = "data_sha256"
 
 
 def run_training(
@@ -56,10 +58,12 @@ def run_training(
     data = task.prepare(path, configuration.seed)
     for name in ("train", "validation"):
         part(data, name)
+    if resume:
+        _same_data(run, data)
     torch.manual_seed(configuration.seed)
     network = make_network(task, configuration.model, configuration.model_options).to(device)
     if not resume:
-        run.create(configuration.to_json())
+        run.create({**configuration.to_json(), DATA_SHA256: data.digest})
     header = describe(
         configuration.name,
         task,
@@ -82,17 +86,18 @@ def run_training(
         save(run.weights, kept, task, {**header, "metrics": {"validation": metrics}})
 
     prepared(data, network)
-    return train(
-        configuration,
-        task,
-        data,
-        network,
-        run,
-        keep,
-        observer,
-        resume=resume,
-        interrupted=interrupted,
-    )
+    with run.lock():
+        return train(
+            configuration,
+            task,
+            data,
+            network,
+            run,
+            keep,
+            observer,
+            resume=resume,
+            interrupted=interrupted,
+        )
 
 
 def run_evaluation(
@@ -136,6 +141,8 @@ def run_evaluation(
         )
     prepared = task.prepare(locate(source, catalog), header["training"]["seed"], learn=False)
     chosen: Split = part(prepared, split)
+    if not chosen.examples:
+        raise DataError(f"{split} part is empty", where=prepared.summary, fix="use --split all")
     if shuffle:
         shuffled = getattr(chosen, "shuffled_within", None)
         if shuffled is None:
@@ -149,8 +156,20 @@ def run_evaluation(
         "data": prepared.summary,
         "data_sha256": prepared.digest,
         "training_data": prepared.digest == header["data"]["sha256"],
+        "examples": chosen.examples,
         **metrics,
     }
+
+
+def _same_data(run: RunDirectory, data: Data) -> None:
+    """Refuse to go on with other data: what was test data then might be learned from now."""
+    if run.read_config().get(DATA_SHA256, data.digest) != data.digest:
+        raise DataError(
+            "data has changed since the run was started",
+            where=str(run.path),
+            why=f"{data.summary} now has the digest {data.digest}",
+            fix="put the old data back, or start anew in another --out",
+        )
 
 
 def _row_data(name: str, catalog: Catalog) -> str:
