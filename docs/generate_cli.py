@@ -28,6 +28,7 @@ An expected failure is one line on stderr, `error: WHAT in WHERE: WHY; WHAT TO D
 | 6 | training diverged |
 | 7 | a download failed |
 | 8 | the disk refused |
+| 9 | not enough memory |
 | 130 | interrupted; what was trained is saved |
 
 `--debug` before the command shows the traceback instead. Results go to stdout, progress to stderr.
@@ -39,7 +40,12 @@ What `--json` prints is described in [json.md](json.md). Completion for your she
 def sections(command: click.Command, path: str) -> Iterator[str]:
     """Yield the help of a command and of those below it."""
     context = click.Context(
-        command, info_name=path, max_content_width=96, terminal_width=96, color=False
+        command,
+        info_name=path,
+        max_content_width=96,
+        terminal_width=96,
+        color=False,
+        help_option_names=["-h", "--help"],
     )
     with context:
         text = command.get_help(context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -404,7 +405,9 @@ def test_sampling_out_of_bounds(
     check(zoo_here("generate", char_lm_run, *arguments), USAGE, said)
 
 
-def test_a_line_on_stdin_that_is_not_utf8_is_told_with_its_offset(sentiment_run: Path) -> None:
+def test_a_line_on_stdin_that_is_not_utf8_is_told_after_those_before_it(
+    sentiment_run: Path,
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "zoo", "predict", sentiment_run],
         input=b"a good film\ncaf\xe9\n",
@@ -412,7 +415,63 @@ def test_a_line_on_stdin_that_is_not_utf8_is_told_with_its_offset(sentiment_run:
         check=False,
     )
     assert done.returncode == DATA
-    assert b"stdin from offset 12: byte 0xe9 at offset 3" in done.stderr
+    assert b"stdin, line 2: byte 0xe9 at offset 3" in done.stderr
+    (answer,) = done.stdout.splitlines()
+    assert answer.endswith(b"\ta good film")
+
+
+def test_a_score_that_cannot_be_kept_is_shown_all_the_same(
+    sentiment_run: Path, tmp_path: Path, zoo_here: Run
+) -> None:
+    shutil.copytree(sentiment_run, tmp_path / "run")
+    (tmp_path / "run" / "evaluations.json").unlink(missing_ok=True)
+    (tmp_path / "run" / "evaluations.json").symlink_to(tmp_path / "nowhere" / "it")
+    done = zoo_here("evaluate", tmp_path / "run", "--split", "validation")
+    assert done.returncode == 0
+    assert "accuracy" in done.stdout
+    assert "not kept for the export" in done.stderr
+
+
+def test_a_device_is_not_replaced_by_a_file(sentiment_run: Path, zoo_here: Run) -> None:
+    done = zoo_here("export", sentiment_run, "-o", "/dev/null", "--force")
+    check(done, DISK, "/dev/null", "not a regular file")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_stays_a_link(sentiment_run: Path, tmp_path: Path, zoo_here: Run) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    assert zoo_here("export", sentiment_run, "-o", tmp_path / "link", "--force").returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").stat().st_size > 3
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("list > /dev/full", DISK), ("list >&-", 0), ("predict imdb-bilstm <&-", USAGE),
+        ("predict imdb-bilstm film > /dev/full", DISK),
+    ],
+)  # fmt: skip
+def test_streams_that_are_full_or_closed(command: str, code: int) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m zoo {command}",
+        shell=True,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_characters_that_the_terminal_lacks_are_escaped(zoo_command: Run) -> None:
+    done = zoo_command("predict", "imdb-bilstm", "日", env={"PYTHONIOENCODING": "latin-1"})
+    assert done.stdout.endswith("\\u65e5\n"), done.stderr
+
+
+def test_more_than_memory_holds_is_told(refused: Refused) -> None:
+    refused(9, "sentiment/gru", "--set", "hidden_size=1000000", said=("not enough memory",))
 
 
 # The process as a whole

@@ -17,7 +17,13 @@ import pytest
 import safetensors
 from conftest import Run
 
-RUN_FILES = {"config.json", "metrics.jsonl", "checkpoint.safetensors", "weights.safetensors"}
+RUN_FILES = {
+    ".lock",
+    "config.json",
+    "metrics.jsonl",
+    "checkpoint.safetensors",
+    "weights.safetensors",
+}
 TINY = ("--set", "hidden_size=8", "--set", "embed_size=8", "--threads", 1)
 
 

@@ -299,3 +299,16 @@ def test_a_trained_network_knows_order_from_a_fresh_load(sentiment_run: Path) ->
         "the acting was superb but the plot was dull",
     ])  # fmt: skip
     assert (good.label, bad.label) == ("pos", "neg")
+
+
+def test_predict_takes_texts_and_not_one(sentiment_run: Path) -> None:
+    loaded = zoo.load(sentiment_run)
+    with pytest.raises(TypeError, match="give \\[text\\] for one"):
+        loaded.predict("A film to remember.")
+
+
+def test_predict_and_generate_do_not_train(sentiment_run: Path) -> None:
+    loaded = zoo.load(sentiment_run)
+    loaded.network.train()
+    first, again = (next(iter(loaded.predict(["a film"]))) for _ in range(2))
+    assert first == again

@@ -130,7 +130,11 @@ class Loaded:
 
         Raises:
             UsageError: The task answers no texts.
+            TypeError: ``texts`` is a single text, which would be read letter by letter.
         """
+        if isinstance(texts, str):
+            raise TypeError("predict() takes several texts: give [text] for one")
+        self.network.eval()
         if not isinstance(self.task, Predicts):
             raise UsageError(f"task {self.info['task']['name']!r} predicts nothing")
         return self.task.predict(self.network, texts)
@@ -150,6 +154,9 @@ class Loaded:
         """
         if not isinstance(self.task, Generates):
             raise UsageError(f"task {self.info['task']['name']!r} generates nothing")
+        if length < 0:
+            raise UsageError("length is negative", why=f"got {length}")
+        self.network.eval()
         self.task.encode(prompt)  # Here, so that a bad prompt is told before anything is written.
         return sample(self.task, self.network, prompt, length, sampling or Sampling(), samples)
 

@@ -25,7 +25,7 @@ State = tuple[Tensor, ...]
 class Model(Protocol):
     """A recurrent architecture: an ``nn.Module`` built as ``target(input_size, **options)``.
 
-    What every model promises, and :mod:`zoo.testing` checks:
+    What every model promises:
 
     * rows are padded on the right, and a row's result depends on nothing but its own real steps;
     * ``outputs`` is zero at padding;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli import options
+from zoo.cli import completion, options
 from zoo.cli.output import echo_columns, echo_json
 
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -25,7 +25,7 @@ Examples:
   zoo diagnose gradients runs/book --json
 """
 )
-@click.argument("model_or_file", nargs=-1, required=True)
+@click.argument("model_or_file", nargs=-1, required=True, shell_complete=completion.weights)
 @click.option("--steps", type=click.IntRange(2), default=100, show_default=True, help="Length.")
 @click.option(
     "--hidden-size", type=click.IntRange(1), default=64, show_default=True, help="Of fresh models."

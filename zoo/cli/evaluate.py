@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli import options
+from zoo.cli import completion, options
 from zoo.cli.output import echo_json, echo_metrics
 
 
@@ -21,7 +21,7 @@ The data is that of the training unless --data names another. For a run director
 measured is kept there and travels with `zoo export`.
 """
 )
-@click.argument("run_or_file")
+@click.argument("run_or_file", shell_complete=completion.weights)
 @options.data
 @click.option(
     "--split",
@@ -53,6 +53,7 @@ def command(
     from zoo.engine.device import choose
     from zoo.engine.rundir import RunDirectory
     from zoo.engine.session import run_evaluation
+    from zoo.errors import DiskError
     from zoo.registry import Registry
     from zoo.weights.file import read
     from zoo.weights.network import build
@@ -74,9 +75,12 @@ def command(
     )
     if not document["training_data"]:
         click.echo("note: this is not the data of the training", err=True)
-    if run.exists() and not shuffle_words:
-        run.add_evaluation(split, document)
     if as_json:
         echo_json(document)
     else:
         echo_metrics(document)
+    if run.exists() and not shuffle_words:
+        try:
+            run.add_evaluation(split, document)
+        except DiskError as error:
+            click.echo(f"note: not kept for the export: {error}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from zoo.cli import options
+from zoo.cli import completion, options
 
 
 @click.command(
@@ -18,7 +18,7 @@ Temperature 0 always takes the likeliest symbol. More than one sample are writte
 other, each after a line `--- N`.
 """
 )
-@click.argument("file")
+@click.argument("file", shell_complete=completion.weights)
 @click.option("--prompt", default="", help="Where the text starts.")
 @click.option("--length", type=click.IntRange(0), default=500, show_default=True, help="Symbols.")
 @click.option("--temperature", type=float, help="Above 1 is wilder, below 1 tamer.  [default: 1]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from zoo.cli import options
+from zoo.cli import completion, options
 from zoo.cli.output import echo_columns, echo_json
 
 
@@ -15,7 +15,7 @@ Examples:
   zoo inspect imdb.safetensors --json
 """
 )
-@click.argument("file")
+@click.argument("file", shell_complete=completion.weights)
 @options.as_json
 def command(file: str, as_json: bool) -> None:
     """Show what a weights file says of itself; no tensor is loaded, and no plugin."""

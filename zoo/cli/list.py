@@ -58,7 +58,11 @@ def command(pattern: str, kinds: str | None, as_json: bool) -> None:
     for kind, records in shown.items():
         if records:
             click.echo(kind)
-            echo_columns([(r["name"], r["summary"]) for r in records], indent="  ")
+            rows_shown = [
+                (r["name"], r["summary"] + ("; weights included" if r.get("weights") else ""))
+                for r in records
+            ]
+            echo_columns(rows_shown, indent="  ")
     if not any(shown.values()):
         click.echo(f"nothing matches {pattern!r}", err=True)
     broken = [plugin.name for plugin in registry.plugins if plugin.error]

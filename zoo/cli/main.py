@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import signal
 import sys
 import traceback
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from zoo import __version__
 from zoo.catalog import ENVIRONMENT_VARIABLE
-from zoo.errors import ZooError
+from zoo.errors import DiskError, ZooError
 
 COMMANDS = (
     "list",
@@ -27,7 +30,7 @@ COMMANDS = (
     "diagnose",
     "plugins",
 )
-INTERRUPTED = 130
+OUT_OF_MEMORY, INTERRUPTED = 9, 130
 
 
 class LazyGroup(click.Group):
@@ -80,6 +83,8 @@ def cli(debug: bool, registry: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the failure's own code."""
+    _open_streams()
+    signal.signal(signal.SIGINT, _interrupt)
     stdout = sys.stdout
     try:
         code = cli.main(prog_name="zoo", standalone_mode=False)
@@ -98,15 +103,48 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain again on closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough.
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        _drop_output()
+        _fail(f"input or output failed: {error}", DiskError.exit_code)
+    except RuntimeError as error:
+        # torch has no class of its own for this.
+        if "can't allocate memory" not in str(error) and "out of memory" not in str(error):
+            raise
+        _fail("not enough memory; make the network or the batches smaller", OUT_OF_MEMORY)
     except SystemExit:
         # Where Click notices it first, it changes sys.stdout, and calls it a failure.
         if sys.stdout is not stdout:
             sys.exit(0)
         raise
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Halfway through their import, libraries take KeyboardInterrupt for something else."""
+    for name in ("numpy", "torch"):
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        if getattr(spec, "_initializing", False):
+            os.write(2, b"error: interrupted\n")
+            os._exit(INTERRUPTED)
+    raise KeyboardInterrupt
+
+
+def _open_streams() -> None:
+    """Make output possible where a stream was closed or cannot say every character."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Send what is still unwritten nowhere: Python would complain again on closing stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> NoReturn:

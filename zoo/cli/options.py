@@ -10,7 +10,11 @@ import click
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 data: Decorator = click.option(
-    "--data", default="", help="A path or the name of a data set; `sample` is built in."
+    "--data",
+    default="",
+    type=click.Path(),
+    metavar="PATH",
+    help="A path or the name of a data set; `sample` is built in.",
 )
 device: Decorator = click.option(
     "--device",
@@ -20,6 +24,6 @@ device: Decorator = click.option(
     help="Where to compute.",
 )
 threads: Decorator = click.option(
-    "--threads", type=click.IntRange(0), default=0, help="Threads; 0: all processors."
+    "--threads", type=click.IntRange(0, 1024), default=0, help="Threads; 0: all processors."
 )
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

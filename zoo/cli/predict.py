@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 import click
 
-from zoo.cli import options
+from zoo.cli import completion, options
+from zoo.errors import DataError, UsageError
 
 
 @click.command(
@@ -21,7 +22,7 @@ Examples:
 Texts come from the arguments, or else one a line from stdin, however many there are.
 """
 )
-@click.argument("file")
+@click.argument("file", shell_complete=completion.weights)
 @click.argument("text", nargs=-1)
 @options.device
 @options.threads
@@ -32,17 +33,26 @@ def command(file: str, text: tuple[str, ...], device: str, threads: int, as_json
     from zoo.engine.device import choose
 
     loaded = load(file, str(choose(device, threads)))
-    for prediction in loaded.predict(text or _lines()):
+    failures: list[DataError] = []
+    for prediction in loaded.predict(text or _lines(failures)):
         if as_json:
             click.echo(json.dumps(asdict(prediction), ensure_ascii=False))
         else:
-            click.echo(f"{prediction.label}\t{prediction.probability:.4f}\t{prediction.text}")
+            shown = " ".join(prediction.text.splitlines())
+            click.echo(f"{prediction.label}\t{prediction.probability:.4f}\t{shown}")
+    if failures:
+        raise failures[0]
 
 
-def _lines() -> Iterator[str]:
+def _lines(failures: list[DataError]) -> Iterator[str]:
+    """Yield the lines of stdin up to one that is no text, which is told once those are answered."""
     from zoo.data.text import decode
 
-    offset = 0
-    for line in sys.stdin.buffer:
-        yield decode(line, f"stdin from offset {offset}").rstrip("\r\n")
-        offset += len(line)
+    if sys.stdin is None:
+        raise UsageError("no text", fix="give it as an argument or on stdin")
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield decode(line, f"stdin, line {number}").rstrip("\r\n")
+        except DataError as error:
+            failures.append(error)
+            return

@@ -25,6 +25,7 @@ class Progress:
     def __init__(self) -> None:
         self.bar: tqdm[Any] | None = None
         self.started = time.monotonic()
+        self.first: int | None = None
         self.scored = 0
 
     def __enter__(self) -> Progress:
@@ -48,8 +49,13 @@ class Progress:
     def on_step(self, progress: float, position: Position, loss: float) -> None:
         if self.bar is None:
             return
+        if self.first is None:
+            # Of this sitting: what was done before a resume is no measure of what is left.
+            self.first, self.started = position.step, time.monotonic()
+            self.bar.initial = progress
+            self.bar.start_t = time.time()
         self.bar.n = progress
-        rate = position.step / max(time.monotonic() - self.started, 1e-9)
+        rate = (position.step - self.first) / max(time.monotonic() - self.started, 1e-9)
         self.bar.set_postfix_str(
             f"step {position.step}, {rate:.1f} steps/s, loss {loss:.4f}", refresh=False
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from zoo.cli import options
+from zoo.cli import completion, options
 from zoo.cli.output import echo_columns, echo_json
 
 
@@ -20,7 +20,7 @@ Examples:
   zoo show sentiment/gru --json
 """
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completion.runs)
 @options.as_json
 def command(name: str, as_json: bool) -> None:
     """Show a run, TASK/MODEL, task or model: its options, their defaults, where it comes from."""

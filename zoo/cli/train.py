@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from zoo.catalog import ENVIRONMENT_VARIABLE
-from zoo.cli import options
+from zoo.cli import completion, options
 
 
 @click.command(
@@ -29,7 +29,7 @@ Examples:
 Settings are those that `zoo show NAME` lists. Prints the run directory last.
 """
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completion.runs)
 @options.data
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training data.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from zoo.cli import options
+from zoo.cli import completion, options
 
 # A published figure is rounded to four decimals, and on another machine a borderline example may
 # fall on the other side.
@@ -19,7 +19,7 @@ Examples:
   zoo verify my.safetensors
 """
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completion.weights)
 @options.data
 @options.device
 @options.threads
@@ -27,7 +27,7 @@ def command(name: str, data: str, device: str, threads: int) -> None:
     """Check a published run or a weights file: its digests, its probe and, given data, its score.
 
     The score is checked for published runs: every figure in the registry is measured again on the
-    split that it was published for, and must agree to the last digit.
+    split that it was published for, and must agree within 0.0002 (of itself, where it is above 1).
     """
     from zoo import catalog as catalogs
     from zoo.api import locate_weights
