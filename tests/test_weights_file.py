@@ -263,10 +263,9 @@ def test_a_file_cannot_ask_for_more_memory_than_its_tensors_take(
     path: Path, tmp_path: Path
 ) -> None:
     header, tensors = parse(path)
-    options = {**header["model"]["options"], "hidden_size": 1_000_000}
+    options = {**header["model"]["options"], "hidden_size": 16_000}
     forged = {**header, "model": {**header["model"], "options": options}}
-    # Were it built, the message would be about memory.
-    with pytest.raises(WeightsError, match=r"weight_hh_l0 has shape .*, not \(4000000, 1000000\)"):
+    with pytest.raises(WeightsError, match="more memory than the tensors take"):
         zoo.load(forge(tmp_path / "w", forged, tensors))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from zoo import __version__
 from zoo.building import make_network, make_task
@@ -20,6 +21,9 @@ from zoo.weights.file import FORMAT, STORAGE, Weights, write
 # How far the probe's logits may lie from the recorded ones, by how the weights are stored. Across
 # machines and wheels float32 differs by about 1e-5; rounding weights to 16 bits costs more.
 TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 1e-2}
+
+# What makes tensors out of sizes.
+_FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye}
 
 
 def describe(
@@ -86,9 +90,8 @@ def build(weights: Weights, registry: Registry) -> tuple[Task, nn.Module]:
         task = make_task(task_info, _options(task_info, header["task"]["options"]))
         task.restore(header["assets"])
         options = _options(model_info, header["model"]["options"])
-        _check_sketch(task, model_info, options, weights)
         # Fresh weights are drawn and then overwritten: not at the cost of the caller's generator.
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), _Budget(weights):
             network = make_network(task, model_info, options)
     except (
         UsageError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError,
@@ -162,16 +165,23 @@ def _options(info: TaskInfo | ModelInfo, stored: Mapping[str, Value]) -> dict[st
     }
 
 
-def _check_sketch(
-    task: Task, model: ModelInfo, options: Mapping[str, Value], weights: Weights
-) -> None:
-    """Compare with a network without memory: a file cannot ask for more than its tensors take."""
-    try:
-        with torch.device("meta"):
-            sketch = make_network(task, model, options)
-    except RuntimeError:  # A network that computes while it is built cannot be sketched.
-        return
-    _compare(sketch, weights)
+class _Budget(TorchFunctionMode):
+    """Stops what asks for more numbers than its file holds, before the memory is touched."""
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__()
+        # Twice, and a little more: what is built may need tensors besides its parameters.
+        self.left = 2 * sum(tensor.numel() for tensor in weights.tensors.values()) + (1 << 20)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if func in _FACTORIES:
+            self.left -= made.numel()
+            if self.left < 0:
+                raise ValueError("options ask for more memory than the tensors take")
+        return made
 
 
 def _compare(network: nn.Module, weights: Weights) -> None:
