@@ -150,15 +150,20 @@ def resolve(
     return _build(row.name, task, model, data or row.data, seed, settings, problems, where)
 
 
+def names(registry: Registry, catalog: Catalog) -> list[str]:
+    """Return what can be named: the rows of the catalog, and every ``TASK/MODEL``."""
+    pairs = [f"{task.name}/{model.name}" for task in registry.tasks for model in registry.models]
+    return [*catalog.runs, *pairs]
+
+
 def _row(name: str, registry: Registry, catalog: Catalog) -> RunRow:
     if name in catalog.runs:
         return catalog.runs[name]
     task, slash, model = name.partition("/")
     if slash:
         return RunRow(name=name, summary="", task=task, model=model)
-    pairs = [f"{t.name}/{m.name}" for t in registry.tasks for m in registry.models]
     raise UsageError(
-        f"no run {name!r}{suggestion(name, [*catalog.runs, *pairs])}",
+        f"no run {name!r}{suggestion(name, names(registry, catalog))}",
         fix="see `zoo list` for rows, or name a TASK/MODEL such as sentiment/gru",
     )
 

@@ -9,12 +9,11 @@ from click.shell_completion import CompletionItem
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the rows of the registry and every TASK/MODEL."""
     from zoo import catalog
+    from zoo.config import names
     from zoo.registry import Registry
 
-    registry = Registry.installed()
-    names = [*catalog.read().runs]
-    names += [f"{task.name}/{model.name}" for task in registry.tasks for model in registry.models]
-    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+    known = sorted(names(Registry.installed(), catalog.read()))
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
 def weights(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -24,7 +24,6 @@ class Progress:
 
     def __init__(self) -> None:
         self.bar: tqdm[Any] | None = None
-        self.started = time.monotonic()
         self.first: int | None = None
         self.scored = 0
 
@@ -51,11 +50,11 @@ class Progress:
             return
         if self.first is None:
             # Of this sitting: what was done before a resume is no measure of what is left.
-            self.first, self.started = position.step, time.monotonic()
+            self.first = position.step
             self.bar.initial = progress
             self.bar.start_t = time.time()
         self.bar.n = progress
-        rate = (position.step - self.first) / max(time.monotonic() - self.started, 1e-9)
+        rate = (position.step - self.first) / max(self.bar.format_dict["elapsed"], 1e-9)
         self.bar.set_postfix_str(
             f"step {position.step}, {rate:.1f} steps/s, loss {loss:.4f}", refresh=False
         )
