@@ -196,3 +196,20 @@ def test_help_names_every_command(zoo_here: Run) -> None:
 
 def test_version_is_that_of_the_distribution(zoo_here: Run) -> None:
     assert zoo_here("--version").stdout.split()[-1] == importlib.metadata.version("seqzoo")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("zoo train imdb-b", {"imdb-bilstm", "imdb-bilstm-book"}),
+        ("zoo show sentiment/bi", {"sentiment/bigru", "sentiment/bilstm", "sentiment/birnn"}),
+        ("zoo predict isl", {"island-lstm", "island-lstm-book", "isl"}),  # The last: files.
+    ],
+)
+def test_the_shell_is_offered_names_and_files(
+    typed: str, offered: set[str], zoo_command: Run
+) -> None:
+    line = {"COMP_WORDS": typed, "COMP_CWORD": "2", "_ZOO_COMPLETE": "bash_complete"}
+    kinds = [answer.split(",") for answer in zoo_command(env=line).stdout.splitlines()]
+    assert {name for _, name in kinds} == offered
+    assert ("file" in {kind for kind, _ in kinds}) == ("predict" in typed)
