@@ -20,6 +20,8 @@ from zoo.registry import Registry
 
 # Small networks are fastest on one thread; commands choose for themselves.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Compiled once for all tests, in this process and others.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".numba_cache"))
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Install = Callable[..., Path]

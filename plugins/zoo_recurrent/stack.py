@@ -1,32 +1,29 @@
-"""Stacks of recurrent layers over right-padded rows, exact without packing.
+"""Stacks of recurrent layers over right-padded rows, exact: padding is never read.
 
-A forward direction reads every real step before any padding, so padding cannot reach it; the
-backward direction is a second forward pass over rows that are reversed within their lengths. Both
-are plain unpacked calls, which on the CPU is what oneDNN accelerates; packed ones never are, and
-their backward pass costs O(T^2). On a GPU, where cuDNN handles packed rows well, rows are packed.
+On the CPU in float32 each layer is computed by :mod:`.fused`; wherever else there is (a GPU, other
+precisions) by torch's own layer over packed rows.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from zoo.interfaces import State, Stepper
-from zoo.layers import last, project, real, reverse
 from zoo_recurrent.steppers import Cell, stepper
 
 RANDOM_STATE_STD = 0.1
+# So many steps torch has read before the compiled code of :mod:`.fused` is loaded.
+_FEW_STEPS = 4096
 
 
 class Stack(nn.RNNBase):
     """What RNN, LSTM and GRU share: layers, directions, initial state, merging.
 
     Parameters are those of the torch class of the same name, under the same names. A subclass
-    names the torch class beside this one, the function that computes a layer (``kernel``), the one
-    that takes a step (``cell``), and how many tensors its state has.
+    names the torch class beside this one, the function that takes a step (``cell``), and how many
+    tensors its state has.
 
     Args:
         input_size: Size of an input vector.
@@ -41,7 +38,6 @@ class Stack(nn.RNNBase):
     """
 
     states = 1
-    kernel: Callable[..., tuple[Tensor, ...]]
     cell: Cell
 
     def __init__(
@@ -77,10 +73,8 @@ class Stack(nn.RNNBase):
     ) -> tuple[Tensor, State]:
         """See :class:`zoo.interfaces.Model`."""
         start = self.start(inputs) if state is None else state
-        if inputs.is_cuda and inputs.is_floating_point():
-            outputs, end = self._packed(inputs, lengths, start)
-        else:
-            outputs, end = self._padded(inputs, lengths, start)
+        read = self._fused if self._fusable(inputs) else self._packed
+        outputs, end = read(inputs, lengths, start)
         if self.merge and self.merge != "concat":
             outputs = self._merged(*outputs.chunk(2, dim=2))
         return outputs, end
@@ -112,44 +106,45 @@ class Stack(nn.RNNBase):
         zeros = torch.zeros(shape, device=like.device, dtype=like.dtype)
         return (zeros,) * self.states
 
+    def _fusable(self, inputs: Tensor) -> bool:
+        weight = self.weight_ih_l0
+        if weight.device.type != "cpu" or weight.dtype != torch.float32:
+            return False
+        return torch.is_grad_enabled() or inputs.shape[0] * inputs.shape[1] > _FEW_STEPS
+
+    def _fused(self, inputs: Tensor, lengths: Tensor, start: State) -> tuple[Tensor, State]:
+        # Importing numba takes a fifth of a second, which one sentence is not worth.
+        from zoo_recurrent.fused import scan
+
+        ends: list[State] = []
+        values = inputs.float() if inputs.is_floating_point() else inputs
+        # Under mixed precision too in the precision of the weights: the sums are long.
+        with torch.autocast("cpu", enabled=False):
+            for layer in range(self.num_layers):
+                if layer and self.dropout:
+                    values = nn.functional.dropout(values, self.dropout, self.training)
+                ways = []
+                for direction in range(self.directions):
+                    index = layer * self.directions + direction
+                    first = tuple(part[index] for part in start)
+                    weights = self.weights_of(index)
+                    outputs, end = scan(
+                        self.mode, values, lengths, first, weights, reverse=direction == 1
+                    )
+                    ways.append(outputs)
+                    ends.append(end)
+                values = torch.cat(ways, dim=2) if len(ways) > 1 else ways[0]
+        return values, tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
+
     def _packed(self, inputs: Tensor, lengths: Tensor, start: State) -> tuple[Tensor, State]:
+        if not inputs.is_floating_point():
+            inputs = nn.functional.one_hot(inputs, self.input_size).to(self.weight_ih_l0.dtype)
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
         hx = start if self.states > 1 else start[0]
         # The torch class beside this one in the subclass.
         packed, end = super().forward(packed, hx)
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.shape[1])
         return outputs, (end if self.states > 1 else (end,))
-
-    def _padded(self, inputs: Tensor, lengths: Tensor, start: State) -> tuple[Tensor, State]:
-        steps = inputs.shape[1]
-        padding = None
-        if int(lengths.min()) < steps:
-            padding = (~real(lengths, steps))[..., None]
-        values = inputs
-        if padding is not None and inputs.is_floating_point():
-            # NaN times nothing is still NaN, and huge numbers open any gate.
-            values = inputs.masked_fill(padding, 0.0)
-        ends: list[State] = []
-        for layer in range(self.num_layers):
-            if layer and self.dropout:
-                values = nn.functional.dropout(values, self.dropout, self.training)
-            ways = []
-            for direction in range(self.directions):
-                index = layer * self.directions + direction
-                first = tuple(part[index : index + 1] for part in start)
-                weights = self.weights_of(index)
-                read = self._turn(values, lengths, padding) if direction else values
-                outputs, end = self.scan(read, lengths, padding, first, weights)
-                if padding is not None:
-                    outputs = outputs.masked_fill(padding, 0.0)
-                ways.append(self._turn(outputs, lengths, padding) if direction else outputs)
-                ends.append(end)
-            values = torch.cat(ways, dim=2) if len(ways) > 1 else ways[0]
-        return values, tuple(torch.cat(parts) for parts in zip(*ends, strict=True))
-
-    @staticmethod
-    def _turn(values: Tensor, lengths: Tensor, padding: Tensor | None) -> Tensor:
-        return values.flip(1) if padding is None else reverse(values, lengths)
 
     def weights_of(self, index: int) -> list[Tensor]:
         """Return W_ih, W_hh, b_ih and b_hh of a layer's direction."""
@@ -158,42 +153,7 @@ class Stack(nn.RNNBase):
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         return [getattr(self, name + suffix) for name in names]
 
-    def scan(
-        self,
-        inputs: Tensor,
-        lengths: Tensor,
-        padding: Tensor | None,
-        start: State,
-        weights: list[Tensor],
-    ) -> tuple[Tensor, State]:
-        """Run one direction of one layer over rows (B, T, I) or one-hot indices (B, T).
-
-        Args:
-            inputs: What the layer reads.
-            lengths: (B,).
-            padding: (B, T, 1), True at padding; None where there is none.
-            start: State tensors (1, B, H).
-            weights: W_ih, W_hh, b_ih, b_hh.
-
-        Returns:
-            Outputs (B, T, H), anything at padding, and the state after each row's last step.
-        """
-        inputs, weights = look_up(inputs, weights)
-        outputs, _ = self.kernel(
-            inputs, start[0], weights, True, 1, 0.0, self.training, False, True
-        )
-        return outputs, (last(outputs, lengths)[None],)
-
     def stepper(self, table: Tensor) -> Stepper:
         """Return a function from (S,) rows of ``table`` (V, input_size) to (S, output_size)."""
         layers = [self.weights_of(layer) for layer in range(self.num_layers)]
         return stepper(layers, self.start, table, self.cell)
-
-
-def look_up(inputs: Tensor, weights: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Turn one-hot indices (B, T) into the gate inputs that they select, and W_ih into identity."""
-    if inputs.is_floating_point():
-        return inputs, weights
-    w_ih, *rest = weights
-    identity = torch.eye(len(w_ih), device=w_ih.device, dtype=w_ih.dtype)
-    return project(inputs, w_ih), [identity, *rest]

@@ -1,0 +1,199 @@
+"""Recurrent layers on the CPU in float32: whole sequences in one call of compiled code.
+
+One function, :func:`scan`. The code is compiled by numba when it is first needed, which takes some
+seconds, and kept on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from zoo_recurrent.fused.cells import BLOCKS, GRU, LSTM, RNN
+from zoo_recurrent.fused.kernels import backward, forward
+from zoo_recurrent.fused.tiles import ROWS, WIDTH
+from zoo_recurrent.fused.workers import each
+
+# The most rows that take a step together: more would push each other out of the cache.
+_GROUP = 32
+_CELLS = {"RNN_TANH": RNN, "LSTM": LSTM, "GRU": GRU}
+
+
+def scan(
+    mode: str,
+    inputs: Tensor,
+    lengths: Tensor,
+    start: tuple[Tensor, ...],
+    weights: list[Tensor],
+    *,
+    reverse: bool,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run one direction of one layer.
+
+    Args:
+        mode: ``RNN_TANH``, ``LSTM`` or ``GRU``, with the equations of torch.nn.
+        inputs: (B, T, I), or one-hot inputs as the indices (B, T) of what is 1.
+        lengths: (B,), steps of each row; what is beyond is not read.
+        start: State tensors (B, H).
+        weights: W_ih, W_hh, b_ih, b_hh as in torch.nn.
+        reverse: Whether rows are read from their last step to their first.
+
+    Returns:
+        Outputs (B, T, H), zero at padding, and the state after each row's last step.
+
+    Raises:
+        ValueError: sizes do not fit, or a length or an index is out of range.
+        RuntimeError: on the way back, if second derivatives are asked for.
+    """
+    _check(inputs, lengths, start, weights)
+    if not inputs.is_floating_point():
+        # Of a vocabulary, few words are in a batch.
+        present, inputs = inputs.unique(return_inverse=True)
+        weights = [weights[0].index_select(1, present), *weights[1:]]
+    w_inputs, bias, w_hidden = _by_gate(mode, weights)
+    c_start = start[1] if mode == "LSTM" else start[0].new_empty(0, 0)
+    outputs, h_end, c_end = _Scan.apply(
+        _CELLS[mode], inputs.contiguous(), lengths.cpu(), reverse, start[0].contiguous(),
+        c_start.contiguous(), w_inputs, bias, w_hidden,
+    )  # fmt: skip
+    return outputs, ((h_end, c_end) if mode == "LSTM" else (h_end,))
+
+
+def _check(
+    inputs: Tensor, lengths: Tensor, start: tuple[Tensor, ...], weights: list[Tensor]
+) -> None:
+    """The compiled code would read whatever lies beyond an array."""
+    batch, steps = inputs.shape[:2]
+    width, size = weights[0].shape[1], weights[1].shape[1]
+    if inputs.is_floating_point():
+        if inputs.shape[2:] != (width,):
+            raise ValueError(f"inputs are {tuple(inputs.shape)}, not ({batch}, {steps}, {width})")
+    elif inputs.numel() and not 0 <= int(inputs.min()) <= int(inputs.max()) < width:
+        raise ValueError(f"an index is not in 0 ... {width - 1}")
+    if lengths.shape != (batch,) or not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+        raise ValueError(f"lengths are not {batch} numbers in 0 ... {steps}")
+    if any(part.shape != (batch, size) for part in start):
+        raise ValueError(f"a state is not ({batch}, {size})")
+
+
+def _by_gate(mode: str, weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return W_ih (gates, H, I), the bias (gates, H) and W_hh (gates that read h, H, H).
+
+    The GRU's new gate is two here, n of x and n of h, which meet only after the reset gate; in the
+    order n of x, r, z, n of h those that read inputs are the first three, and h the last three.
+    """
+    w_ih, w_hh, b_ih, b_hh = weights
+    size = w_hh.shape[1]
+    w_hidden = w_hh.view(-1, size, size)
+    if mode != "GRU":
+        return w_ih.view(-1, size, w_ih.shape[1]), (b_ih + b_hh).view(-1, size), w_hidden
+    w_inputs = torch.cat((w_ih[2 * size :], w_ih[: 2 * size], torch.zeros_like(w_ih[:size])))
+    both = b_ih[: 2 * size] + b_hh[: 2 * size]
+    bias = torch.cat((b_ih[2 * size :], both, b_hh[2 * size :]))
+    return w_inputs.view(4, size, -1), bias.view(4, size), w_hidden
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, cell: int, inputs: Tensor, lengths: Tensor, reverse: bool,
+        h_start: Tensor, c_start: Tensor, w_inputs: Tensor, bias: Tensor, w_hidden: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        (batch, steps), size = inputs.shape[:2], bias.shape[1]
+        workers = min(torch.get_num_threads(), -(-batch // ROWS))
+        order, bounds = _deal(lengths, workers)
+        values, codes = _values_or_codes(inputs)
+        kept = int(lengths.max()) + 1 if any(ctx.needs_input_grad) else 1
+        rows = _up(int(bounds.diff().max()), ROWS)
+        saved = torch.empty(len(bounds) - 1, kept, BLOCKS[cell], rows * _up(size, WIDTH))
+        outputs = torch.empty(batch, steps, size)
+        h_end, c_end = torch.empty_like(h_start), torch.empty_like(c_start)
+        w_read = torch.cat((w_inputs, bias[..., None]), dim=2)
+        _run(
+            forward, workers, cell, values, codes, lengths, order, bounds, reverse, h_start,
+            c_start, _panels(w_read.transpose(1, 2)), _panels(w_hidden.transpose(1, 2)), saved,
+            outputs, h_end, c_end,
+        )  # fmt: skip
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(inputs, lengths, order, bounds, w_inputs, w_hidden, saved)
+        ctx.cell, ctx.reverse, ctx.workers = cell, reverse, workers
+        return outputs, h_end, c_end
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        ctx: Any, d_outputs: Tensor | None, d_h_end: Tensor | None, d_c_end: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            # torch's own once_differentiable lets it pass where the slope is a constant.
+            raise RuntimeError("no second derivatives here: create_graph is not supported")
+        inputs, lengths, order, bounds, w_inputs, w_hidden, saved = ctx.saved_tensors
+        values, codes = _values_or_codes(inputs)
+        gates, size, width = w_inputs.shape
+        units, hearing = _up(size, WIDTH), len(w_hidden)
+        d_h_start = torch.empty(len(inputs), size)
+        d_c_start = torch.empty_like(d_h_start) if ctx.cell == LSTM else torch.empty(0, 0)
+        d_values = torch.empty(values.shape if ctx.needs_input_grad[1] else (0, 0, 0))
+        shape = (width, gates * units) if codes.numel() else (gates * units, _up(width + 1, WIDTH))
+        d_read = torch.zeros(ctx.workers, *shape)
+        d_hidden = torch.zeros(ctx.workers, hearing * units, units)
+        _run(
+            backward, ctx.workers, ctx.cell, values, codes, lengths, order, bounds, ctx.reverse,
+            _panels(w_inputs), _panels(w_hidden), saved,
+            torch.empty(0, 0, 0) if d_outputs is None else d_outputs.contiguous(),
+            torch.zeros_like(d_h_start) if d_h_end is None else d_h_end.contiguous(),
+            torch.zeros_like(d_c_start) if d_c_end is None else d_c_end.contiguous(),
+            d_values, d_h_start, d_c_start, d_read, d_hidden,
+        )  # fmt: skip
+        d_read = d_read.sum(0)
+        if codes.numel():
+            d_inputs = d_read.view(width, gates, units)[..., :size].permute(1, 2, 0)
+            d_bias = d_inputs.sum(2)
+        else:
+            d_read = d_read.view(gates, units, -1)[:, :size]
+            d_inputs, d_bias = d_read[..., :width], d_read[..., width]
+        return (
+            None, d_values if ctx.needs_input_grad[1] else None, None, None, d_h_start, d_c_start,
+            d_inputs, d_bias, d_hidden.sum(0).view(hearing, units, units)[:, :size, :size],
+        )  # fmt: skip
+
+
+def _deal(lengths: Tensor, workers: int) -> tuple[Tensor, Tensor]:
+    """Deal the rows out to workers, and each one's to groups of at most _GROUP rows.
+
+    Returns:
+        The rows (B,), those of a group together and the longest first; and where each group begins
+        and the last one ends (groups + 1,). Workers have equally many groups and equal work.
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    hands = [order[worker::workers] for worker in range(workers)]
+    groups = -(-len(hands[0]) // _GROUP)
+    sizes = [len(part) for hand in hands for part in hand.tensor_split(groups)]
+    return torch.cat(hands), torch.tensor([0, *sizes]).cumsum(0)
+
+
+def _values_or_codes(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return inputs as values (B, T, I) and as codes (B, T), one of which is empty."""
+    if inputs.is_floating_point():
+        return inputs, torch.empty(0, 0, dtype=torch.long)
+    return torch.empty(*inputs.shape, 0), inputs
+
+
+def _panels(matrices: Tensor) -> Tensor:
+    """Return N matrices (rows, columns) as (N, panels, rows, WIDTH), contiguous."""
+    columns = matrices.shape[2]
+    wide = pad(matrices, (0, _up(columns, WIDTH) - columns))
+    return wide.unflatten(2, (-1, WIDTH)).transpose(1, 2).contiguous()
+
+
+def _run(kernel: Callable[..., None], workers: int, *arguments: Any) -> None:
+    plain = [a.detach().numpy() if isinstance(a, Tensor) else a for a in arguments]
+    each(lambda worker: kernel(*plain, worker, workers), workers)
+
+
+def _up(count: int, unit: int) -> int:
+    """Round up to a multiple."""
+    return -(-count // unit) * unit

@@ -1,0 +1,223 @@
+"""The compiled layers against torch's own over packed sequences, at the sizes where they differ."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from zoo.layers import reverse as reversed_rows
+from zoo_recurrent.fused import scan, workers
+
+KINDS: dict[str, type[nn.RNNBase]] = {"RNN_TANH": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+# Rows, steps, inputs, units: less than a tile, more than one, just one; many groups; one row.
+SIZES = [(1, 1, 1, 1), (5, 9, 3, 20), (70, 12, 33, 40), (9, 40, 31, 32), (3, 300, 32, 33)]
+CLOSE = {"atol": 2e-6, "rtol": 2e-5}
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+class Case:
+    """A layer, rows, and a loss that all of its results have a share in."""
+
+    def __init__(self, mode: str, rows: int, steps: int, width: int, size: int) -> None:
+        torch.manual_seed(rows + size)
+        self.mode, self.layer = mode, KINDS[mode](width, size, batch_first=True)
+        self.lengths = torch.randint(1, steps + 1, (rows,))
+        self.codes = torch.randint(width, (rows, steps))
+        self.inputs = torch.randn(rows, steps, width, requires_grad=True)
+        self.start = tuple(
+            torch.randn(rows, size, requires_grad=True) for _ in range(2 if mode == "LSTM" else 1)
+        )
+        self.shares = [torch.randn(rows, steps, size), *map(torch.randn_like, self.start)]
+
+    @property
+    def weights(self) -> list[Tensor]:
+        return list(self.layer.parameters())
+
+    def ours(self, inputs: Tensor, *, reverse: bool = False) -> list[Tensor]:
+        outputs, end = scan(
+            self.mode, inputs, self.lengths, self.start, self.weights, reverse=reverse
+        )
+        return [outputs, *end]
+
+    def expected(self, inputs: Tensor, *, reverse: bool = False) -> list[Tensor]:
+        if reverse:
+            inputs = reversed_rows(inputs, self.lengths)
+        rows = pack_padded_sequence(inputs, self.lengths, batch_first=True, enforce_sorted=False)
+        start = tuple(part[None] for part in self.start)
+        packed, end = self.layer(rows, start if self.mode == "LSTM" else start[0])
+        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.shape[1])
+        if reverse:
+            outputs = reversed_rows(outputs, self.lengths)
+        return [outputs, *(part[0] for part in (end if self.mode == "LSTM" else (end,)))]
+
+    def gradients(self, results: list[Tensor], wrt: list[Tensor]) -> list[Tensor]:
+        loss = sum((a * b).mean() for a, b in zip(results, self.shares, strict=True))
+        assert isinstance(loss, Tensor)
+        return list(torch.autograd.grad(loss, wrt))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("mode", KINDS)
+def test_results_and_gradients_are_those_of_packed_rows(
+    mode: str, sizes: tuple[int, int, int, int], reverse: bool, threads: int
+) -> None:
+    case = Case(mode, *sizes)
+    wrt = [case.inputs, *case.start, *case.weights]
+    found, expected = (way(case.inputs, reverse=reverse) for way in (case.ours, case.expected))
+    torch.testing.assert_close(found, expected, **CLOSE)
+    torch.testing.assert_close(case.gradients(found, wrt), case.gradients(expected, wrt), **CLOSE)
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("mode", KINDS)
+def test_codes_are_one_hot_rows(mode: str, sizes: tuple[int, int, int, int], threads: int) -> None:
+    case = Case(mode, *sizes)
+    wrt = [*case.start, *case.weights]
+    rows = nn.functional.one_hot(case.codes, sizes[2]).float()
+    found, expected = case.ours(case.codes), case.expected(rows)
+    torch.testing.assert_close(found, expected, **CLOSE)
+    torch.testing.assert_close(case.gradients(found, wrt), case.gradients(expected, wrt), **CLOSE)
+
+
+@pytest.mark.parametrize("used", ["outputs", "end"])
+@pytest.mark.parametrize("mode", KINDS)
+def test_a_result_that_is_not_used_has_no_share_in_the_gradients(mode: str, used: str) -> None:
+    case = Case(mode, 5, 9, 3, 20)
+    chosen = slice(0, 1) if used == "outputs" else slice(1, None)
+    found, expected = (
+        torch.autograd.grad(sum(part.sum() for part in way(case.inputs)[chosen]), case.inputs)
+        for way in (case.ours, case.expected)
+    )
+    torch.testing.assert_close(found, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("mode", KINDS)
+def test_remembering_nothing_and_other_threads_change_no_bit(mode: str, threads: int) -> None:
+    case = Case(mode, 70, 12, 33, 40)
+    remembering = case.ours(case.inputs)
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        assert all(map(torch.equal, case.ours(case.inputs), remembering))
+
+
+def test_gradients_are_the_same_bits_each_time(threads: int) -> None:
+    case = Case("LSTM", 70, 12, 33, 40)
+    first, again = (case.gradients(case.ours(case.inputs), case.weights) for _ in range(2))
+    assert all(map(torch.equal, first, again))
+
+
+@pytest.mark.parametrize("mode", KINDS)
+def test_a_row_without_steps_keeps_its_state(mode: str) -> None:
+    case = Case(mode, 5, 9, 3, 20)
+    case.lengths[2] = 0
+    outputs, *end = case.ours(case.inputs)
+    assert not outputs[2].any()
+    for part, start in zip(end, case.start, strict=True):
+        assert torch.equal(part[2], start[2])
+        (slope,) = torch.autograd.grad(part.sum(), start, retain_graph=True)
+        assert (slope[2] == 1).all()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("mode", KINDS)
+def test_numbers_out_of_bounds_do_what_they_do_in_torch(mode: str, value: float) -> None:
+    case = Case(mode, 5, 9, 3, 20)
+    inputs = case.inputs.detach().clone()
+    inputs[1, 0, 0] = value
+    found, expected = case.ours(inputs)[0], case.expected(inputs)[0]
+    torch.testing.assert_close(found, expected, equal_nan=True, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lengths": torch.tensor([10, 1, 1, 1, 1])}, "lengths"),
+        ({"lengths": torch.tensor([-1, 1, 1, 1, 1])}, "lengths"),
+        ({"lengths": torch.tensor([1, 1])}, "lengths"),
+        ({"inputs": torch.full((5, 9), 3)}, "index"),
+        ({"inputs": torch.full((5, 9), -1)}, "index"),
+        ({"inputs": torch.zeros(5, 9, 4)}, "inputs"),
+        ({"start": (torch.zeros(5, 20), torch.zeros(5, 19))}, "state"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change: dict[str, Any], message: str) -> None:
+    case = Case("LSTM", 5, 9, 3, 20)
+    arguments = {"inputs": case.inputs, "lengths": case.lengths, "start": case.start, **change}
+    with pytest.raises(ValueError, match=message):
+        scan("LSTM", **arguments, weights=case.weights, reverse=False)
+
+
+def test_without_openmp_threads_of_our_own_do_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case("GRU", 70, 12, 33, 40)
+    expected = case.ours(case.inputs)
+    monkeypatch.setattr(workers, "_openmp", lambda: None)
+    torch.set_num_threads(2)
+    assert all(map(torch.equal, case.ours(case.inputs), expected))
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("openmp", [True, False])
+def test_every_share_is_done_once_and_a_failure_is_told(
+    openmp: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not openmp:
+        monkeypatch.setattr(workers, "_openmp", lambda: None)
+    done: list[int] = []
+    workers.each(done.append, 5)
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+    def fail(worker: int) -> None:
+        if worker == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workers.each(fail, 2)
+
+
+def test_processors_without_wide_vectors_compute_the_same(tmp_path: Path) -> None:
+    this = "tests/test_fused.py::test_results_and_gradients_are_those_of_packed_rows"
+    code = (
+        "from llvmlite import binding; binding.get_host_cpu_features = dict; import pytest, sys; "
+        f"sys.exit(pytest.main(['{this}[2-LSTM-(70, 12, 33, 40)-False]']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"},
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code = (
+        "import torch; from zoo_recurrent.fused import scan; w = torch.nn.RNN(2, 3).parameters(); "
+        "print(scan('RNN_TANH', torch.zeros(1, 1, 2), torch.tensor([1]), (torch.zeros(1, 3),), "
+        "list(w), reverse=False)[0].shape)"
+    )
+    env = {**os.environ, "ZOO_CACHE": str(tmp_path / "file" / "cache"), "NUMBA_CACHE_DIR": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env
+    )
+    assert "[1, 1, 3]" in done.stdout, done.stderr
