@@ -109,12 +109,17 @@ def test_a_result_that_is_not_used_has_no_share_in_the_gradients(mode: str, used
 
 
 @pytest.mark.parametrize("mode", KINDS)
-def test_remembering_nothing_and_other_threads_change_no_bit(mode: str, threads: int) -> None:
+def test_neither_threads_nor_other_rows_nor_forgetting_change_a_bit(
+    mode: str, threads: int
+) -> None:
     case = Case(mode, 70, 12, 33, 40)
     remembering = case.ours(case.inputs)
     torch.set_num_threads(1)
     with torch.no_grad():
         assert all(map(torch.equal, case.ours(case.inputs), remembering))
+        case.lengths, case.start = case.lengths[60:], tuple(part[60:] for part in case.start)
+        for few, all_rows in zip(case.ours(case.inputs[60:]), remembering, strict=True):
+            assert torch.equal(few, all_rows[60:])
 
 
 def test_gradients_are_the_same_bits_each_time(threads: int) -> None:
@@ -209,15 +214,35 @@ def test_processors_without_wide_vectors_compute_the_same(tmp_path: Path) -> Non
     assert "1 passed" in done.stdout
 
 
+TINY = (
+    "import torch; from zoo_recurrent.fused import scan; w = torch.nn.RNN(2, 3).parameters(); "
+    "print(scan('RNN_TANH', torch.zeros(1, 1, 2), torch.tensor([1]), (torch.zeros(1, 3),), "
+    "list(w), reverse=False)[0].shape)"
+)
+
+
+def scan_in_a_process(cache: Path) -> str:
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", TINY], capture_output=True, text=True, check=True, env=env
+    )
+    return done.stdout
+
+
+def test_compiled_code_is_kept_and_damage_to_it_is_mended(tmp_path: Path) -> None:
+    expected = scan_in_a_process(tmp_path)
+    assert "[1, 1, 3]" in expected
+    for ending in ("nbi", "nbc"):
+        (path,) = tmp_path.rglob(f"*.{ending}")
+        whole = path.read_bytes()
+        assert scan_in_a_process(tmp_path) == expected
+        assert path.read_bytes() == whole, "compiled again"
+        path.write_bytes(whole[: len(whole) // 2])
+        assert scan_in_a_process(tmp_path) == expected
+        assert not path.exists()
+        assert scan_in_a_process(tmp_path) == expected
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    code = (
-        "import torch; from zoo_recurrent.fused import scan; w = torch.nn.RNN(2, 3).parameters(); "
-        "print(scan('RNN_TANH', torch.zeros(1, 1, 2), torch.tensor([1]), (torch.zeros(1, 3),), "
-        "list(w), reverse=False)[0].shape)"
-    )
-    env = {**os.environ, "ZOO_CACHE": str(tmp_path / "file" / "cache"), "NUMBA_CACHE_DIR": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env
-    )
-    assert "[1, 1, 3]" in done.stdout, done.stderr
+    assert "[1, 1, 3]" in scan_in_a_process(tmp_path / "file" / "cache")

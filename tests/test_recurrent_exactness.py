@@ -236,6 +236,20 @@ def test_parameters_have_the_plain_names(name: str) -> None:
     assert ("weight_ih_l1_reverse" in model.state_dict()) == (name in BOTH_WAYS)
 
 
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("name", CAUSAL + BOTH_WAYS)
+def test_torch_reads_a_few_steps_as_compiled_code_reads_many(name: str, coded: bool) -> None:
+    model = create(name, num_layers=2, initial_state="learned")
+    few = torch.randint(INPUT, (len(LENGTHS), 12)) if coded else batch()
+    many = few.repeat(100, *[1] * (few.dim() - 1))
+    with torch.no_grad():
+        outputs, states = model(few, LENGTHS)
+        expected, ends = model(many, LENGTHS.repeat(100))
+    torch.testing.assert_close(outputs, expected[: len(few)], atol=SAME, rtol=0)
+    for part, end in zip(states, ends, strict=True):
+        torch.testing.assert_close(part, end[:, : len(few)], atol=SAME, rtol=0)
+
+
 @pytest.mark.parametrize("name", CAUSAL)
 def test_second_derivatives_are_refused_and_not_wrong(name: str) -> None:
     inputs = batch().requires_grad_()

@@ -14,8 +14,8 @@ from zoo.interfaces import Batch
 
 Array = npt.NDArray[Any]
 
-# Lengths are rounded up to a multiple of this, so that few distinct shapes occur: each new shape
-# costs oneDNN a set-up.
+# Lengths are rounded up to a multiple of this, so that few distinct shapes occur, whose memory can
+# be used again.
 LENGTH_STEP = 16
 # Batches are drawn from pools of this many batches sorted by length.
 POOL_BATCHES = 50

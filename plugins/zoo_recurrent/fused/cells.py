@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int32
 
-from zoo_recurrent.fused.compiler import inlined
+from zoo_recurrent.fused.compiler import compiled
 
 RNN, LSTM, GRU = 0, 1, 2
 # What the way back needs of a step; the LSTM's cell state is the fifth, the hidden state the last.
@@ -20,7 +20,7 @@ CELL_STATE = 4
 ZERO, HALF, ONE, TWO = float32(0), float32(0.5), float32(1), float32(2)
 
 
-@inlined
+@compiled
 def _exp(x):
     """Return e to the x to within 1e-7 of itself. Source: S. Moshier, Cephes, expf."""
     x = float32(-87) if x < float32(-87) else x
@@ -38,12 +38,12 @@ def _exp(x):
     return y * np.int32((int32(n) + int32(127)) << int32(23)).view(np.float32)
 
 
-@inlined
+@compiled
 def _sigmoid(x):
     return ONE / (ONE + _exp(-x))
 
 
-@inlined
+@compiled
 def _tanh(x):
     """Return tanh(x), small ones to the last bits too. Source: S. Moshier, Cephes, tanhf."""
     s = x * x
@@ -57,7 +57,7 @@ def _tanh(x):
     return near if abs(x) < float32(0.625) else far
 
 
-@inlined
+@compiled
 def _lstm(z_i, z_f, z_g, z_o, c_old, i, f, g, o, c, h):
     """c = f c_old + i g; h = o tanh(c). Equations as in torch.nn.LSTM."""
     for j in range(z_i.size):
@@ -70,7 +70,7 @@ def _lstm(z_i, z_f, z_g, z_o, c_old, i, f, g, o, c, h):
         h[j] = o[j] * _tanh(c[j])
 
 
-@inlined
+@compiled
 def _lstm_back(i, f, g, o, c, c_old, d_h, d_c, d_i, d_f, d_g, d_o):
     for j in range(i.size):
         t = _tanh(c[j])
@@ -85,7 +85,7 @@ def _lstm_back(i, f, g, o, c, c_old, d_h, d_c, d_i, d_f, d_g, d_o):
         d_c[j] = d_c[j] * f[j]
 
 
-@inlined
+@compiled
 def _gru(z_n, z_r, z_z, z_m, h_old, n, r, z, m, h):
     """n = tanh(x + r m), m being W_hn h + b_hn; h = (1 - z) n + z h_old. As in torch.nn.GRU."""
     for j in range(z_n.size):
@@ -96,7 +96,7 @@ def _gru(z_n, z_r, z_z, z_m, h_old, n, r, z, m, h):
         h[j] = n[j] + z[j] * (h_old[j] - n[j])
 
 
-@inlined
+@compiled
 def _gru_back(n, r, z, m, h_old, d_h, d_n, d_r, d_z, d_m):
     for j in range(n.size):
         d_n[j] = d_h[j] * (ONE - z[j]) * (ONE - n[j] * n[j])
@@ -106,21 +106,21 @@ def _gru_back(n, r, z, m, h_old, d_h, d_n, d_r, d_z, d_m):
         d_h[j] = d_h[j] * z[j]
 
 
-@inlined
+@compiled
 def _rnn(z, h):
     """h = tanh(z). As in torch.nn.RNN."""
     for j in range(z.size):
         h[j] = _tanh(z[j])
 
 
-@inlined
+@compiled
 def _rnn_back(h, d_h, d_z):
     for j in range(h.size):
         d_z[j] = d_h[j] * (ONE - h[j] * h[j])
         d_h[j] = ZERO
 
 
-@inlined
+@compiled
 def step(cell, z, old, new, n):
     """Take one step: ``n`` values of each gate in z (gates, :) and of old (blocks, :) into new."""
     if cell == LSTM:
@@ -137,7 +137,7 @@ def step(cell, z, old, new, n):
         _rnn(z[0, :n], new[0, :n])
 
 
-@inlined
+@compiled
 def step_back(cell, new, old, d_h, d_c, d_z, at, n):
     """Go one step back; d_z (gates, :) is written from ``at`` on."""
     end = at + n

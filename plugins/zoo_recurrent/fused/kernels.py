@@ -11,35 +11,35 @@ from __future__ import annotations
 
 from zoo_recurrent.fused import cells
 from zoo_recurrent.fused.cells import CELL_STATE, LSTM
-from zoo_recurrent.fused.compiler import inlined, kept
+from zoo_recurrent.fused.compiler import compiled, kept
 from zoo_recurrent.fused.tiles import FLOAT, ROWS, WIDTH, aligned, matmul
 
 # Tokens whose part of the weights' gradients is summed at once, so that they stay in the cache.
-_TOGETHER = 128
+_TOGETHER = 256
 # Floats between rows whose length is a power of two, which would evict each other.
 _APART = 16
 
 
-@inlined
+@compiled
 def _copy(source, target):
     for j in range(target.size):
         target[j] = source[j]
 
 
-@inlined
+@compiled
 def _add(source, target):
     for j in range(target.size):
         target[j] += source[j]
 
 
-@inlined
+@compiled
 def _fill(source, target):
     """Copy, and zeros behind."""
     _copy(source, target[: source.size])
     target[source.size :] = 0
 
 
-@inlined
+@compiled
 def _at(lengths, row, step, reverse):
     return lengths[row] - 1 - step if reverse else step
 

@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from zoo_recurrent.fused.compiler import inlined
+from zoo_recurrent.fused.compiler import compiled
 
 FLOAT = 4
 # Sums that fit the registers: 32 of 16 values with AVX-512, 16 of 8 with AVX2.
@@ -101,7 +101,7 @@ def _tile(context, a, a_row, a_deep, b, b_deep, c, c_row, depth, fresh) -> tuple
     return signature, generate
 
 
-@inlined
+@compiled
 def matmul(a, a_row, a_deep, rows, b, b_panel, b_deep, panels, depth, c, c_row, fresh) -> None:
     """c = a b, or c += a b unless ``fresh``: a is (rows, depth), b (depth, panels * WIDTH).
 
@@ -122,7 +122,7 @@ def matmul(a, a_row, a_deep, rows, b, b_panel, b_deep, panels, depth, c, c_row, 
             )  # fmt: skip
 
 
-@inlined
+@compiled
 def aligned(count):
     """Return ``count`` zeros that begin a line of the cache: a tile's vectors then cross none."""
     room = np.zeros(count + 16, np.float32)
