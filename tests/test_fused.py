@@ -150,6 +150,17 @@ def test_numbers_out_of_bounds_do_what_they_do_in_torch(mode: str, value: float)
     torch.testing.assert_close(found, expected, equal_nan=True, **CLOSE)
 
 
+def test_small_numbers_keep_their_last_bits() -> None:
+    inputs = torch.cat((torch.logspace(-30, 2, 3000), -torch.logspace(-30, 2, 3000)))
+    weights = [torch.tensor(part) for part in ([[1.0]], [[0.0]], [0.0], [0.0])]
+    outputs, _ = scan(
+        "RNN_TANH", inputs.view(-1, 1, 1), torch.ones(6000, dtype=torch.long),
+        (torch.zeros(6000, 1),), weights, reverse=False,
+    )  # fmt: skip
+    expected = inputs.double().tanh().float()
+    torch.testing.assert_close(outputs.view(-1), expected, rtol=4e-7, atol=0)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
