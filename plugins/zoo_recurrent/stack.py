@@ -1,7 +1,7 @@
 """Stacks of recurrent layers over right-padded rows, exact: padding is never read.
 
 On the CPU in float32 each layer is computed by :mod:`.fused`; wherever else there is (a GPU, other
-precisions) by torch's own layer over packed rows.
+precisions), and for a few sentences, by torch's own layer over packed rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from zoo.interfaces import State, Stepper
 from zoo_recurrent.steppers import Cell, stepper
 
 RANDOM_STATE_STD = 0.1
-# So many steps torch has read before the compiled code of :mod:`.fused` is loaded.
+# So many steps torch has read before compiled code is loaded. The rule is the same ever after: what
+# a network answers shall not depend on what it was asked before.
 _FEW_STEPS = 4096
 
 
@@ -73,8 +74,15 @@ class Stack(nn.RNNBase):
     ) -> tuple[Tensor, State]:
         """See :class:`zoo.interfaces.Model`."""
         start = self.start(inputs) if state is None else state
-        read = self._fused if self._fusable(inputs) else self._packed
-        outputs, end = read(inputs, lengths, start)
+        weight = self.weight_ih_l0
+        if not inputs.is_floating_point():
+            inputs = inputs.long()
+        elif weight.device.type == "cpu":
+            inputs = inputs.to(weight.dtype)
+        read = self._fused if self._fusable(inputs, lengths) else self._packed
+        # On the CPU in the precision of the weights even under mixed precision: the sums are long.
+        with torch.autocast("cpu", enabled=False):
+            outputs, end = read(inputs, lengths, start)
         if self.merge and self.merge != "concat":
             outputs = self._merged(*outputs.chunk(2, dim=2))
         return outputs, end
@@ -106,34 +114,34 @@ class Stack(nn.RNNBase):
         zeros = torch.zeros(shape, device=like.device, dtype=like.dtype)
         return (zeros,) * self.states
 
-    def _fusable(self, inputs: Tensor) -> bool:
-        weight = self.weight_ih_l0
-        if weight.device.type != "cpu" or weight.dtype != torch.float32:
+    def _fusable(self, inputs: Tensor, lengths: Tensor) -> bool:
+        if any(w.device.type != "cpu" or w.dtype != torch.float32 for w in self.parameters()):
             return False
-        return torch.is_grad_enabled() or inputs.shape[0] * inputs.shape[1] > _FEW_STEPS
+        if torch.is_grad_enabled() or inputs.shape[0] * inputs.shape[1] > _FEW_STEPS:
+            return True
+        # Packed rows have at least one step.
+        return bool((lengths < 1).any())
 
     def _fused(self, inputs: Tensor, lengths: Tensor, start: State) -> tuple[Tensor, State]:
         # Importing numba takes a fifth of a second, which one sentence is not worth.
         from zoo_recurrent.fused import scan
 
         ends: list[State] = []
-        values = inputs.float() if inputs.is_floating_point() else inputs
-        # Under mixed precision too in the precision of the weights: the sums are long.
-        with torch.autocast("cpu", enabled=False):
-            for layer in range(self.num_layers):
-                if layer and self.dropout:
-                    values = nn.functional.dropout(values, self.dropout, self.training)
-                ways = []
-                for direction in range(self.directions):
-                    index = layer * self.directions + direction
-                    first = tuple(part[index] for part in start)
-                    weights = self.weights_of(index)
-                    outputs, end = scan(
-                        self.mode, values, lengths, first, weights, reverse=direction == 1
-                    )
-                    ways.append(outputs)
-                    ends.append(end)
-                values = torch.cat(ways, dim=2) if len(ways) > 1 else ways[0]
+        values = inputs
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                values = nn.functional.dropout(values, self.dropout, self.training)
+            ways = []
+            for direction in range(self.directions):
+                index = layer * self.directions + direction
+                first = tuple(part[index] for part in start)
+                weights = self.weights_of(index)
+                outputs, end = scan(
+                    self.mode, values, lengths, first, weights, reverse=direction == 1
+                )
+                ways.append(outputs)
+                ends.append(end)
+            values = torch.cat(ways, dim=2) if len(ways) > 1 else ways[0]
         return values, tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
 
     def _packed(self, inputs: Tensor, lengths: Tensor, start: State) -> tuple[Tensor, State]:

@@ -7,6 +7,7 @@ seconds, and kept on disk.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ from zoo_recurrent.fused.workers import each
 # The most rows that take a step together: more would push each other out of the cache.
 _GROUP = 32
 _CELLS = {"RNN_TANH": RNN, "LSTM": LSTM, "GRU": GRU}
+_GATES = {"RNN_TANH": 1, "LSTM": 4, "GRU": 3}
+# Whatever torch's default is at the time.
+_empty, _zeros = (partial(make, dtype=torch.float32) for make in (torch.empty, torch.zeros))
 
 
 def scan(
@@ -37,7 +41,8 @@ def scan(
     Args:
         mode: ``RNN_TANH``, ``LSTM`` or ``GRU``, with the equations of torch.nn.
         inputs: (B, T, I), or one-hot inputs as the indices (B, T) of what is 1.
-        lengths: (B,), steps of each row; what is beyond is not read.
+        lengths: (B,), steps of each row; what is beyond is not read, though indices have to be
+            such there too.
         start: State tensors (B, H).
         weights: W_ih, W_hh, b_ih, b_hh as in torch.nn.
         reverse: Whether rows are read from their last step to their first.
@@ -46,38 +51,55 @@ def scan(
         Outputs (B, T, H), zero at padding, and the state after each row's last step.
 
     Raises:
-        ValueError: sizes do not fit, or a length or an index is out of range.
+        ValueError: sizes or types do not fit, or a length or an index is out of range.
         RuntimeError: on the way back, if second derivatives are asked for.
     """
-    _check(inputs, lengths, start, weights)
+    _check(mode, inputs, lengths, start, weights)
     if not inputs.is_floating_point():
         # Of a vocabulary, few words are in a batch.
         present, inputs = inputs.unique(return_inverse=True)
         weights = [weights[0].index_select(1, present), *weights[1:]]
     w_inputs, bias, w_hidden = _by_gate(mode, weights)
     c_start = start[1] if mode == "LSTM" else start[0].new_empty(0, 0)
+    lengths = lengths.to("cpu", torch.long).contiguous()
     outputs, h_end, c_end = _Scan.apply(
-        _CELLS[mode], inputs.contiguous(), lengths.cpu(), reverse, start[0].contiguous(),
+        _CELLS[mode], inputs.contiguous(), lengths, reverse, start[0].contiguous(),
         c_start.contiguous(), w_inputs, bias, w_hidden,
     )  # fmt: skip
     return outputs, ((h_end, c_end) if mode == "LSTM" else (h_end,))
 
 
 def _check(
-    inputs: Tensor, lengths: Tensor, start: tuple[Tensor, ...], weights: list[Tensor]
+    mode: str,
+    inputs: Tensor,
+    lengths: Tensor,
+    start: tuple[Tensor, ...],
+    weights: list[Tensor],
 ) -> None:
-    """The compiled code would read whatever lies beyond an array."""
+    """Refuse what does not fit: the compiled code would read whatever lies beyond an array."""
+    size, width = weights[1].shape[-1], weights[0].shape[-1]
+    rows = _GATES[mode] * size
+    if [tuple(w.shape) for w in weights] != [(rows, width), (rows, size), (rows,), (rows,)]:
+        raise ValueError(f"weights are not those of {mode} from {width} to {size}")
+    coded = not inputs.is_floating_point()
+    if inputs.dim() != (2 if coded else 3) or not (coded or inputs.shape[2] == width):
+        raise ValueError(f"inputs {tuple(inputs.shape)} are not rows of steps of {width}")
     batch, steps = inputs.shape[:2]
-    width, size = weights[0].shape[1], weights[1].shape[1]
-    if inputs.is_floating_point():
-        if inputs.shape[2:] != (width,):
-            raise ValueError(f"inputs are {tuple(inputs.shape)}, not ({batch}, {steps}, {width})")
-    elif inputs.numel() and not 0 <= int(inputs.min()) <= int(inputs.max()) < width:
+    if not batch or not steps:
+        raise ValueError("no rows or no steps")
+    if coded and not 0 <= int(inputs.min()) <= int(inputs.max()) < width:
         raise ValueError(f"an index is not in 0 ... {width - 1}")
-    if lengths.shape != (batch,) or not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
-        raise ValueError(f"lengths are not {batch} numbers in 0 ... {steps}")
-    if any(part.shape != (batch, size) for part in start):
-        raise ValueError(f"a state is not ({batch}, {size})")
+    if (
+        lengths.shape != (batch,)
+        or lengths.is_floating_point()
+        or not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps
+    ):
+        raise ValueError(f"lengths are not {batch} whole numbers in 0 ... {steps}")
+    if [tuple(part.shape) for part in start] != [(batch, size)] * (2 if mode == "LSTM" else 1):
+        raise ValueError(f"the state of {mode} is not as many times ({batch}, {size}) as it should")
+    for value in (*weights, *start, *(() if coded else (inputs,))):
+        if value.dtype != torch.float32 or value.device.type != "cpu":
+            raise ValueError("not everything is float32 on the CPU")
 
 
 def _by_gate(mode: str, weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -105,22 +127,24 @@ class _Scan(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         (batch, steps), size = inputs.shape[:2], bias.shape[1]
         workers = min(torch.get_num_threads(), -(-batch // ROWS))
-        order, bounds = _deal(lengths, workers)
+        keep = any(ctx.needs_input_grad)
+        order, first = _deal(lengths, workers)
+        blocks, block = BLOCKS[cell], _up(int(first.diff().max()), ROWS) * _up(size, WIDTH)
+        kept = lengths[order[first[:-1]]] + 1 if keep else torch.ones_like(first[:-1])
+        bounds = torch.stack((first, pad((kept * blocks * block).cumsum(0), (1, 0))), dim=1)
+        saved = _empty(int(bounds[-1, 1]))
         values, codes = _values_or_codes(inputs)
-        kept = int(lengths.max()) + 1 if any(ctx.needs_input_grad) else 1
-        rows = _up(int(bounds.diff().max()), ROWS)
-        saved = torch.empty(len(bounds) - 1, kept, BLOCKS[cell], rows * _up(size, WIDTH))
-        outputs = torch.empty(batch, steps, size)
+        outputs = _empty(batch, steps, size)
         h_end, c_end = torch.empty_like(h_start), torch.empty_like(c_start)
         w_read = torch.cat((w_inputs, bias[..., None]), dim=2)
         _run(
             forward, workers, cell, values, codes, lengths, order, bounds, reverse, h_start,
-            c_start, _panels(w_read.transpose(1, 2)), _panels(w_hidden.transpose(1, 2)), saved,
-            outputs, h_end, c_end,
+            c_start, _panels(w_read.transpose(1, 2)), _panels(w_hidden.transpose(1, 2)), blocks,
+            block, keep, saved, outputs, h_end, c_end,
         )  # fmt: skip
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(inputs, lengths, order, bounds, w_inputs, w_hidden, saved)
-        ctx.cell, ctx.reverse, ctx.workers = cell, reverse, workers
+        ctx.cell, ctx.reverse, ctx.workers, ctx.block = cell, reverse, workers, block
         return outputs, h_end, c_end
 
     @staticmethod
@@ -133,17 +157,18 @@ class _Scan(torch.autograd.Function):
         inputs, lengths, order, bounds, w_inputs, w_hidden, saved = ctx.saved_tensors
         values, codes = _values_or_codes(inputs)
         gates, size, width = w_inputs.shape
+        # Gates that read the state.
         units, hearing = _up(size, WIDTH), len(w_hidden)
-        d_h_start = torch.empty(len(inputs), size)
-        d_c_start = torch.empty_like(d_h_start) if ctx.cell == LSTM else torch.empty(0, 0)
-        d_values = torch.empty(values.shape if ctx.needs_input_grad[1] else (0, 0, 0))
+        d_h_start = _empty(len(inputs), size)
+        d_c_start = torch.empty_like(d_h_start) if ctx.cell == LSTM else _empty(0, 0)
+        d_values = _empty(values.shape if ctx.needs_input_grad[1] else (0, 0, 0))
         shape = (width, gates * units) if codes.numel() else (gates * units, _up(width + 1, WIDTH))
-        d_read = torch.zeros(ctx.workers, *shape)
-        d_hidden = torch.zeros(ctx.workers, hearing * units, units)
+        d_read = _zeros(ctx.workers, *shape)
+        d_hidden = _zeros(ctx.workers, hearing * units, units)
         _run(
             backward, ctx.workers, ctx.cell, values, codes, lengths, order, bounds, ctx.reverse,
-            _panels(w_inputs), _panels(w_hidden), saved,
-            torch.empty(0, 0, 0) if d_outputs is None else d_outputs.contiguous(),
+            _panels(w_inputs), _panels(w_hidden), BLOCKS[ctx.cell], ctx.block, saved,
+            _empty(0, 0, 0) if d_outputs is None else d_outputs.contiguous(),
             torch.zeros_like(d_h_start) if d_h_end is None else d_h_end.contiguous(),
             torch.zeros_like(d_c_start) if d_c_end is None else d_c_end.contiguous(),
             d_values, d_h_start, d_c_start, d_read, d_hidden,
@@ -179,7 +204,7 @@ def _values_or_codes(inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Return inputs as values (B, T, I) and as codes (B, T), one of which is empty."""
     if inputs.is_floating_point():
         return inputs, torch.empty(0, 0, dtype=torch.long)
-    return torch.empty(*inputs.shape, 0), inputs
+    return _empty(*inputs.shape, 0), inputs
 
 
 def _panels(matrices: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import platformdirs
 from numba import njit
 from numba.core import config
+
+from zoo import files
+from zoo.errors import DiskError
 
 # One rounding less is allowed in a * b + c; the order of sums stays. Division by 0 is infinity.
 _FAST = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
@@ -26,6 +30,7 @@ def kept(function: Callable[..., None]) -> Callable[..., None]:
     """
     before = config.CACHE_DIR
     folder = Path(before or Path(platformdirs.user_cache_dir("zoo")) / "compiled") / _digest()
+    _remove_damaged(folder)
     config.CACHE_DIR = str(folder)
     try:
         ready = njit(cache=True, **_FAST)(function)
@@ -36,15 +41,16 @@ def kept(function: Callable[..., None]) -> Callable[..., None]:
 
     def call(*arguments: Any) -> None:
         nonlocal ready
+        known = len(ready.signatures)
         try:
             ready(*arguments)
-        except Exception:
-            if ready.signatures:
-                raise
-            # Not even loaded: what was kept is damaged, in one of many ways.
-            shutil.rmtree(folder, ignore_errors=True)
-            ready = compiled(function)
+        except OSError:
+            # Code could not be read or, if it is there by now, not be kept.
+            if len(ready.signatures) == known:
+                ready = compiled(function)
             ready(*arguments)
+        if len(ready.signatures) > known:
+            _record(folder)
 
     return call
 
@@ -55,3 +61,28 @@ def _digest() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    found = sorted(folder.rglob("*.nb[ic]"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def _remove_damaged(folder: Path) -> None:
+    """numba would run whatever a crash of the machine has left of its files."""
+    try:
+        recorded = json.loads((folder / "sums.json").read_bytes())
+        if recorded == _sums(folder):
+            return
+    except (OSError, ValueError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _record(folder: Path) -> None:
+    try:
+        text = json.dumps(_sums(folder)).encode()
+        if folder.is_dir():
+            files.write_atomically(folder / "sums.json", text)
+    except (OSError, DiskError):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -47,7 +47,7 @@ def _at(lengths, row, step, reverse):
 @kept
 def forward(
     cell, inputs, codes, lengths, order, bounds, reverse, h_start, c_start, w_inputs, w_hidden,
-    saved, outputs, h_end, c_end, worker, workers,
+    blocks, block, keep, saved, outputs, h_end, c_end, worker, workers,
 ):  # fmt: skip
     """Read rows from their first step to their last, or the other way round.
 
@@ -57,41 +57,44 @@ def forward(
         codes: (B, T), the one place of a one-hot input that is 1, or (0, 0).
         lengths: (B,).
         order: (B,), rows, those of a group together and the longest first.
-        bounds: (groups + 1,), where each group begins in ``order``.
+        bounds: (groups + 1, 2), where each group begins in ``order`` and in ``saved``.
         reverse: Whether each row is read from its last word to its first.
         h_start: (B, H); so is c_start for the LSTM, (0, 0) for others.
         w_inputs: (gates, panels, I + 1, WIDTH): the weights of the inputs, and the bias.
         w_hidden: (gates that read the state, panels, H, WIDTH); they are the last ones.
-        saved: (groups, T + 1, blocks, rows * units), what the way back needs of the state before
-            the first step and of each; or, where there is none, (groups, 1, blocks, rows * units).
+        blocks: What is kept of a step: so many arrays, the last one the hidden state,
+        block: of so many values, rows * units.
+        keep: Whether every step is kept for the way back.
+        saved: A group's steps (T + 1, blocks, block) end to end, the state before the first step
+            first; or just one step a group, where they are not kept.
         outputs: (B, T, H), zero at padding on return.
         h_end: (B, H), and c_end for the LSTM: the state after each row's last word.
     """
     gates, panels, deep = w_inputs.shape[0], w_inputs.shape[1], w_inputs.shape[2]
     size = h_end.shape[1]
+    # Gates that read no state come first; so many of the last ones read no inputs.
     deaf, units = gates - w_hidden.shape[0], panels * WIDTH
-    share, block, hidden = saved.shape[0] // workers, saved.shape[3], saved.shape[2] - 1
-    forgotten, coded = saved.shape[1] == 1, codes.size > 0
+    share, hidden, coded = (bounds.shape[0] - 1) // workers, blocks - 1, codes.size > 0
     words = aligned(block // units * deep)
     z = aligned(gates * block).reshape(gates, block)
     for group in range(worker * share, (worker + 1) * share):
-        members = order[bounds[group] : bounds[group + 1]]
+        members = order[bounds[group, 0] : bounds[group + 1, 0]]
+        steps = saved[bounds[group, 1] : bounds[group + 1, 1]].reshape(-1, blocks, block)
         active = members.size
         for r in range(active):
             b, mine = members[r], slice(r * units, (r + 1) * units)
             words[(r + 1) * deep - 1] = 1
             outputs[b, lengths[b] :] = 0
-            _fill(h_start[b], saved[group, 0, hidden, mine])
+            _fill(h_start[b], steps[0, hidden, mine])
             _copy(h_start[b], h_end[b])
             if cell == LSTM:
-                _fill(c_start[b], saved[group, 0, CELL_STATE, mine])
+                _fill(c_start[b], steps[0, CELL_STATE, mine])
                 _copy(c_start[b], c_end[b])
-        for step in range(lengths[members[0]] if active else 0):
+        for step in range(lengths[members[0]]):
             while lengths[members[active - 1]] <= step:
                 active -= 1
             whole = (active + ROWS - 1) // ROWS * ROWS
-            old = saved[group, 0 if forgotten else step]
-            new = saved[group, 0 if forgotten else step + 1]
+            old, new = steps[step if keep else 0], steps[step + 1 if keep else 0]
             for r in range(active):
                 b = members[r]
                 t = _at(lengths, b, step, reverse)
@@ -111,7 +114,6 @@ def forward(
                         deep, z[g].ctypes.data, units * FLOAT, True,
                     )  # fmt: skip
                 elif not coded:
-                    # The last gates read no inputs where the first read no state.
                     for r in range(active):
                         for p in range(panels):
                             at = r * units + p * WIDTH
@@ -134,7 +136,7 @@ def forward(
 
 @kept
 def backward(
-    cell, inputs, codes, lengths, order, bounds, reverse, w_inputs, w_hidden, saved,
+    cell, inputs, codes, lengths, order, bounds, reverse, w_inputs, w_hidden, blocks, block, saved,
     d_outputs, d_h_end, d_c_end, d_inputs, d_h_start, d_c_start, d_w_inputs, d_w_hidden,
     worker, workers,
 ):  # fmt: skip
@@ -151,8 +153,8 @@ def backward(
     """
     gates, size = w_inputs.shape[0], w_hidden.shape[2]
     deaf, units = gates - w_hidden.shape[0], w_hidden.shape[1] * WIDTH
-    share, block, hidden = saved.shape[0] // workers, saved.shape[3], saved.shape[2] - 1
-    coded, rows, width = codes.size > 0, block // units, inputs.shape[2]
+    share, hidden, coded = (bounds.shape[0] - 1) // workers, blocks - 1, codes.size > 0
+    rows, width = block // units, inputs.shape[2]
     d_w_inputs, d_w_hidden = d_w_inputs[worker], d_w_hidden[worker]
     across, wide, spaced = w_inputs.shape[1] * WIDTH, d_w_inputs.shape[1], units + _APART
     room = _TOGETHER + rows
@@ -163,7 +165,8 @@ def backward(
     for token in range(0 if coded else room):
         words[token * wide + width] = 1
     for group in range(worker * share, (worker + 1) * share):
-        members = order[bounds[group] : bounds[group + 1]]
+        members = order[bounds[group, 0] : bounds[group + 1, 0]]
+        steps = saved[bounds[group, 1] : bounds[group + 1, 1]].reshape(-1, blocks, block)
         for b in members:
             if d_inputs.size:
                 d_inputs[b, lengths[b] :] = 0
@@ -171,7 +174,7 @@ def backward(
             if cell == LSTM:
                 _copy(d_c_end[b], d_c_start[b])
         active = tokens = 0
-        for step in range(lengths[members[0]] - 1 if members.size else -1, -1, -1):
+        for step in range(lengths[members[0]] - 1, -1, -1):
             while active < members.size and lengths[members[active]] > step:
                 mine = slice(active * units, (active + 1) * units)
                 _fill(d_h_end[members[active]], d_h[mine])
@@ -179,7 +182,7 @@ def backward(
                     _fill(d_c_end[members[active]], d_c[mine])
                 active += 1
             whole = (active + ROWS - 1) // ROWS * ROWS
-            old, new = saved[group, step], saved[group, step + 1]
+            old, new = steps[step], steps[step + 1]
             for r in range(active):
                 b, token = members[r], tokens + r
                 t = _at(lengths, b, step, reverse)

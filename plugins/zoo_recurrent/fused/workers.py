@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ def each(work: Callable[[int], None], workers: int) -> None:
             list(pool.map(work, range(workers)))
         return
     failures: list[BaseException] = []
+    done: list[int] = []
 
     def share(_: object) -> None:
         try:
@@ -33,12 +35,16 @@ def each(work: Callable[[int], None], workers: int) -> None:
             first, threads = openmp.omp_get_thread_num(), openmp.omp_get_num_threads()
             for worker in range(first, workers, threads):
                 work(worker)
+                done.append(worker)
         except BaseException as error:  # noqa: BLE001  # A callback from C cannot raise it itself.
             failures.append(error)
 
     openmp.GOMP_parallel(_Body(share), None, workers, 0)
     if failures:
         raise failures[0]
+    if len(done) < workers:
+        # It came before the first line of a callback, and there ctypes drops it.
+        raise KeyboardInterrupt
 
 
 @cache
@@ -46,7 +52,8 @@ def _openmp() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
         return None
     try:
-        library = ctypes.CDLL("libgomp.so.1")
+        # The one that torch has loaded; another's threads would be in the way of torch's.
+        library = ctypes.CDLL("libgomp.so.1", mode=os.RTLD_NOLOAD)
     except OSError:
         return None
     return library if hasattr(library, "GOMP_parallel") else None
