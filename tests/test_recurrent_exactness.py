@@ -250,6 +250,16 @@ def test_torch_reads_a_few_steps_as_compiled_code_reads_many(name: str, coded: b
         torch.testing.assert_close(part, end[:, : len(few)], atol=SAME, rtol=0)
 
 
+def test_one_hot_vectors_over_a_vocabulary_are_not_written_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = zoo.create_model("lstm", 100_000, hidden_size=HIDDEN)
+    monkeypatch.delattr(nn.functional, "one_hot")
+    with torch.no_grad():
+        outputs, _ = model(torch.randint(100_000, (1, 300)), torch.tensor([300]))
+    assert outputs.shape == (1, 300, HIDDEN)
+
+
 @pytest.mark.parametrize("name", CAUSAL)
 def test_second_derivatives_are_refused_and_not_wrong(name: str) -> None:
     inputs = batch().requires_grad_()

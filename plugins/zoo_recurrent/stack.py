@@ -17,6 +17,8 @@ RANDOM_STATE_STD = 0.1
 # So many steps torch has read before compiled code is loaded. The rule is the same ever after: what
 # a network answers shall not depend on what it was asked before.
 _FEW_STEPS = 4096
+# Packed rows have their one-hot vectors written out; so many numbers may they be.
+_FEW_NUMBERS = 1 << 20
 
 
 class Stack(nn.RNNBase):
@@ -117,7 +119,10 @@ class Stack(nn.RNNBase):
     def _fusable(self, inputs: Tensor, lengths: Tensor) -> bool:
         if any(w.device.type != "cpu" or w.dtype != torch.float32 for w in self.parameters()):
             return False
-        if torch.is_grad_enabled() or inputs.shape[0] * inputs.shape[1] > _FEW_STEPS:
+        steps = inputs.shape[0] * inputs.shape[1]
+        if torch.is_grad_enabled() or steps > _FEW_STEPS:
+            return True
+        if not inputs.is_floating_point() and steps * self.input_size > _FEW_NUMBERS:
             return True
         # Packed rows have at least one step.
         return bool((lengths < 1).any())

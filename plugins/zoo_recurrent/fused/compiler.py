@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,7 @@ def kept(function: Callable[..., None]) -> Callable[..., None]:
     It is kept in ``NUMBA_CACHE_DIR``, or in the user's cache: not in the zoo's, which may be
     shared, because what lies there is run. Where nothing can be written, nothing is kept.
     """
-    before = config.CACHE_DIR
-    folder = Path(before or Path(platformdirs.user_cache_dir("zoo")) / "compiled") / _digest()
-    _remove_damaged(folder)
+    before, folder = config.CACHE_DIR, _folder()
     config.CACHE_DIR = str(folder)
     try:
         ready = njit(cache=True, **_FAST)(function)
@@ -55,28 +54,30 @@ def kept(function: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-def _digest() -> str:
-    """numba looks at the date of one file only, and would run old code after another changed."""
+@cache
+def _folder() -> Path:
+    """Return where this source's code is kept; what a crash of the machine left there is removed.
+
+    numba looks at the date of one file only, and would run old code after another changed; and it
+    would run whatever its files hold.
+    """
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    root = Path(config.CACHE_DIR or Path(platformdirs.user_cache_dir("zoo")) / "compiled")
+    folder = root / digest.hexdigest()[:16]
+    try:
+        whole = json.loads((folder / "sums.json").read_bytes()) == _sums(folder)
+    except (OSError, ValueError):
+        whole = False
+    if not whole:
+        shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 def _sums(folder: Path) -> dict[str, str]:
     found = sorted(folder.rglob("*.nb[ic]"))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
-
-
-def _remove_damaged(folder: Path) -> None:
-    """numba would run whatever a crash of the machine has left of its files."""
-    try:
-        recorded = json.loads((folder / "sums.json").read_bytes())
-        if recorded == _sums(folder):
-            return
-    except (OSError, ValueError):
-        pass
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _record(folder: Path) -> None:

@@ -9,6 +9,8 @@ Neither function checks an index. Both read one worker's share of the groups.
 
 from __future__ import annotations
 
+import numpy as np
+
 from zoo_recurrent.fused import cells
 from zoo_recurrent.fused.cells import CELL_STATE, LSTM
 from zoo_recurrent.fused.compiler import compiled, kept
@@ -75,7 +77,7 @@ def forward(
     # Gates that read no state come first; so many of the last ones read no inputs.
     deaf, units = gates - w_hidden.shape[0], panels * WIDTH
     share, hidden, coded = (bounds.shape[0] - 1) // workers, blocks - 1, codes.size > 0
-    words = aligned(block // units * deep)
+    words, chosen = aligned(block // units * deep), np.zeros(block // units, np.int64)
     z = aligned(gates * block).reshape(gates, block)
     for group in range(worker * share, (worker + 1) * share):
         members = order[bounds[group, 0] : bounds[group + 1, 0]]
@@ -98,14 +100,10 @@ def forward(
             for r in range(active):
                 b = members[r]
                 t = _at(lengths, b, step, reverse)
-                if not coded:
+                if coded:
+                    chosen[r] = codes[b, t]
+                else:
                     _copy(inputs[b, t], words[r * deep : (r + 1) * deep - 1])
-                    continue
-                for g in range(gates):
-                    for p in range(panels):
-                        at = r * units + p * WIDTH
-                        _copy(w_inputs[g, p, deep - 1], z[g, at : at + WIDTH])
-                        _add(w_inputs[g, p, codes[b, t]], z[g, at : at + WIDTH])
             for g in range(gates):
                 if not coded and g < gates - deaf:
                     matmul(
@@ -113,11 +111,13 @@ def forward(
                         w_inputs[g].ctypes.data, deep * WIDTH * FLOAT, WIDTH * FLOAT, panels,
                         deep, z[g].ctypes.data, units * FLOAT, True,
                     )  # fmt: skip
-                elif not coded:
+                else:
                     for r in range(active):
                         for p in range(panels):
-                            at = r * units + p * WIDTH
-                            _copy(w_inputs[g, p, deep - 1], z[g, at : at + WIDTH])
+                            target = z[g, r * units + p * WIDTH : r * units + (p + 1) * WIDTH]
+                            _copy(w_inputs[g, p, deep - 1], target)
+                            if coded:
+                                _add(w_inputs[g, p, chosen[r]], target)
                 if g >= deaf:
                     matmul(
                         old[hidden].ctypes.data, units * FLOAT, FLOAT, whole,
