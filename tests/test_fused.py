@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.profiler import ProfilerActivity, profile
 
 from zoo.layers import reverse as reversed_rows
 from zoo_recurrent.fused import scan, workers
@@ -94,6 +95,57 @@ def test_codes_are_one_hot_rows(mode: str, sizes: tuple[int, int, int, int], thr
     found, expected = case.ours(case.codes), case.expected(rows)
     torch.testing.assert_close(found, expected, **CLOSE)
     torch.testing.assert_close(case.gradients(found, wrt), case.gradients(expected, wrt), **CLOSE)
+
+
+@pytest.mark.parametrize("learning", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("mode", KINDS)
+def test_indices_stand_for_the_rows_of_a_table(mode: str, reverse: bool, learning: bool) -> None:
+    case = Case(mode, 70, 12, 33, 40)
+    table = torch.randn(50, 33, requires_grad=True)
+    codes = torch.randint(50, (70, 12), dtype=torch.int32)
+    with torch.set_grad_enabled(learning):
+        expected = case.ours(table[codes], reverse=reverse)
+        found, end = scan(
+            mode, codes, case.lengths, case.start, case.weights, reverse=reverse, table=table
+        )
+    assert all(map(torch.equal, [found, *end], expected))
+    if learning:
+        ours, plain = (case.gradients(way, [table]) for way in ([found, *end], expected))
+        torch.testing.assert_close(ours, plain, **CLOSE)
+
+
+@pytest.mark.parametrize("mode", KINDS)
+def test_the_state_is_the_same_where_nobody_wants_outputs(mode: str) -> None:
+    case = Case(mode, 70, 12, 33, 40)
+    wrt = [case.inputs, *case.start, *case.weights]
+    _, *expected = case.ours(case.inputs)
+    _, found = scan(
+        mode, case.inputs, case.lengths, case.start, case.weights, reverse=False, want_outputs=False
+    )
+    assert all(map(torch.equal, found, expected))
+    case.shares = case.shares[1:]
+    torch.testing.assert_close(
+        case.gradients(list(found), wrt), case.gradients(expected, wrt), atol=0, rtol=0
+    )
+
+
+@pytest.mark.parametrize("mode", KINDS)
+def test_steps_are_kept_only_for_gradients(mode: str) -> None:
+    taken = []
+    for learning in (True, False):
+        case = Case(mode, 8, 200, 3, 32)
+        with (
+            torch.set_grad_enabled(learning),
+            profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen,
+        ):
+            scan(
+                mode, case.inputs, case.lengths, case.start, case.weights, reverse=False,
+                want_outputs=False,
+            )  # fmt: skip
+        taken.append(max(event.cpu_memory_usage for event in seen.events()))
+    kept, not_kept = taken
+    assert not_kept < kept / 10
 
 
 @pytest.mark.parametrize("used", ["outputs", "end"])

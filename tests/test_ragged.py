@@ -84,7 +84,7 @@ def test_training_batches_hold_rows_of_like_length_in_random_order() -> None:
     assert means != sorted(means)
 
 
-@pytest.mark.parametrize("limit", [64, 1 << 15])
+@pytest.mark.parametrize("limit", [64, 1 << 16])
 def test_ordered_holds_every_row_once_within_its_limit(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

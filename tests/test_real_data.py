@@ -87,7 +87,7 @@ def test_the_vocabulary_is_that_of_the_book_as_far_as_the_split_allows(registry:
     # The book's split has 69,023 words, and numbers these three so.
     assert len(made.words) == pytest.approx(69_023, rel=0.01)
     assert made.words[:2] == ["<pad>", "<unk>"]
-    assert made.encode("This is an").tolist() == [11, 7, 35]
+    assert made.encode(["This is an"]).values.tolist() == [11, 7, 35]
 
 
 def test_films_can_be_kept_together(registry: Registry, reviews: Corpus) -> None:

@@ -250,6 +250,25 @@ def test_torch_reads_a_few_steps_as_compiled_code_reads_many(name: str, coded: b
         torch.testing.assert_close(part, end[:, : len(few)], atol=SAME, rtol=0)
 
 
+@pytest.mark.parametrize("times", [1, 100])
+@pytest.mark.parametrize("name", CAUSAL + BOTH_WAYS)
+def test_rows_of_a_table_are_looked_up(name: str, times: int) -> None:
+    """Of few steps torch's own layers read vectors, of many compiled code reads the table."""
+    options = {"merge": "mul"} if name in BOTH_WAYS else {}
+    model = create(name, num_layers=2, initial_state="learned", **options)
+    table = torch.randn(30, INPUT)
+    indices, lengths = torch.randint(30, (len(LENGTHS) * times, 12)), LENGTHS.repeat(times)
+    with torch.no_grad():
+        outputs, states = model(table[indices], lengths)
+        found, ends = model.look_up(table, indices, lengths)
+        _, alone = model.look_up(table, indices, lengths, want_outputs=False)
+        _, on = model.look_up(table, indices, lengths, states)
+        _, further = model(table[indices], lengths, states)
+    torch.testing.assert_close((found, ends), (outputs, states), atol=SAME, rtol=0)
+    assert all(map(torch.equal, alone, ends))
+    torch.testing.assert_close(on, further, atol=SAME, rtol=0)
+
+
 def test_one_hot_vectors_over_a_vocabulary_are_not_written_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -16,6 +16,7 @@ from zoo.errors import UsageError, WeightsError
 from zoo.generation import Sampling
 from zoo.generation import generate as sample
 from zoo.interfaces import Generates, Prediction, Predicts, Task
+from zoo.prediction import predict as answer
 from zoo.records import ModelInfo, Value
 from zoo.registry import Registry, suggestion
 from zoo.weights.file import read
@@ -125,8 +126,14 @@ class Loaded:
         self.task = task
         self.info = info
 
-    def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
+    def predict(self, texts: Iterable[str], *, threads: int = 1) -> Iterator[Prediction]:
         """Answer texts, in order and in constant memory.
+
+        Args:
+            texts: Any number of them.
+            threads: How many threads share the texts out among them. Each computes with as many of
+                torch's threads as are set: more than one is fastest after
+                ``torch.set_num_threads(1)``.
 
         Raises:
             UsageError: The task answers no texts.
@@ -137,7 +144,7 @@ class Loaded:
         self.network.eval()
         if not isinstance(self.task, Predicts):
             raise UsageError(f"task {self.info['task']['name']!r} predicts nothing")
-        return self.task.predict(self.network, texts)
+        return answer(self.task, self.network, texts, threads)
 
     def stream(
         self,

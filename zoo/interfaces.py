@@ -9,7 +9,7 @@ to answer a user. The engine knows neither words nor layers: it asks the task fo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -227,8 +227,8 @@ class Prediction:
 class Predicts(Protocol):
     """A task that answers texts."""
 
-    def predict(self, network: nn.Module, texts: Iterable[str]) -> Iterator[Prediction]:
-        """Answer texts one by one, in order and in constant memory."""
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterable[Prediction]:
+        """Answer some hundred texts, in order; may be called by several threads at once."""
         ...
 
 

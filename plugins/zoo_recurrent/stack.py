@@ -81,13 +81,41 @@ class Stack(nn.RNNBase):
             inputs = inputs.long()
         elif weight.device.type == "cpu":
             inputs = inputs.to(weight.dtype)
-        read = self._fused if self._fusable(inputs, lengths) else self._packed
+        one_hot = not inputs.is_floating_point()
+        read = self._fused if self._fusable(inputs, lengths, one_hot=one_hot) else self._packed
         # On the CPU in the precision of the weights even under mixed precision: the sums are long.
         with torch.autocast("cpu", enabled=False):
             outputs, end = read(inputs, lengths, start)
+        return self._both_ways(outputs), end
+
+    def look_up(
+        self,
+        table: Tensor,
+        indices: Tensor,
+        lengths: Tensor,
+        state: State | None = None,
+        *,
+        want_outputs: bool = True,
+    ) -> tuple[Tensor, State]:
+        """Return what ``forward`` returns for ``table[indices]``, which is not written out.
+
+        Args:
+            table: (V, input_size).
+            indices: (B, T).
+            lengths: As for ``forward``, and so is ``state``.
+            want_outputs: Whether outputs are needed; what is returned in their place is not.
+        """
+        if table.dtype != torch.float32 or not self._fusable(indices, lengths, one_hot=False):
+            return self.forward(nn.functional.embedding(indices, table), lengths, state)
+        start = self.start(indices) if state is None else state
+        with torch.autocast("cpu", enabled=False):
+            outputs, end = self._fused(indices, lengths, start, table, want_outputs)
+        return (self._both_ways(outputs) if want_outputs else outputs), end
+
+    def _both_ways(self, outputs: Tensor) -> Tensor:
         if self.merge and self.merge != "concat":
-            outputs = self._merged(*outputs.chunk(2, dim=2))
-        return outputs, end
+            return self._merged(*outputs.chunk(2, dim=2))
+        return outputs
 
     def readout(self, state: State) -> Tensor:
         """Return (B, output_size): the top layer's last hidden state, of both ways if two."""
@@ -116,18 +144,25 @@ class Stack(nn.RNNBase):
         zeros = torch.zeros(shape, device=like.device, dtype=like.dtype)
         return (zeros,) * self.states
 
-    def _fusable(self, inputs: Tensor, lengths: Tensor) -> bool:
+    def _fusable(self, inputs: Tensor, lengths: Tensor, *, one_hot: bool) -> bool:
         if any(w.device.type != "cpu" or w.dtype != torch.float32 for w in self.parameters()):
             return False
         steps = inputs.shape[0] * inputs.shape[1]
         if torch.is_grad_enabled() or steps > _FEW_STEPS:
             return True
-        if not inputs.is_floating_point() and steps * self.input_size > _FEW_NUMBERS:
+        if one_hot and steps * self.input_size > _FEW_NUMBERS:
             return True
         # Packed rows have at least one step.
         return bool((lengths < 1).any())
 
-    def _fused(self, inputs: Tensor, lengths: Tensor, start: State) -> tuple[Tensor, State]:
+    def _fused(
+        self,
+        inputs: Tensor,
+        lengths: Tensor,
+        start: State,
+        table: Tensor | None = None,
+        want_outputs: bool = True,
+    ) -> tuple[Tensor, State]:
         # Importing numba takes a fifth of a second, which one sentence is not worth.
         from zoo_recurrent.fused import scan
 
@@ -142,7 +177,14 @@ class Stack(nn.RNNBase):
                 first = tuple(part[index] for part in start)
                 weights = self.weights_of(index)
                 outputs, end = scan(
-                    self.mode, values, lengths, first, weights, reverse=direction == 1
+                    self.mode,
+                    values,
+                    lengths,
+                    first,
+                    weights,
+                    reverse=direction == 1,
+                    table=None if layer else table,
+                    want_outputs=want_outputs or layer < self.num_layers - 1,
                 )
                 ways.append(outputs)
                 ends.append(end)

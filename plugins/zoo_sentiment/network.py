@@ -100,6 +100,23 @@ class Classifier(nn.Module):
         self, inputs: Tensor, lengths: Tensor, state: State | None = None
     ) -> tuple[Tensor, State]:
         """Return logits (B, answers) of word numbers (B, T), and the model's state."""
+        outputs, end = self._read(inputs, lengths, state)
+        pooled = pool(self.rnn, outputs, lengths, end, self.pooling)
+        pooled = nn.functional.dropout(pooled, self.dropout, self.training)
+        logits = self.fc2(self.fc1(pooled).relu())
+        if self.ngrams is not None:
+            logits = logits + self.ngrams(inputs, lengths)
+        return logits, end
+
+    def _read(self, inputs: Tensor, lengths: Tensor, state: State | None) -> tuple[Tensor, State]:
+        look_up = getattr(self.rnn, "look_up", None)
+        if look_up is not None and self.embedding is not None and not self.training:
+            # Sooner than vectors and outputs that are written out, to be read once.
+            wanted = self.pooling != "last"
+            found: tuple[Tensor, State] = look_up(
+                self.embedding.weight, inputs, lengths, state, want_outputs=wanted
+            )
+            return found
         values = inputs
         if self.training and self.word_dropout:
             dropped = torch.rand(inputs.shape, device=inputs.device) < self.word_dropout
@@ -107,10 +124,4 @@ class Classifier(nn.Module):
         if self.embedding is not None:
             values = self.embedding(values)
             values = nn.functional.dropout(values, self.embed_dropout, self.training)
-        outputs, end = self.rnn(values, lengths, state)
-        pooled = pool(self.rnn, outputs, lengths, end, self.pooling)
-        pooled = nn.functional.dropout(pooled, self.dropout, self.training)
-        logits = self.fc2(self.fc1(pooled).relu())
-        if self.ngrams is not None:
-            logits = logits + self.ngrams(inputs, lengths)
-        return logits, end
+        return self.rnn(values, lengths, state)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice, repeat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,11 @@ from zoo.interfaces import Batch, Data, MakeModel, Metrics, Prediction, State, S
 from zoo.intervals import wilson
 from zoo_sentiment import vocabulary
 from zoo_sentiment.corpus import Corpus, load
+from zoo_sentiment.lookup import Lookup
 from zoo_sentiment.network import UNKNOWN, Classifier
-from zoo_sentiment.tokens import tokenize
+from zoo_sentiment.tokens import spaced
 
 Array = npt.NDArray[Any]
-
-# Texts that are read ahead and sorted by length when predicting; what bounds the memory.
-CHUNK = 2048
 
 
 class Sentiment(Task):
@@ -80,7 +77,7 @@ class Sentiment(Task):
     def _learned(self, words: list[str], labels: list[str]) -> None:
         self.words = words
         self.labels = labels
-        self._number = {word: number for number, word in enumerate(words)}
+        self._lookup = Lookup(words, UNKNOWN)
 
     # Data
 
@@ -97,7 +94,7 @@ class Sentiment(Task):
                 where=str(path),
                 why=f"they are {', '.join(self.labels)}",
             )
-        known = np.array([self._number.get(w, UNKNOWN) for w in corpus.words], dtype=np.int32)
+        known = self._lookup.numbers([" ".join(corpus.words).encode()])[0].astype(np.int32)
         label = np.array([self.labels.index(label) for label in corpus.labels])[corpus.label]
         everything = self._cut(Ragged(known[corpus.values], corpus.starts, corpus.lengths, label))
         splits = {name: everything.select(part) for name, part in rows.items()}
@@ -170,11 +167,11 @@ class Sentiment(Task):
         head = limit // 2
         return np.concatenate([words[:head], words[len(words) - (limit - head) :]])
 
-    def encode(self, text: str) -> Array:
-        """Return the numbers of the words of a text that are read."""
-        words = tokenize(text)
-        numbers = map(self._number.get, words, repeat(UNKNOWN))
-        return self._kept(np.fromiter(numbers, np.int32, len(words)))
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """Return the numbers of the words of texts that are read; a text's target is its place."""
+        values, lengths = self._lookup.numbers([spaced(text) for text in texts])
+        starts = np.cumsum(lengths) - lengths
+        return self._cut(Ragged(values, starts, lengths, np.arange(len(texts))))
 
     # Network
 
@@ -249,32 +246,25 @@ class Sentiment(Task):
 
     # Answers
 
-    def predict(self, network: nn.Module, texts: Iterable[str]) -> Iterator[Prediction]:
-        """Yield the label of each text, in order; a chunk of texts is in memory at a time."""
-        waiting = iter(texts)
-        while chunk := list(islice(waiting, CHUNK)):
-            scores = self._scores(network, [self.encode(text) for text in chunk])
-            for text, row in zip(chunk, scores, strict=True):
-                best = max(range(len(row)), key=row.__getitem__)
-                yield Prediction(
-                    text, self.labels[best], row[best], dict(zip(self.labels, row, strict=True))
-                )
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> list[Prediction]:
+        """Return the label of each text, and the probability of every label."""
+        scores = self._scores(network, self.encode(texts))
+        best_labels = scores.argmax(1).tolist()
+        return [
+            Prediction(text, self.labels[best], row[best], dict(zip(self.labels, row, strict=True)))
+            for text, best, row in zip(texts, best_labels, scores.tolist(), strict=True)
+        ]
 
-    def _scores(self, network: nn.Module, rows: list[Array]) -> list[list[float]]:
-        """Return the probability of every label for each row."""
+    @torch.inference_mode()
+    def _scores(self, network: nn.Module, rows: Ragged) -> Tensor:
+        """Return the probability of every label (M, K) for each row."""
         device = next(network.parameters()).device
-        # Each row's place is its target, so that batches by length can be put in order again.
-        batches = Ragged.of(rows, range(len(rows))).ordered()
-        scores: list[list[float]] = [[]] * len(rows)
-        with torch.inference_mode():
-            for batch in batches:
-                logits = network(batch.inputs.to(device), batch.lengths.to(device))[0].cpu()
-                if logits.shape[1] == 1:
-                    logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
-                for place, row in zip(
-                    batch.targets.tolist(), logits.softmax(1).tolist(), strict=True
-                ):
-                    scores[place] = row
+        scores = torch.empty(rows.examples, len(self.labels))
+        for batch in rows.ordered():
+            logits = network(batch.inputs.to(device), batch.lengths.to(device))[0].cpu()
+            if logits.shape[1] == 1:
+                logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
+            scores[batch.targets] = logits.softmax(1)
         return scores
 
 

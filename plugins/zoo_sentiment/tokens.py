@@ -5,11 +5,28 @@ from __future__ import annotations
 import re
 
 _TAG = re.compile(r"<[^>]*>")
-# An emoticon, in lower case and not the start of a word, or a run of letters, digits and _.
-_EMOTICON = re.compile(r"[:;=]-?[()dp](?!\w)")
-_TOKEN = re.compile(rf"{_EMOTICON.pattern}|\w+")
-# Of the bytes of ASCII, those that are in no word become spaces.
-_SPACES = re.sub(rb"\W", b" ", bytes(range(128))).ljust(256)
+# An emoticon, not the start of a word, or a run of letters, digits and _.
+_MOUTH = r"-?[()dpDP](?!\w)"
+_TOKEN = re.compile(rf"[:;=]{_MOUTH}|\w+")
+# One pattern an eye: those that begin with one certain character search five times faster.
+_EMOTICONS = {eye: re.compile(eye + _MOUTH) for eye in ":;="}
+# Characters beyond ASCII that are in no word.
+_OTHER = re.compile(r"[^\w\x00-\x7f]")
+# Bytes of ASCII in lower case, or spaces where they are in no word.
+_WORDS = re.sub(rb"\W", b" ", bytes(range(128)).lower()) + bytes(range(128, 256))
+
+
+def spaced(text: str) -> bytes:
+    """Return the words of a text as :func:`tokenize` does, in UTF-8 with spaces between."""
+    if "<" in text:
+        text = _TAG.sub(" ", text)
+    if not text.isascii():
+        text = _OTHER.sub(" ", text.lower())
+    if any(eye in text and smile.search(text) for eye, smile in _EMOTICONS.items()):
+        words = _TOKEN.findall(text.lower())
+        return " ".join(w.replace("-", "") if w[0] in ":;=" else w for w in words).encode()
+    # The same words, sooner: a regular expression that finds every word is slow.
+    return text.encode().translate(_WORDS)
 
 
 def tokenize(text: str) -> list[str]:
@@ -18,14 +35,4 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("It's <br />GREAT, really :-) 10/10 :D")
     ['it', 's', 'great', 'really', ':)', '10', '10', ':d']
     """
-    if "<" in text:
-        text = _TAG.sub(" ", text)
-    text = text.lower()
-    eyes = ":" in text or ";" in text or "=" in text
-    if text.isascii() and not (eyes and _EMOTICON.search(text)):
-        # The same words, and most of what reading reviews takes: a regular expression is slow.
-        return text.encode().translate(_SPACES).decode().split()
-    words: list[str] = _TOKEN.findall(text)
-    if "-" in text:
-        return [word.replace("-", "") if word[0] in ":;=" else word for word in words]
-    return words
+    return spaced(text).decode().split()

@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 LENGTH_STEP = 16
 # Batches are drawn from pools of this many batches sorted by length.
 POOL_BATCHES = 50
-EVALUATION_STEPS = 1 << 15
+EVALUATION_STEPS = 1 << 16
 
 
 class Batches(Sequence[Batch]):
@@ -105,16 +105,12 @@ class Ragged:
         return Batches([plan[i] for i in generator.permutation(len(plan))], self.batch)
 
     def ordered(self) -> Batches:
-        """Return batches of up to 32,768 steps, shortest rows first."""
-        order = np.argsort(self.lengths, kind="stable")
+        """Return batches of up to 65,536 steps, longest rows first: what is left over is short."""
+        order = np.argsort(-self.lengths, kind="stable")
         plan: list[Array] = []
         first = 0
         while first < len(order):
-            after = first + 1
-            while after < len(order) and (
-                self.lengths[order[after]] * (after - first + 1) <= EVALUATION_STEPS
-            ):
-                after += 1
+            after = first + max(1, EVALUATION_STEPS // int(self.lengths[order[first]]))
             plan.append(order[first:after])
             first = after
         return Batches(plan, self.batch)

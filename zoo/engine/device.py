@@ -11,7 +11,7 @@ import torch
 
 from zoo.errors import UsageError
 
-_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8
 _KEEP_BYTES = 1 << 30
 
 
@@ -33,7 +33,7 @@ def choose(name: str, threads: int = 0) -> torch.device:
     # Vanishing gradients end as denormal numbers, which slow a processor down fourfold. Worker
     # threads inherit the setting, so it comes before the first of them.
     torch.set_flush_denormal(True)
-    torch.set_num_threads(threads or _processors())
+    torch.set_num_threads(threads or processors())
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -52,9 +52,12 @@ def keep_memory() -> None:
     if mallopt is not None:  # musl has none, and needs none.
         mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+        # What one thread freed another can use.
+        mallopt(_M_ARENA_MAX, 1)
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

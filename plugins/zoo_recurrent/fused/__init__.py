@@ -10,14 +10,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import embedding, pad
 
 from zoo_recurrent.fused.cells import BLOCKS, GRU, LSTM, RNN
 from zoo_recurrent.fused.kernels import backward, forward
 from zoo_recurrent.fused.tiles import ROWS, WIDTH
 from zoo_recurrent.fused.workers import each
+
+Array = npt.NDArray[Any]
 
 # The most rows that take a step together: more would push each other out of the cache.
 _GROUP = 32
@@ -35,36 +39,50 @@ def scan(
     weights: list[Tensor],
     *,
     reverse: bool,
+    table: Tensor | None = None,
+    want_outputs: bool = True,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run one direction of one layer.
 
     Args:
         mode: ``RNN_TANH``, ``LSTM`` or ``GRU``, with the equations of torch.nn.
-        inputs: (B, T, I), or one-hot inputs as the indices (B, T) of what is 1.
+        inputs: (B, T, I), or indices (B, T) of rows of ``table``.
         lengths: (B,), steps of each row; what is beyond is not read, though indices have to be
             such there too.
         start: State tensors (B, H).
         weights: W_ih, W_hh, b_ih, b_hh as in torch.nn.
         reverse: Whether rows are read from their last step to their first.
+        table: (N, I); None stands for the unit matrix: inputs are one-hot then.
+        want_outputs: Whether outputs are needed.
 
     Returns:
-        Outputs (B, T, H), zero at padding, and the state after each row's last step.
+        Outputs (B, T, H), zero at padding, or (0, 0, 0) where they are not needed; and the state
+        after each row's last step.
 
     Raises:
         ValueError: sizes or types do not fit, or a length or an index is out of range.
         RuntimeError: on the way back, if second derivatives are asked for.
     """
-    _check(mode, inputs, lengths, start, weights)
-    if not inputs.is_floating_point():
+    if table is not None and torch.is_grad_enabled():
+        inputs, table = embedding(inputs, table), None
+    _check(mode, inputs, lengths, start, weights, table)
+    one_hot = table is None and not inputs.is_floating_point()
+    if one_hot:
         # Of a vocabulary, few words are in a batch.
         present, inputs = inputs.unique(return_inverse=True)
         weights = [weights[0].index_select(1, present), *weights[1:]]
     w_inputs, bias, w_hidden = _by_gate(mode, weights)
-    c_start = start[1] if mode == "LSTM" else start[0].new_empty(0, 0)
-    lengths = lengths.to("cpu", torch.long).contiguous()
+    sums = bias[None]
+    if one_hot:
+        table, sums, w_inputs = _empty(0, 0), w_inputs.permute(2, 0, 1) + bias, w_inputs[..., :0]
+    elif table is None:
+        table = inputs.flatten(0, 1)
+        inputs = torch.arange(len(table)).view(inputs.shape[:2])
+    c_start = start[1] if mode == "LSTM" else _empty(0, 0)
     outputs, h_end, c_end = _Scan.apply(
-        _CELLS[mode], inputs.contiguous(), lengths, reverse, start[0].contiguous(),
-        c_start.contiguous(), w_inputs, bias, w_hidden,
+        _CELLS[mode], table.contiguous(), inputs.long().contiguous(),
+        lengths.to("cpu", torch.long).contiguous(), reverse, torch.is_grad_enabled(), want_outputs,
+        start[0].contiguous(), c_start.contiguous(), w_inputs, sums, w_hidden,
     )  # fmt: skip
     return outputs, ((h_end, c_end) if mode == "LSTM" else (h_end,))
 
@@ -75,6 +93,7 @@ def _check(
     lengths: Tensor,
     start: tuple[Tensor, ...],
     weights: list[Tensor],
+    table: Tensor | None,
 ) -> None:
     """Refuse what does not fit: the compiled code would read whatever lies beyond an array."""
     size, width = weights[1].shape[-1], weights[0].shape[-1]
@@ -87,8 +106,11 @@ def _check(
     batch, steps = inputs.shape[:2]
     if not batch or not steps:
         raise ValueError("no rows or no steps")
-    if coded and not 0 <= int(inputs.min()) <= int(inputs.max()) < width:
-        raise ValueError(f"an index is not in 0 ... {width - 1}")
+    if table is not None and (not coded or table.dim() != 2 or table.shape[1] != width):
+        raise ValueError(f"the table is not rows of {width}, or inputs are no indices")
+    count = width if table is None else len(table)
+    if coded and not 0 <= int(inputs.min()) <= int(inputs.max()) < count:
+        raise ValueError(f"an index is not in 0 ... {count - 1}")
     if (
         lengths.shape != (batch,)
         or lengths.is_floating_point()
@@ -97,7 +119,8 @@ def _check(
         raise ValueError(f"lengths are not {batch} whole numbers in 0 ... {steps}")
     if [tuple(part.shape) for part in start] != [(batch, size)] * (2 if mode == "LSTM" else 1):
         raise ValueError(f"the state of {mode} is not as many times ({batch}, {size}) as it should")
-    for value in (*weights, *start, *(() if coded else (inputs,))):
+    vectors = table if coded else inputs
+    for value in (*weights, *start, *(() if vectors is None else (vectors,))):
         if value.dtype != torch.float32 or value.device.type != "cpu":
             raise ValueError("not everything is float32 on the CPU")
 
@@ -122,29 +145,31 @@ def _by_gate(mode: str, weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, cell: int, inputs: Tensor, lengths: Tensor, reverse: bool,
-        h_start: Tensor, c_start: Tensor, w_inputs: Tensor, bias: Tensor, w_hidden: Tensor,
+        ctx: Any, cell: int, values: Tensor, codes: Tensor, lengths: Tensor, reverse: bool,
+        keep: bool, want_outputs: bool, h_start: Tensor, c_start: Tensor, w_inputs: Tensor,
+        sums: Tensor, w_hidden: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        (batch, steps), size = inputs.shape[:2], bias.shape[1]
-        workers = min(torch.get_num_threads(), -(-batch // ROWS))
-        keep = any(ctx.needs_input_grad)
-        order, first = _deal(lengths, workers)
-        blocks, block = BLOCKS[cell], _up(int(first.diff().max()), ROWS) * _up(size, WIDTH)
-        states = lengths[order[first[:-1]]] + 1 if keep else torch.ones_like(first[:-1])
-        bounds = torch.stack((first, pad((states * blocks * block).cumsum(0), (1, 0))), dim=1)
+        (batch, steps), size = codes.shape, h_start.shape[1]
+        workers, units = min(torch.get_num_threads(), -(-batch // ROWS)), _up(size, WIDTH)
+        # A view of a parameter asks for a gradient even where none is computed.
+        keep = keep and any(ctx.needs_input_grad)
+        order, first = _deal(lengths.numpy(), workers)
+        blocks, block = BLOCKS[cell], _up(int(np.diff(first).max()), ROWS) * units
+        states = lengths.numpy()[order[first[:-1]]] + 1 if keep else np.full(len(first) - 1, 2)
+        bounds = np.stack((first, np.cumsum([0, *states * blocks * block])), axis=1)
         saved = _empty(int(bounds[-1, 1]))
-        values, codes = _values_or_codes(inputs)
-        outputs = _empty(batch, steps, size)
+        outputs = _empty(batch, steps, size) if want_outputs else _empty(0, 0, 0)
         h_end, c_end = torch.empty_like(h_start), torch.empty_like(c_start)
-        w_read = torch.cat((w_inputs, bias[..., None]), dim=2)
+        starts = pad(sums, (0, units - size)) if units > size else sums
         _run(
             forward, workers, cell, values, codes, lengths, order, bounds, reverse, h_start,
-            c_start, _panels(w_read.transpose(1, 2)), _panels(w_hidden.transpose(1, 2)), blocks,
-            block, keep, saved, outputs, h_end, c_end,
+            c_start, _panels(w_inputs.transpose(1, 2)), starts.contiguous(),
+            _panels(w_hidden.transpose(1, 2)), blocks, block, keep, saved, outputs, h_end, c_end,
         )  # fmt: skip
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(inputs, lengths, order, bounds, w_inputs, w_hidden, saved)
+        ctx.save_for_backward(values, codes, lengths, w_inputs, w_hidden, saved)
         ctx.cell, ctx.reverse, ctx.workers, ctx.block = cell, reverse, workers, block
+        ctx.order, ctx.bounds, ctx.sums = order, bounds, len(sums)
         return outputs, h_end, c_end
 
     @staticmethod
@@ -154,64 +179,62 @@ class _Scan(torch.autograd.Function):
         if torch.is_grad_enabled():
             # torch's own once_differentiable lets it pass where the slope is a constant.
             raise RuntimeError("no second derivatives here: create_graph is not supported")
-        inputs, lengths, order, bounds, w_inputs, w_hidden, saved = ctx.saved_tensors
-        values, codes = _values_or_codes(inputs)
+        values, codes, lengths, w_inputs, w_hidden, saved = ctx.saved_tensors
         gates, size, width = w_inputs.shape
         # Gates that read the state.
         units, hearing = _up(size, WIDTH), len(w_hidden)
-        d_h_start = _empty(len(inputs), size)
+        d_h_start = _empty(len(codes), size)
         d_c_start = torch.empty_like(d_h_start) if ctx.cell == LSTM else _empty(0, 0)
-        d_values = _empty(values.shape if ctx.needs_input_grad[1] else (0, 0, 0))
-        shape = (width, gates * units) if codes.numel() else (gates * units, _up(width + 1, WIDTH))
+        d_values = _empty(values.shape if ctx.needs_input_grad[1] else (0, 0))
+        summed = not len(values)
+        shape = (ctx.sums, gates * units) if summed else (gates * units, _up(width + 1, WIDTH))
         d_read = _zeros(ctx.workers, *shape)
         d_hidden = _zeros(ctx.workers, hearing * units, units)
         _run(
-            backward, ctx.workers, ctx.cell, values, codes, lengths, order, bounds, ctx.reverse,
-            _panels(w_inputs), _panels(w_hidden), BLOCKS[ctx.cell], ctx.block, saved,
+            backward, ctx.workers, ctx.cell, values, codes, lengths, ctx.order, ctx.bounds,
+            ctx.reverse, _panels(w_inputs), _panels(w_hidden), BLOCKS[ctx.cell], ctx.block, saved,
             _empty(0, 0, 0) if d_outputs is None else d_outputs.contiguous(),
             torch.zeros_like(d_h_start) if d_h_end is None else d_h_end.contiguous(),
             torch.zeros_like(d_c_start) if d_c_end is None else d_c_end.contiguous(),
             d_values, d_h_start, d_c_start, d_read, d_hidden,
         )  # fmt: skip
         d_read = d_read.sum(0)
-        if codes.numel():
-            d_inputs = d_read.view(width, gates, units)[..., :size].permute(1, 2, 0)
-            d_bias = d_inputs.sum(2)
+        if summed:
+            d_w_inputs, d_sums = None, d_read.view(-1, gates, units)[..., :size]
         else:
             d_read = d_read.view(gates, units, -1)[:, :size]
-            d_inputs, d_bias = d_read[..., :width], d_read[..., width]
+            d_w_inputs, d_sums = d_read[..., :width], d_read[None, ..., width]
         return (
-            None, d_values if ctx.needs_input_grad[1] else None, None, None, d_h_start, d_c_start,
-            d_inputs, d_bias, d_hidden.sum(0).view(hearing, units, units)[:, :size, :size],
+            None, d_values if ctx.needs_input_grad[1] else None, None, None, None, None, None,
+            d_h_start, d_c_start, d_w_inputs, d_sums,
+            d_hidden.sum(0).view(hearing, units, units)[:, :size, :size],
         )  # fmt: skip
 
 
-def _deal(lengths: Tensor, workers: int) -> tuple[Tensor, Tensor]:
+def _deal(lengths: Array, workers: int) -> tuple[Array, Array]:
     """Deal the rows out to workers, and each one's to groups of at most _GROUP rows.
 
     Returns:
         The rows (B,), those of a group together and the longest first; and where each group begins
         and the last one ends (groups + 1,). Workers have equally many groups and equal work.
     """
-    order = lengths.argsort(descending=True, stable=True)
+    order = np.argsort(-lengths, kind="stable")
     hands = [order[worker::workers] for worker in range(workers)]
     groups = -(-len(hands[0]) // _GROUP)
-    sizes = [len(part) for hand in hands for part in hand.tensor_split(groups)]
-    return torch.cat(hands), torch.tensor([0, *sizes]).cumsum(0)
-
-
-def _values_or_codes(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return inputs as values (B, T, I) and as codes (B, T), one of which is empty."""
-    if inputs.is_floating_point():
-        return inputs, torch.empty(0, 0, dtype=torch.long)
-    return _empty(*inputs.shape, 0), inputs
+    first = [0]
+    for hand in hands:
+        begin, tiles = first[-1], -(-len(hand) // ROWS)
+        # Only a hand's last group may end within a tile.
+        ends = (ROWS * (tiles * group // groups) for group in range(1, groups + 1))
+        first += [begin + min(end, len(hand)) for end in ends]
+    return np.concatenate(hands), np.array(first)
 
 
 def _panels(matrices: Tensor) -> Tensor:
     """Return N matrices (rows, columns) as (N, panels, rows, WIDTH), contiguous."""
     columns = matrices.shape[2]
     wide = pad(matrices, (0, _up(columns, WIDTH) - columns))
-    return wide.unflatten(2, (-1, WIDTH)).transpose(1, 2).contiguous()
+    return wide.unflatten(2, (wide.shape[2] // WIDTH, WIDTH)).transpose(1, 2).contiguous()
 
 
 def _run(kernel: Callable[..., None], workers: int, *arguments: Any) -> None:

@@ -1,8 +1,9 @@
 """What a cell does with its gates, value by value: the step, and the step's way back.
 
-Arrays are flat, rows x units values of one gate or one state each. On the way back ``d_`` is the
-derivative of the loss by what the name says; ``d_h`` comes in as that by the new state and leaves
-as that by the old one, less what goes through the gates.
+Arrays are flat, rows x units values of one gate or one state each. A gate comes in as the sum that
+it is a function of, and leaves as its value. On the way back ``d_`` is the derivative of the loss
+by what the name says; ``d_h`` comes in as that by the new state and leaves as that by the old one,
+less what goes through the gates.
 """
 
 from __future__ import annotations
@@ -17,58 +18,72 @@ RNN, LSTM, GRU = 0, 1, 2
 BLOCKS = {RNN: 1, LSTM: 6, GRU: 5}
 CELL_STATE = 4
 
-ZERO, HALF, ONE, TWO = float32(0), float32(0.5), float32(1), float32(2)
+ZERO, ONE = float32(0), float32(1)
+# Added to a number below 2^22 it leaves the nearest whole number, and 127, in the lowest bits.
+_TO_WHOLE = float32(1.5 * 2**23 + 127)
 
 
 @compiled
-def _exp(x):
-    """Return e to the x, taken into -87 ... 88, to within 1e-7 of itself.
+def _clamp(x, most):
+    x = -most if x < -most else x
+    return most if x > most else x
 
-    Source: S. Moshier, Cephes, expf.
+
+@compiled
+def _exp2(x):
+    """Return 2 to the x, for x in -126 ... 126, to within 2e-7 of itself.
+
+    Source: S. Moshier, Cephes, exp2f.
     """
-    x = float32(-87) if x < float32(-87) else x
-    x = float32(88) if x > float32(88) else x
-    n = np.floor(x * float32(1.44269504088896341) + HALF)
-    # ln 2 in two parts, the first of few bits: n times it is exact.
-    x = x - n * float32(0.693359375) - n * float32(-2.12194440e-4)
-    y = float32(1.9875691500e-4)
-    y = y * x + float32(1.3981999507e-3)
-    y = y * x + float32(8.3334519073e-3)
-    y = y * x + float32(4.1665795894e-2)
-    y = y * x + float32(1.6666665459e-1)
-    y = y * x + float32(5.0000001201e-1)
-    y = y * x * x + x + ONE
-    return y * np.int32((int32(n) + int32(127)) << int32(23)).view(np.float32)
+    whole = np.float32(x + _TO_WHOLE)
+    x = x - (whole - _TO_WHOLE)
+    y = float32(1.535336188319500e-4)
+    y = y * x + float32(1.339887440266574e-3)
+    y = y * x + float32(9.618437357674640e-3)
+    y = y * x + float32(5.550332471162809e-2)
+    y = y * x + float32(2.402264791363012e-1)
+    y = y * x + float32(6.931472028550421e-1)
+    y = y * x + ONE
+    # The whole number as an exponent.
+    return y * np.int32(whole.view(np.int32) << int32(23)).view(np.float32)
 
 
 @compiled
 def _sigmoid(x):
-    return ONE / (ONE + _exp(-x))
+    return ONE / (ONE + _exp2(_clamp(x * float32(-1.44269504088896341), float32(126))))
 
 
 @compiled
 def _tanh(x):
-    """Return tanh(x) to within 3e-7 of itself. Source: S. Moshier, Cephes, tanhf."""
+    """Return tanh(x) to within 3e-7 of itself.
+
+    Source: Eigen, MathFunctionsImpl.h, the rational approximation of generic_fast_tanh_float.
+    """
+    x = _clamp(x, float32(7.90531110763549805))
     s = x * x
-    y = float32(-5.70498872745e-3)
-    y = y * s + float32(2.06390887954e-2)
-    y = y * s + float32(-5.37397155531e-2)
-    y = y * s + float32(1.33314422036e-1)
-    y = y * s + float32(-3.33332819422e-1)
-    near = y * s * x + x
-    far = ONE - TWO / (_exp(TWO * x) + ONE)
-    return near if abs(x) < float32(0.625) else far
+    p = float32(-2.76076847742355e-16)
+    p = p * s + float32(2.00018790482477e-13)
+    p = p * s + float32(-8.60467152213735e-11)
+    p = p * s + float32(5.12229709037114e-08)
+    p = p * s + float32(1.48572235717979e-05)
+    p = p * s + float32(6.37261928875436e-04)
+    p = p * s + float32(4.89352455891786e-03)
+    q = float32(1.19825839466702e-06)
+    q = q * s + float32(1.18534705686654e-04)
+    q = q * s + float32(2.26843463243900e-03)
+    q = q * s + float32(4.89352518554385e-03)
+    return p * x / q
 
 
 @compiled
-def _lstm(z_i, z_f, z_g, z_o, c_old, i, f, g, o, c, h):
+def _lstm(i, f, g, o, c_old, c, h):
     """c = f c_old + i g; h = o tanh(c). Equations as in torch.nn.LSTM."""
-    for j in range(z_i.size):
-        i[j] = _sigmoid(z_i[j])
-        f[j] = _sigmoid(z_f[j])
-        g[j] = _tanh(z_g[j])
-        o[j] = _sigmoid(z_o[j])
-    for j in range(z_i.size):
+    for j in range(i.size):
+        i[j] = _sigmoid(i[j])
+        f[j] = _sigmoid(f[j])
+        g[j] = _tanh(g[j])
+        o[j] = _sigmoid(o[j])
+    for j in range(i.size):
         c[j] = f[j] * c_old[j] + i[j] * g[j]
         h[j] = o[j] * _tanh(c[j])
 
@@ -89,13 +104,12 @@ def _lstm_back(i, f, g, o, c, c_old, d_h, d_c, d_i, d_f, d_g, d_o):
 
 
 @compiled
-def _gru(z_n, z_r, z_z, z_m, h_old, n, r, z, m, h):
+def _gru(n, r, z, m, h_old, h):
     """n = tanh(x + r m), m being W_hn h + b_hn; h = (1 - z) n + z h_old. As in torch.nn.GRU."""
-    for j in range(z_n.size):
-        r[j] = _sigmoid(z_r[j])
-        z[j] = _sigmoid(z_z[j])
-        m[j] = z_m[j]
-        n[j] = _tanh(z_n[j] + r[j] * m[j])
+    for j in range(n.size):
+        r[j] = _sigmoid(r[j])
+        z[j] = _sigmoid(z[j])
+        n[j] = _tanh(n[j] + r[j] * m[j])
         h[j] = n[j] + z[j] * (h_old[j] - n[j])
 
 
@@ -110,10 +124,10 @@ def _gru_back(n, r, z, m, h_old, d_h, d_n, d_r, d_z, d_m):
 
 
 @compiled
-def _rnn(z, h):
+def _rnn(h):
     """h = tanh(z). As in torch.nn.RNN."""
-    for j in range(z.size):
-        h[j] = _tanh(z[j])
+    for j in range(h.size):
+        h[j] = _tanh(h[j])
 
 
 @compiled
@@ -124,20 +138,14 @@ def _rnn_back(h, d_h, d_z):
 
 
 @compiled
-def step(cell, z, old, new, n):
-    """Take one step: ``n`` values of each gate in z (gates, :) and of old (blocks, :) into new."""
+def step(cell, old, new, n):
+    """Take one step: ``n`` values of each of the first blocks of new, its gates, to all of them."""
     if cell == LSTM:
-        _lstm(
-            z[0, :n], z[1, :n], z[2, :n], z[3, :n], old[4, :n],
-            new[0, :n], new[1, :n], new[2, :n], new[3, :n], new[4, :n], new[5, :n],
-        )  # fmt: skip
+        _lstm(new[0, :n], new[1, :n], new[2, :n], new[3, :n], old[4, :n], new[4, :n], new[5, :n])
     elif cell == GRU:
-        _gru(
-            z[0, :n], z[1, :n], z[2, :n], z[3, :n], old[4, :n],
-            new[0, :n], new[1, :n], new[2, :n], new[3, :n], new[4, :n],
-        )  # fmt: skip
+        _gru(new[0, :n], new[1, :n], new[2, :n], new[3, :n], old[4, :n], new[4, :n])
     else:
-        _rnn(z[0, :n], new[0, :n])
+        _rnn(new[0, :n])
 
 
 @compiled

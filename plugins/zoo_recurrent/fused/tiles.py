@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 
 from zoo_recurrent.fused.compiler import compiled
 
-FLOAT = 4
+FLOAT, ADDRESS = 4, 8
 # Sums that fit the registers: 32 of 16 values with AVX-512, 16 of 8 with AVX2.
 LANES, ROWS = (16, 8) if binding.get_host_cpu_features().get("avx512f") else (8, 4)
 _VECTORS = 2
@@ -29,16 +29,16 @@ WIDTH = LANES * _VECTORS
 
 
 @intrinsic
-def _tile(context, a, a_row, a_deep, b, b_deep, c, c_row, depth, fresh) -> tuple[Any, Any]:
-    """c[ROWS, WIDTH] = a[ROWS, depth] b[depth, WIDTH], added to what is there unless ``fresh``."""
-    signature = types.void(*[types.int64] * 8, types.boolean)
+def _tile(context, a, a_deep, b, b_deep, c, c_row, depth, starts, shift) -> tuple[Any, Any]:
+    """c[ROWS, WIDTH] = starts[ROWS, WIDTH] + a[ROWS, depth] b[depth, WIDTH]; see matmul."""
+    signature = types.void(*[types.int64] * 9)
     integer, scalar = ir.IntType(64), ir.FloatType()
     vector = ir.VectorType(scalar, LANES)
     first = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     places = [(row, column) for row in range(ROWS) for column in range(_VECTORS)]
 
     def generate(target: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        a, a_row, a_deep, b, b_deep, c, c_row, depth, fresh = arguments
+        a, a_deep, b, b_deep, c, c_row, depth, starts, shift = arguments
         multiply_add = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
         )
@@ -59,26 +59,35 @@ def _tile(context, a, a_row, a_deep, b, b_deep, c, c_row, depth, fresh) -> tuple
         for row, column in places:
             start = builder.add(c, builder.mul(c_row, ir.Constant(integer, row)))
             targets[row, column] = column_of(start, column)
-        entry = builder.block
-        load, loop, end = (builder.append_basic_block(name) for name in ("load", "loop", "end"))
-        is_fresh = builder.icmp_signed("!=", fresh, ir.Constant(fresh.type, 0))
-        builder.cbranch(is_fresh, loop, load)
 
-        builder.position_at_end(load)
-        before = {place: builder.load(targets[place], align=FLOAT) for place in places}
+        def listed(addresses: Any, row: int) -> Any:
+            return builder.load(at(addresses, ir.Constant(integer, ADDRESS), row, integer))
+
+        from_rows = [listed(a, row) for row in range(ROWS)]
+        own, other, loop, end = map(builder.append_basic_block, ("own", "other", "loop", "end"))
+        builder.cbranch(builder.icmp_signed("==", starts, ir.Constant(integer, 0)), own, other)
+
+        builder.position_at_end(own)
+        before = {own: {place: builder.load(targets[place], align=FLOAT) for place in places}}
+        builder.branch(loop)
+
+        builder.position_at_end(other)
+        before[other] = {}
+        for row, column in places:
+            start = column_of(builder.add(listed(starts, row), shift), column)
+            before[other][row, column] = builder.load(start, align=FLOAT)
         builder.branch(loop)
 
         builder.position_at_end(loop)
-        left, from_a, from_b = (builder.phi(integer) for _ in range(3))
+        left, deep, from_b = (builder.phi(integer) for _ in range(3))
         sums = {place: builder.phi(vector) for place in places}
-        for block in (entry, load):
-            for phi, value in ((left, depth), (from_a, a), (from_b, b)):
+        for block in (own, other):
+            for phi, value in ((left, depth), (deep, ir.Constant(integer, 0)), (from_b, b)):
                 phi.add_incoming(value, block)
-        for place in places:
-            sums[place].add_incoming(ir.Constant(vector, [0.0] * LANES), entry)
-            sums[place].add_incoming(before[place], load)
+            for place in places:
+                sums[place].add_incoming(before[block][place], block)
         columns = [builder.load(column_of(from_b, i), align=FLOAT) for i in range(_VECTORS)]
-        rows = [spread(builder.load(at(from_a, a_row, i, scalar))) for i in range(ROWS)]
+        rows = [spread(builder.load(at(row, deep, 1, scalar))) for row in from_rows]
         after = {
             (row, column): builder.call(
                 multiply_add, [rows[row], columns[column], sums[row, column]]
@@ -87,7 +96,7 @@ def _tile(context, a, a_row, a_deep, b, b_deep, c, c_row, depth, fresh) -> tuple
         }
         fewer = builder.sub(left, ir.Constant(integer, 1))
         left.add_incoming(fewer, loop)
-        from_a.add_incoming(builder.add(from_a, a_deep), loop)
+        deep.add_incoming(builder.add(deep, a_deep), loop)
         from_b.add_incoming(builder.add(from_b, b_deep), loop)
         for place in places:
             sums[place].add_incoming(after[place], loop)
@@ -102,23 +111,24 @@ def _tile(context, a, a_row, a_deep, b, b_deep, c, c_row, depth, fresh) -> tuple
 
 
 @compiled
-def matmul(a, a_row, a_deep, rows, b, b_panel, b_deep, panels, depth, c, c_row, fresh) -> None:
-    """c = a b, or c += a b unless ``fresh``: a is (rows, depth), b (depth, panels * WIDTH).
+def matmul(a, a_deep, rows, b, b_panel, b_deep, panels, depth, c, c_row, starts) -> None:
+    """c = starts + a b: a is (rows, depth), b (depth, panels * WIDTH).
 
     Args:
-        a: Address of a, whose next row is ``a_row`` on and whose next column is ``a_deep`` on.
+        a: Address of the addresses of the rows of a, whose next column is ``a_deep`` on.
         rows: Rows of a and c, rounded up to a multiple of ROWS: so many are read and written.
         b: Address of b, WIDTH columns at a time: ``b_panel`` on are the next, ``b_deep`` the
             next row.
         depth: Length of the sums, at least 1.
         c: Address of c, whose next row is ``c_row`` on.
-        fresh: Whether what c held is forgotten.
+        starts: Address of the addresses of the rows that are added; 0: c += a b.
     """
     for panel in range(panels):
         for row in range(0, rows, ROWS):
             _tile(
-                a + row * a_row, a_row, a_deep, b + panel * b_panel, b_deep,
-                c + row * c_row + panel * WIDTH * FLOAT, c_row, depth, fresh,
+                a + row * ADDRESS, a_deep, b + panel * b_panel, b_deep,
+                c + row * c_row + panel * WIDTH * FLOAT, c_row, depth,
+                starts + row * ADDRESS if starts else 0, panel * WIDTH * FLOAT,
             )  # fmt: skip
 
 

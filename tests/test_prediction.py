@@ -1,0 +1,81 @@
+"""Answers to many texts: their order, how far ahead is read, and what becomes of failures."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import zoo
+from zoo.interfaces import Prediction
+from zoo.prediction import CHUNK, predict
+
+THREADS = pytest.mark.parametrize("threads", [1, 2, 3])
+
+
+class Echo:
+    """Answers a text with itself. Whoever comes first waits for another, if there is to be one."""
+
+    def __init__(self, together: int = 1) -> None:
+        self.gate = threading.Barrier(together)
+        self.chunks: list[int] = []
+
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterator[Prediction]:
+        if len(self.chunks) < self.gate.parties:
+            self.chunks.append(len(texts))
+            self.gate.wait(timeout=60)
+        for text in texts:
+            if text == "bad":
+                raise ValueError("a bad text")
+            yield Prediction(text, "same", 1.0)
+
+
+def answers(task: Echo, texts: Iterator[str], threads: int) -> Iterator[str]:
+    return (answer.text for answer in predict(task, nn.Identity(), texts, threads))
+
+
+@THREADS
+@pytest.mark.parametrize("count", [0, 1, CHUNK, 7 * CHUNK + 5])
+def test_answers_are_in_the_order_of_the_texts(count: int, threads: int) -> None:
+    texts = [str(number) for number in range(count)]
+    assert list(answers(Echo(), iter(texts), threads)) == texts
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_work_side_by_side(threads: int) -> None:
+    task = Echo(together=threads)
+    assert len(list(answers(task, iter(["text"] * (threads * CHUNK)), threads))) == threads * CHUNK
+    assert task.chunks == [CHUNK] * threads
+
+
+@THREADS
+def test_no_more_is_read_ahead_than_a_chunk_a_thread_and_one(threads: int) -> None:
+    taken = itertools.count()
+    found = answers(Echo(), (str(next(taken)) for _ in itertools.repeat(0)), threads)
+    for _ in range(3 * CHUNK):
+        next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert next(taken) <= (3 + threads + 1) * CHUNK
+
+
+@THREADS
+def test_a_failure_is_told_and_leaves_no_thread_behind(threads: int) -> None:
+    texts = ["good"] * CHUNK + ["bad"] + ["good"] * (9 * CHUNK)
+    before = threading.active_count()
+    found = answers(Echo(), iter(texts), threads)
+    with pytest.raises(ValueError, match="a bad text"):
+        list(found)
+    assert threading.active_count() == before
+
+
+def test_threads_answer_as_one_does(sentiment_run: Path) -> None:
+    loaded = zoo.load(sentiment_run)
+    texts = ["the plot was dull " * (number % 50) + str(number) for number in range(3 * CHUNK)]
+    one, three = (list(loaded.predict(texts, threads=threads)) for threads in (1, 3))
+    assert one == three
+    assert not torch.is_inference_mode_enabled()
