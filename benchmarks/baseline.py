@@ -55,7 +55,6 @@ def _train(reviews: list[textbook.Labelled], model: str) -> Callable[[], float]:
 def _evaluate(reviews: list[textbook.Labelled]) -> Callable[[], float]:
     data = textbook.Reviews(reviews)
     network = textbook.Classifier(len(data.numbers) + 2, nn.LSTM, both=False)
-    data.reviews = reviews[:1500]
 
     def run() -> float:
         textbook.evaluate_reviews(network, data)

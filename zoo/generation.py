@@ -49,7 +49,8 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     """Return the distribution (S, V) that the next symbols are drawn from."""
     if sampling.scale > GREEDY:
         return nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits.dtype)
-    logits = logits * sampling.scale
+    if sampling.scale != 1:
+        logits = logits * sampling.scale
     if sampling.top_k and sampling.top_k < logits.shape[1]:
         least = logits.topk(sampling.top_k, dim=1).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)

@@ -211,4 +211,4 @@ class Stack(nn.RNNBase):
     def stepper(self, table: Tensor) -> Stepper:
         """Return a function from (S,) rows of ``table`` (V, input_size) to (S, output_size)."""
         layers = [self.weights_of(layer) for layer in range(self.num_layers)]
-        return stepper(layers, self.start, table, self.cell)
+        return stepper(layers, self.start, table, self.cell, summed=self.mode != "GRU")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 from collections.abc import Iterator
@@ -35,8 +34,6 @@ def command(file: str, text: tuple[str, ...], device: str, threads: int, as_json
 
     # Threads share the texts, not the arithmetic of each: that leaves nobody waiting.
     loaded = load(file, str(choose(device, threads=1)))
-    # What there is by now stays; looking it through for garbage is a tenth of the time of answers.
-    gc.freeze()
     failures: list[DataError] = []
     answers = loaded.predict(text or _lines(failures), threads=threads or processors())
     # Not by click.echo, which hands every line to the system by itself.

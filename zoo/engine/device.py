@@ -1,9 +1,10 @@
-"""The machine under the training loop: device, threads, and two settings worth a factor of two."""
+"""The machine under the training loop: device, threads, and settings worth a factor of two."""
 
 from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import gc
 import os
 import sys
 
@@ -30,6 +31,8 @@ def choose(name: str, threads: int = 0) -> torch.device:
             "no CUDA device", why="torch finds none on this machine", fix="use --device cpu"
         )
     keep_memory()
+    # What is loaded by now stays. Python would look it through for garbage again and again.
+    gc.freeze()
     # Vanishing gradients end as denormal numbers, which slow a processor down fourfold. Worker
     # threads inherit the setting, so it comes before the first of them.
     torch.set_flush_denormal(True)
