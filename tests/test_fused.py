@@ -233,6 +233,13 @@ def test_small_numbers_keep_their_last_bits() -> None:
         ({"weights": list(nn.RNN(3, 20).parameters())}, "weights"),
         ({"weights": list(nn.LSTM(3, 20).double().parameters())}, "float32"),
         ({"mode": "GRU"}, "weights"),
+        (
+            {
+                "weights": [torch.zeros(80, 0), torch.zeros(80, 20), *torch.zeros(2, 80)],
+                "inputs": torch.zeros(5, 9, 0),
+            },
+            "size is 0",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(change: dict[str, Any], message: str) -> None:

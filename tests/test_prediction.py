@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -71,6 +73,52 @@ def test_a_failure_is_told_and_leaves_no_thread_behind(threads: int) -> None:
     with pytest.raises(ValueError, match="a bad text"):
         list(found)
     assert threading.active_count() == before
+
+
+# A fork for each of the first moments, by calls and returns, at which Ctrl-C can come. Those that
+# hang are ended by the alarm.
+INTERRUPTED = """
+import itertools, os, signal, sys
+from zoo import prediction
+
+prediction.CHUNK = 2
+
+class Echo:
+    def predict(self, network, texts):
+        return list(texts)
+
+def interrupted(moment):
+    moments = itertools.count(1)
+    def trace(frame, event, argument):
+        if event in ("call", "return") and next(moments) == moment:
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGINT)
+        return trace
+    answers = prediction.predict(Echo(), None, iter("abcdefghij"), 2)
+    sys.settrace(trace)
+    try:
+        list(answers)
+    except (KeyboardInterrupt, RuntimeError):  # The latter is Python's, from Thread.start().
+        pass
+    finally:
+        sys.settrace(None)
+    return next(moments) > moment
+
+for moment in itertools.count(1):
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        os._exit(0 if interrupted(moment) else 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        sys.exit(f"hangs at moment {moment}" if status < 0 else None if moment > 50 else "too few")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_ctrl_c_never_hangs() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_threads_answer_as_one_does(sentiment_run: Path) -> None:

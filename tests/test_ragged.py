@@ -92,8 +92,20 @@ def test_ordered_holds_every_row_once_within_its_limit(
     batches = split().ordered()
     assert sorted(row for batch in batches for row in held(batch)) == list(enumerate(ROWS))
     for batch in batches:
-        assert int(batch.lengths.max()) * len(batch.lengths) <= limit or len(batch.lengths) == 1
+        assert batch.inputs.numel() <= limit or len(batch.inputs) == 1
     assert len(batches) > 1 or limit > 64
+
+
+def test_rows_may_be_empty() -> None:
+    for rows in ([[], [1, 2], []], [[], []]):
+        batches = Ragged.of(rows, range(len(rows))).ordered()
+        assert sorted(row for batch in batches for row in held(batch)) == list(enumerate(rows))
+        assert {batch.inputs.dtype for batch in batches} == {torch.int64}
+
+
+def test_the_limit_of_ordered_counts_padding() -> None:
+    batches = Ragged.of([[1]] * 9000, range(9000)).ordered()
+    assert [batch.inputs.shape for batch in batches] == [(4096, 16), (4096, 16), (808, 16)]
 
 
 def test_rows_are_padded_on_the_right_with_zeros() -> None:

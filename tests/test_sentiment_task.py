@@ -17,6 +17,7 @@ from zoo.building import make_network, make_task
 from zoo.data import ragged
 from zoo.data.ragged import Ragged
 from zoo.engine.evaluation import Adder, score
+from zoo.errors import UsageError
 from zoo.intervals import wilson
 from zoo.registry import Registry
 
@@ -249,7 +250,8 @@ def test_a_text_without_words_is_one_unknown_word(make: Make, tmp_path: Path) ->
     (tmp_path / "r.csv").write_text("text,label\n" + "?!,pos\ngood,neg\n" * 10)
     data = task.prepare(tmp_path / "r.csv", 1, learn=False)
     assert min(int(batch.lengths.min()) for batch in data.splits["all"].ordered()) == 1
-    assert len(list(task.predict(network.eval(), ["", "good"]))) == 2
+    assert len(task.predict(network.eval(), ["", "good"])) == 2
+    assert task.predict(network, []) == []
 
 
 def test_predictions_come_in_order_with_the_probability_of_each_label(make: Make) -> None:
@@ -295,6 +297,8 @@ def test_predict_takes_texts_and_not_one(sentiment_run: Path) -> None:
     loaded = zoo.load(sentiment_run)
     with pytest.raises(TypeError, match="give \\[text\\] for one"):
         loaded.predict("A film to remember.")
+    with pytest.raises(UsageError, match="fewer than one"):
+        loaded.predict(["A film to remember."], threads=0)
 
 
 def test_predict_and_generate_do_not_train(sentiment_run: Path) -> None:

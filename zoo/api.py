@@ -136,11 +136,13 @@ class Loaded:
                 ``torch.set_num_threads(1)``.
 
         Raises:
-            UsageError: The task answers no texts.
+            UsageError: The task answers no texts, or there are no threads.
             TypeError: ``texts`` is a single text, which would be read letter by letter.
         """
         if isinstance(texts, str):
             raise TypeError("predict() takes several texts: give [text] for one")
+        if threads < 1:
+            raise UsageError("threads are fewer than one", why=f"got {threads}")
         self.network.eval()
         if not isinstance(self.task, Predicts):
             raise UsageError(f"task {self.info['task']['name']!r} predicts nothing")

@@ -228,7 +228,7 @@ class Predicts(Protocol):
     """A task that answers texts."""
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterable[Prediction]:
-        """Answer some hundred texts, in order; may be called by several threads at once."""
+        """Answer up to a thousand texts, in order; several threads may call it at once."""
         ...
 
 

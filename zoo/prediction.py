@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from queue import SimpleQueue
+from threading import Thread
 
 from torch import nn
 
@@ -13,6 +14,8 @@ from zoo.interfaces import Prediction, Predicts
 
 # Texts that a task is given at once: what bounds the memory.
 CHUNK = 1024
+
+_Answers = list[Prediction] | BaseException
 
 
 def predict(
@@ -33,17 +36,42 @@ def predict(
             yield from task.predict(network, chunk)
         return
 
-    def answered(chunk: list[str]) -> list[Prediction]:
-        return list(task.predict(network, chunk))
+    # An executor's locks are Python's: Ctrl-C while one is taken leaves it taken for ever.
+    waiting: SimpleQueue[tuple[list[str], SimpleQueue[_Answers]] | None] = SimpleQueue()
+    stopped = False
 
-    pool = ThreadPoolExecutor(threads)
-    ahead: deque[Future[list[Prediction]]] = deque()
+    def work() -> None:
+        while (taken := waiting.get()) is not None:
+            chunk, place = taken
+            try:
+                place.put([] if stopped else list(task.predict(network, chunk)))
+            except BaseException as error:  # noqa: BLE001  # Raised where answers are awaited.
+                place.put(error)
+
+    ahead: deque[SimpleQueue[_Answers]] = deque()
+    workers = [Thread(target=work, name="predict", daemon=True) for _ in range(threads)]
+    started: list[Thread] = []
     try:
+        for worker in workers:
+            worker.start()
+            started.append(worker)
         for chunk in chunks:
-            ahead.append(pool.submit(answered, chunk))
+            ahead.append(SimpleQueue())
+            waiting.put((chunk, ahead[-1]))
             if len(ahead) > threads:
-                yield from ahead.popleft().result()
-        for future in ahead:
-            yield from future.result()
+                yield from _first(ahead)
+        while ahead:
+            yield from _first(ahead)
     finally:
-        pool.shutdown(cancel_futures=True)
+        stopped = True
+        for _ in workers:
+            waiting.put(None)
+        for worker in started:
+            worker.join()
+
+
+def _first(ahead: deque[SimpleQueue[_Answers]]) -> list[Prediction]:
+    answers = ahead.popleft().get()
+    if isinstance(answers, BaseException):
+        raise answers
+    return answers

@@ -62,8 +62,7 @@ class Product:
 Cell = Callable[[Tensor, Product, State], State]
 """(gates, product with W_hh, state) to the next state, hidden state first.
 
-State and gates are (1, S, any). Gates are W_ih x + b_ih; b_hh is added too where the product is
-only ever added to gates.
+State and gates are (1, S, any). Gates are W_ih x + b_ih, and + b_hh for a ``summed`` cell.
 """
 
 

@@ -248,6 +248,8 @@ class Sentiment(Task):
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> list[Prediction]:
         """Return the label of each text, and the probability of every label."""
+        if not texts:
+            return []
         scores = self._scores(network, self.encode(texts))
         best_labels = scores.argmax(1).tolist()
         return [

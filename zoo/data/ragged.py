@@ -65,14 +65,8 @@ class Ragged:
         """Store a list of rows; targets are one a row, or a sequence as long as the row."""
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
-        flat = np.concatenate([np.asarray(target) for target in targets]) if per_step else targets
-        return cls(
-            np.concatenate([np.asarray(row) for row in rows]),
-            starts,
-            lengths,
-            np.asarray(flat),
-            per_step,
-        )
+        flat = _joined(targets) if per_step else np.asarray(targets)
+        return cls(_joined(rows), starts, lengths, flat, per_step)
 
     @property
     def examples(self) -> int:
@@ -105,12 +99,12 @@ class Ragged:
         return Batches([plan[i] for i in generator.permutation(len(plan))], self.batch)
 
     def ordered(self) -> Batches:
-        """Return batches of up to 65,536 steps, longest rows first: what is left over is short."""
+        """Return batches of up to 65,536 steps, padding included, or of one row; longest first."""
         order = np.argsort(-self.lengths, kind="stable")
         plan: list[Array] = []
         first = 0
         while first < len(order):
-            after = first + max(1, EVALUATION_STEPS // int(self.lengths[order[first]]))
+            after = first + max(1, EVALUATION_STEPS // _padded_length(self.lengths[order[first]]))
             plan.append(order[first:after])
             first = after
         return Batches(plan, self.batch)
@@ -118,18 +112,26 @@ class Ragged:
     def batch(self, rows: Array) -> Batch:
         """Pad some rows to a rectangle."""
         lengths = self.lengths[rows]
-        steps = -(-int(lengths.max()) // LENGTH_STEP) * LENGTH_STEP
+        steps = _padded_length(lengths.max())
         step = np.arange(steps)
         real = step < lengths[:, None]
-        index = np.where(real, self.starts[rows][:, None] + step, 0)
+        index = (self.starts[rows][:, None] + step)[real]
         inputs = _padded(self.values, index, real)
         targets = _padded(self.targets, index, real) if self.per_step else self.targets[rows]
         return Batch(torch.from_numpy(inputs), torch.from_numpy(lengths), torch.as_tensor(targets))
 
 
+def _padded_length(longest: int) -> int:
+    return max(-(-int(longest) // LENGTH_STEP), 1) * LENGTH_STEP
+
+
 def _padded(values: Array, index: Array, real: Array) -> Array:
-    picked = values[index]
-    if picked.dtype.kind in "iu":
-        picked = picked.astype(np.int64)
-    picked[~real] = 0
-    return picked
+    kind = np.int64 if values.dtype.kind in "iu" else values.dtype
+    padded = np.zeros(real.shape + values.shape[1:], dtype=kind)
+    padded[real] = values[index]
+    return padded
+
+
+def _joined(rows: Sequence[Any]) -> Array:
+    # An empty list would count as numbers with a point.
+    return np.concatenate([np.asarray(row) for row in rows if len(row)] or [np.empty(0, np.int64)])

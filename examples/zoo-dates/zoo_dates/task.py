@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +193,7 @@ class Dates(Task):
         answer: Tensor = network(batch.inputs, batch.lengths, batch.targets)
         return answer
 
-    def predict(self, network: nn.Module, texts: Iterable[str]) -> Iterator[Prediction]:
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterator[Prediction]:
         """Yield the date that each text means, and how probable the network finds it."""
         assert isinstance(network, EncoderDecoder)
         device = next(network.parameters()).device

@@ -149,7 +149,7 @@ class Tagging(Task):
         rows = [np.arange(12) % len(self.words), np.arange(5) % len(self.words)]
         return Ragged.of(rows, rows, per_step=True).batch(np.arange(2))
 
-    def predict(self, network: nn.Module, texts: Iterable[str]) -> Iterator[Prediction]:
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterator[Prediction]:
         """Yield the tags of each text, such as ``P V D N``, and how probable all of them are."""
         for text in texts:
             tags, probability = self._tag(network, text.lower().split())

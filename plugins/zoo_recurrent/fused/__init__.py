@@ -100,6 +100,8 @@ def _check(
     rows = _GATES[mode] * size
     if [tuple(w.shape) for w in weights] != [(rows, width), (rows, size), (rows,), (rows,)]:
         raise ValueError(f"weights are not those of {mode} from {width} to {size}")
+    if width < 1 or size < 1:
+        raise ValueError(f"a size is 0: {width} to {size}")
     coded = not inputs.is_floating_point()
     if inputs.dim() != (2 if coded else 3) or not (coded or inputs.shape[2] == width):
         raise ValueError(f"inputs {tuple(inputs.shape)} are not rows of steps of {width}")
