@@ -38,13 +38,12 @@ def predict(
 
     # An executor's locks are Python's: Ctrl-C while one is taken leaves it taken for ever.
     waiting: SimpleQueue[tuple[list[str], SimpleQueue[_Answers]] | None] = SimpleQueue()
-    stopped = False
 
     def work() -> None:
         while (taken := waiting.get()) is not None:
             chunk, place = taken
             try:
-                place.put([] if stopped else list(task.predict(network, chunk)))
+                place.put(list(task.predict(network, chunk)))
             except BaseException as error:  # noqa: BLE001  # Raised where answers are awaited.
                 place.put(error)
 
@@ -63,7 +62,6 @@ def predict(
         while ahead:
             yield from _first(ahead)
     finally:
-        stopped = True
         for _ in workers:
             waiting.put(None)
         for worker in started:
