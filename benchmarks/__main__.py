@@ -217,7 +217,7 @@ def _machine(material: Material) -> Row:
 
 
 @click.command()
-@click.option("--rounds", default=3, show_default=True, help="Turns that each pair takes.")
+@click.option("--rounds", default=5, show_default=True, help="Turns that each pair takes.")
 @click.option("--quick", is_flag=True, help="Smaller sizes; nothing is written to docs/.")
 @click.option("--only", multiple=True, help="speed, writing, scores, pipeline, memory or growth.")
 def main(rounds: int, quick: bool, only: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from zoo.layers import last, pool, project, read_out, real, reverse
+from zoo.layers import _MANY, last, pool, project, read_out, real, reverse
 
 LENGTHS = torch.tensor([4, 1, 6, 3])
 
@@ -82,6 +82,24 @@ def test_pooling_sends_no_gradient_into_padding() -> None:
         (gradient,) = torch.autograd.grad(pool(object(), given, LENGTHS, (), how).sum(), given)
         assert (gradient[~real(LENGTHS, 6)] == 0).all()
         assert gradient.sum() == pytest.approx(len(LENGTHS) * 3)
+
+
+@pytest.mark.parametrize("bias", [torch.arange(30.0), None])
+def test_projecting_many_steps_is_the_product_that_few_are(bias: Tensor | None) -> None:
+    torch.manual_seed(3)
+    values = torch.randn(40, 50, 200, requires_grad=True)
+    weight = torch.randn(30, 200, requires_grad=True)
+    assert values.numel() * len(weight) > _MANY > values[:1].numel() * len(weight)
+    found, expected = project(values, weight, bias), values.double() @ weight.double().t()
+    expected = expected if bias is None else expected + bias
+    torch.testing.assert_close(found, expected.float(), rtol=0, atol=1e-4)
+    slope = torch.randn_like(found)
+    for ours, theirs in zip(
+        torch.autograd.grad(found, (values, weight), slope),
+        torch.autograd.grad(expected, (values, weight), slope.double()),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-3)
 
 
 def test_project_looks_up_what_one_hot_vectors_would_multiply() -> None:

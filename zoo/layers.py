@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.interfaces import State
+
+# So many multiplications are worth another way of doing them.
+_MANY = 1 << 23
 
 
 def real(lengths: Tensor, steps: int) -> Tensor:
@@ -97,7 +100,20 @@ def project(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
         weight: (O, I).
         bias: (O,).
     """
-    if inputs.is_floating_point():
+    if not inputs.is_floating_point():
+        columns = F.embedding(inputs, weight.t())
+        return columns if bias is None else columns + bias
+    multiplications = inputs.numel() * len(weight)
+    if multiplications < _MANY or inputs.device.type != "cpu" or inputs.dtype != torch.float32:
         return F.linear(inputs, weight, bias)
-    columns = F.embedding(inputs, weight.t())
-    return columns if bias is None else columns + bias
+    # As a convolution over single steps torch leaves it to oneDNN, which takes half as long as MKL,
+    # at least on AMD.
+    image = inputs[:, :, None].permute(0, 3, 1, 2)
+    return F.conv2d(image, weight[:, :, None, None], bias).permute(0, 2, 3, 1)[:, :, 0]
+
+
+class Linear(nn.Linear):
+    """``nn.Linear`` over all steps (B, T, in_features), by :func:`project`."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return project(inputs, self.weight, self.bias)

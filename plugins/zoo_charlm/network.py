@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.interfaces import MakeModel, State
+from zoo.layers import Linear
 
 
 class Predictor(nn.Module):
@@ -31,7 +32,7 @@ class Predictor(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(characters, embed_size) if embed_size else None
         self.rnn = make_model(embed_size or characters)
-        self.fc = nn.Linear(self.rnn.output_size, characters)
+        self.fc = Linear(self.rnn.output_size, characters)
         self.embed_dropout = embed_dropout
         self.dropout = dropout
 
