@@ -218,11 +218,12 @@ def _machine(material: Material) -> Row:
 
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="Turns that each pair takes.")
-@click.option("--quick", is_flag=True, help="Smaller sizes; nothing is written to docs/.")
+@click.option("--quick", is_flag=True, help="Small sizes, two turns; nothing is written to docs/.")
 @click.option("--only", multiple=True, help="speed, writing, scores, pipeline, memory or growth.")
 def main(rounds: int, quick: bool, only: tuple[str, ...]) -> None:
     """Measure every figure against its baseline, and write the table."""
     choose("cpu")
+    rounds = min(rounds, 2) if quick else rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         material = find(folder)
