@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from zoo.layers import _MANY, last, pool, project, read_out, real, reverse
+from zoo.layers import _MANY, Linear, last, pool, project, read_out, real, reverse
 
 LENGTHS = torch.tensor([4, 1, 6, 3])
 
@@ -100,6 +100,15 @@ def test_projecting_many_steps_is_the_product_that_few_are(bias: Tensor | None) 
         strict=True,
     ):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-3)
+
+
+def test_a_linear_layer_takes_rows_of_any_shape() -> None:
+    torch.manual_seed(3)
+    layer, plain = Linear(200, 30), nn.Linear(200, 30)
+    plain.load_state_dict(layer.state_dict())
+    for shape in ((200,), (2000, 200), (40, 50, 200), (4, 10, 50, 200)):
+        values = torch.randn(shape)
+        torch.testing.assert_close(layer(values), plain(values), rtol=0, atol=1e-5)
 
 
 def test_project_looks_up_what_one_hot_vectors_would_multiply() -> None:

@@ -103,8 +103,8 @@ def project(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
     if not inputs.is_floating_point():
         columns = F.embedding(inputs, weight.t())
         return columns if bias is None else columns + bias
-    multiplications = inputs.numel() * len(weight)
-    if multiplications < _MANY or inputs.device.type != "cpu" or inputs.dtype != torch.float32:
+    many = inputs.dim() == 3 and inputs.numel() * len(weight) >= _MANY
+    if not many or inputs.device.type != "cpu" or inputs.dtype != torch.float32:
         return F.linear(inputs, weight, bias)
     # As a convolution over single steps torch leaves it to oneDNN, which takes half as long as MKL,
     # at least on AMD.
@@ -113,7 +113,7 @@ def project(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` over all steps (B, T, in_features), by :func:`project`."""
+    """``nn.Linear``, by :func:`project`: large products over all steps (B, T, I) are faster."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return project(inputs, self.weight, self.bias)

@@ -48,12 +48,12 @@ def predict(
                 place.put(error)
 
     ahead: deque[SimpleQueue[_Answers]] = deque()
-    workers = [Thread(target=work, name="predict", daemon=True) for _ in range(threads)]
-    started: list[Thread] = []
+    workers: list[Thread] = []
     try:
-        for worker in workers:
+        for _ in range(threads):
+            worker = Thread(target=work, name="predict", daemon=True)
             worker.start()
-            started.append(worker)
+            workers.append(worker)
         for chunk in chunks:
             ahead.append(SimpleQueue())
             waiting.put((chunk, ahead[-1]))
@@ -62,9 +62,9 @@ def predict(
         while ahead:
             yield from _first(ahead)
     finally:
-        for _ in workers:
+        for _ in range(threads):
             waiting.put(None)
-        for worker in started:
+        for worker in workers:
             worker.join()
 
 
