@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO = runs/demo
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint format docs bench clean
 
 help:
-	@echo "make demo   train, evaluate, export, load, predict and generate on built-in data (3 minutes)"
-	@echo "make test   lint, type-check and run the tests"
-	@echo "make bench  measure the speed against the textbook's method"
-	@echo "make docs   write docs/cli.md from the commands"
+	@echo "make demo    train, evaluate, export, load, predict and generate on built-in data (3 minutes)"
+	@echo "make test    lint, type-check and run the tests"
+	@echo "make lint    check style and types: ruff and mypy"
+	@echo "make format  sort imports, fix what ruff can fix, and format"
+	@echo "make docs    write docs/cli.md from the commands"
+	@echo "make bench   measure the speed against the textbook's method"
+	@echo "make clean   remove the environment, the caches and what was built or trained"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +43,10 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/generate_cli.py

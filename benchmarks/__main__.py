@@ -18,7 +18,7 @@ from benchmarks import generation, growth, processes, training
 from benchmarks.baseline import Baseline
 from benchmarks.material import Material, find
 from benchmarks.timing import Pair, process
-from zoo.engine.device import choose
+from zoo.environment import set_up_process
 
 PAGE = Path("docs/benchmarks.md")
 Row = dict[str, Any]
@@ -67,12 +67,12 @@ def _speed(material: Material, baseline: Baseline, rounds: int) -> list[Row]:
 
 
 def _writing(baseline: Baseline, rounds: int) -> list[Row]:
-    one = generation.streams(baseline, 1, 3000, rounds)
-    many = generation.streams(baseline, 64, 500, rounds)
+    one = generation.samples(baseline, 1, 3000, rounds)
+    many = generation.samples(baseline, 64, 500, rounds)
     what = "generation, LSTM of 512"
     return [
-        _pair("8", f"{what}, 1 stream", one, "characters/s", ">= 12,000", one.ours >= 12_000),
-        _pair("8", f"{what}, 64 streams", many, "characters/s", ">= 55,000", many.ours >= 55_000),
+        _pair("8", f"{what}, 1 sample", one, "characters/s", ">= 12,000", one.ours >= 12_000),
+        _pair("8", f"{what}, 64 samples", many, "characters/s", ">= 55,000", many.ours >= 55_000),
     ]
 
 
@@ -222,7 +222,7 @@ def _machine(material: Material) -> Row:
 @click.option("--only", multiple=True, help="speed, writing, scores, pipeline, memory or growth.")
 def main(rounds: int, quick: bool, only: tuple[str, ...]) -> None:
     """Measure every figure against its baseline, and write the table."""
-    choose("cpu")
+    set_up_process()
     rounds = min(rounds, 2) if quick else rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

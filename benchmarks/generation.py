@@ -8,25 +8,22 @@ import torch
 
 from benchmarks.baseline import Baseline
 from benchmarks.timing import Pair, interleaved, rate
-from zoo import catalog as catalogs
-from zoo.building import make_network, make_task
-from zoo.config import resolve
+from zoo import api
+from zoo.building import build_network, build_task
 from zoo.generation import Sampling, generate
 from zoo.interfaces import Generates
-from zoo.registry import Registry
+from zoo.settings import resolve
 
 ALPHABET = "".join(map(chr, range(48, 128)))
 
 
-def streams(baseline: Baseline, count: int, length: int, rounds: int) -> Pair:
-    """Return characters a second: the textbook's one stream, and ``count`` streams of the zoo."""
-    configuration = resolve(
-        "char-lm/lstm", Registry.installed(), catalogs.read(), [("hidden_size", "512")]
-    )
-    task = make_task(configuration.task, configuration.task_options)
-    task.restore({"vocabulary": list(ALPHABET)})
+def samples(baseline: Baseline, count: int, length: int, rounds: int) -> Pair:
+    """Return characters a second: the textbook's one sample, and ``count`` samples of zoo."""
+    spec = resolve("char-lm/lstm", api.registry(), {"hidden_size": 512})
+    task = build_task(spec.network.task)
+    task.load_state_dict({"vocabulary": list(ALPHABET)})
     torch.manual_seed(1)
-    network = make_network(task, configuration.model, configuration.model_options).eval()
+    network = build_network(task, spec.network).eval()
     assert isinstance(task, Generates)
 
     def ours() -> float:

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.timing import process
 from zoo.data.ragged import Ragged
-from zoo.engine.device import choose
+from zoo.environment import set_up_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +78,26 @@ def _encode(count: int, length: int) -> float:
 def _step(*, length: int = 200, hidden: int = 64, words: int = 20_000) -> float:
     """Return the seconds of a training step of the sentiment network on generated rows."""
     from zoo_recurrent.models import LSTM
+    from zoo_recurrent.options import StackOptions
     from zoo_sentiment.network import Classifier
+    from zoo_sentiment.options import SentimentOptions
 
     torch.manual_seed(0)
-    network = Classifier(
-        lambda size: LSTM(
-            size, hidden_size=hidden, num_layers=1, dropout=0.0, initial_state="zeros"
-        ),
-        words=words, answers=1, embed_size=20, embed_std=1.0, fc_size=64, pooling="last",
-        ngram_bits=0, word_dropout=0.0, embed_dropout=0.0, dropout=0.0,
-    )  # fmt: skip
-    optimiser = torch.optim.Adam(network.parameters(), fused=True)
+    options = StackOptions(hidden_size=hidden)
+    build: Any = lambda size: LSTM(size, options)  # noqa: E731 - without submodels
+    network = Classifier(build, SentimentOptions(), num_words=words, num_logits=1)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
     rows = torch.randint(2, words, (32, length)).numpy()
-    batch = Ragged.of(list(rows), [0.0, 1.0] * 16).epoch(0, 0, 32)[0]
+    batch = Ragged.of(list(rows), [0.0, 1.0] * 16).train_batches(0, 0, 32)[0]
     taken = []
     for _ in range(8):
         started = time.perf_counter()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         logits, _ = network(batch.inputs, batch.lengths)
         torch.nn.functional.binary_cross_entropy_with_logits(
             logits[:, 0], batch.targets.float()
         ).backward()
-        optimiser.step()
+        optimizer.step()
         taken.append(time.perf_counter() - started)
     return min(taken[2:])
 
@@ -131,6 +130,6 @@ CURVES: Mapping[str, tuple[list[int], Callable[[int], float]]] = {
 
 
 if __name__ == "__main__":
-    choose("cpu")
+    set_up_process()
     name, size = sys.argv[1], int(sys.argv[2])
     sys.stdout.write("0" if name == "idle" else f"{CURVES[name][1](size)}")

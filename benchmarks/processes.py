@@ -79,7 +79,8 @@ def twenty_plugins() -> Iterator[dict[str, str]]:
             module = f"zoo_extra_{number}"
             (folder / f"{module}.py").write_text(
                 "import zoo\n\n\n@zoo.hookimpl\ndef zoo_models():\n"
-                f"    return [zoo.ModelInfo('extra-{number}', 'One more', '{module}:X', True)]\n"
+                f"    return [zoo.ModelInfo(name='extra-{number}', summary='One more', "
+                f"target='{module}:X', causal=True)]\n"
             )
             info = folder / f"{module}-1.0.dist-info"
             info.mkdir()
@@ -128,7 +129,7 @@ def text_memory(material: Material, folder: Path, megabytes: list[int]) -> dict[
             done = process(
                 [*ZOO, "train", "char-lm/lstm", "--data", str(path), "--steps", "20",
                  "--out", str(folder / f"memory-{size}"), "--set", "hidden_size=128",
-                 "--set", "task.validation=0.00001", "--set", "task.test=0.00001"],
+                 "--set", "task.validation_size=0.00001", "--set", "task.test_size=0.00001"],
                 env=env,
             )  # fmt: skip
         peaks[size] = done.peak

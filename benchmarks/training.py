@@ -16,30 +16,24 @@ from torch.nn.functional import linear
 from benchmarks.baseline import Baseline
 from benchmarks.material import Material
 from benchmarks.timing import Pair, interleaved
-from zoo import catalog as catalogs
-from zoo.building import make_task
-from zoo.config import resolve
-from zoo.engine.checkpoint import Position
-from zoo.engine.rundir import RunDirectory
-from zoo.engine.session import run_training
-from zoo.registry import Registry
+from zoo import api
+from zoo.building import build_task
+from zoo.interfaces import Callback
+from zoo.settings import resolve
 
 # Most shapes of batches have occurred by then, and oneDNN has set itself up for them.
 WARM_UP = 100
 
 
-class Clock:
-    """An observer that takes the time between two steps."""
+class Clock(Callback):
+    """Measures the time between two steps."""
 
     def __init__(self, first: int, last: int) -> None:
         self.at = {first: 0.0, last: 0.0}
 
-    def on_step(self, progress: float, position: Position, loss: float) -> None:
-        if position.step in self.at:
-            self.at[position.step] = time.perf_counter()
-
-    def on_evaluation(self, line: Mapping[str, Any]) -> None:
-        pass
+    def on_step_end(self, trainer: Any) -> None:
+        if trainer.state.step in self.at:
+            self.at[trainer.state.step] = time.perf_counter()
 
     @property
     def seconds(self) -> float:
@@ -48,30 +42,29 @@ class Clock:
 
 
 def _rate_of_engine(name: str, data: Path, steps: int, settings: Mapping[str, str]) -> float:
-    """Return real steps (words, characters) a second of the zoo's own training loop."""
-    registry, catalog = Registry.installed(), catalogs.read()
-    overrides = [("training.steps", str(WARM_UP + steps)), *settings.items()]
-    configuration = resolve(name, registry, catalog, overrides, data=str(data))
+    """Return steps of rows (words, characters) a second of zoo's own training loop."""
+    overrides = {"training.steps": str(WARM_UP + steps), **settings}
     clock = Clock(WARM_UP, WARM_UP + steps)
     with tempfile.TemporaryDirectory() as folder:
-        run_training(
-            configuration,
-            registry,
-            catalog,
-            RunDirectory(Path(folder) / "run"),
-            torch.device("cpu"),
-            clock,
+        api.train(
+            name,
+            data,
+            out=Path(folder) / "run",
+            settings=overrides,
+            callbacks=[clock],
+            device="cpu",
+            progress=False,
         )
-    task = make_task(configuration.task, configuration.task_options)
-    split = task.prepare(data, configuration.seed).splits["train"]
-    batches = split.epoch(configuration.seed, 0, configuration.training.batch_size)
+    spec = resolve(name, api.registry(), overrides, data=str(data))
+    split = build_task(spec.network.task).prepare(data, spec.seed).splits["train"]
+    batches = split.train_batches(spec.seed, 0, spec.training.batch_size)
     counted = islice(range(len(batches)), WARM_UP, WARM_UP + steps)
     return sum(int(batches[number].lengths.sum()) for number in counted) / clock.seconds
 
 
 def reviews(material: Material, baseline: Baseline, model: str, rounds: int) -> Pair:
     """Figures 1 and 2: words a second on full-length reviews."""
-    # The zoo's row has all of the corpus as its vocabulary, and so pays for a larger table.
+    # Here the vocabulary is that of the whole corpus, a larger table than the textbook's.
     return interleaved(
         lambda: baseline.rate(model),
         lambda: _rate_of_engine(f"sentiment/{model}", material.reviews, 200, {}),
@@ -89,8 +82,8 @@ def characters(material: Material, baseline: Baseline, rounds: int) -> tuple[Pai
     book = {
         "hidden_size": "512",
         "batch_size": "64",
-        "task.validation": "0.001",
-        "task.test": "0.001",
+        "task.validation_size": "0.001",
+        "task.test_size": "0.001",
     }
 
     def ours() -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import click
 from zoo.cli.main import cli
 
 PAGE = Path(__file__).parent / "cli.md"
+WIDTH = 80
 INTRODUCTION = """\
 # The command line
 
@@ -22,7 +25,7 @@ An expected failure is one line on stderr, `error: WHAT in WHERE: WHY; WHAT TO D
 |---|---|
 | 0 | done |
 | 2 | usage: a name, an option or a combination |
-| 3 | a plugin is missing or broken |
+| 3 | a plugin is missing or fails |
 | 4 | data is missing, malformed or unfit |
 | 5 | a weights file or checkpoint is not what it says it is |
 | 6 | training diverged |
@@ -32,6 +35,7 @@ An expected failure is one line on stderr, `error: WHAT in WHERE: WHY; WHAT TO D
 | 130 | interrupted; what was trained is saved |
 
 `--debug` before the command shows the traceback instead. Results go to stdout, progress to stderr.
+`ZOO_PLUGINS=recurrent,optim` loads these plugins only, `--no-plugins` none.
 What `--json` prints is described in [json.md](json.md). Completion for your shell:
 `eval "$(_ZOO_COMPLETE=bash_source zoo)"` (also `zsh_source`, `fish_source`).
 """
@@ -42,8 +46,8 @@ def sections(command: click.Command, path: str) -> Iterator[str]:
     context = click.Context(
         command,
         info_name=path,
-        max_content_width=96,
-        terminal_width=96,
+        max_content_width=WIDTH,
+        terminal_width=WIDTH,
         color=False,
         help_option_names=["-h", "--help"],
     )
@@ -58,7 +62,9 @@ def sections(command: click.Command, path: str) -> Iterator[str]:
 
 
 def page() -> str:
-    """Return the page as it should be."""
+    """Return the page as it should be: with the commands of zoo's own plugins and no others."""
+    points = importlib.metadata.distribution("seqzoo").entry_points.select(group="zoo")
+    os.environ["ZOO_PLUGINS"] = ",".join(point.name for point in points)
     return "\n".join([INTRODUCTION, *sections(cli, "zoo")])
 
 

@@ -1,4 +1,4 @@
-"""What tests share: a private cache, the command line in a process of its own, two trained runs."""
+"""Fixtures: a private cache, the command line in a process of its own, two trained runs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zoo.catalog import Catalog, read
+import zoo
+from zoo import installed
 from zoo.cli.main import main
-from zoo.engine.device import choose
+from zoo.environment import set_up_process
+from zoo.interfaces import Callback
 from zoo.registry import Registry
 
 # Small networks are fastest on one thread; commands choose for themselves.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Idle threads of torch wait without spinning, which would slow a busy machine down.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # Compiled once for all tests, in this process and others.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".numba_cache"))
 
@@ -44,24 +48,20 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keep tests out of the user's cache, and off registries that the user named."""
     cache = tmp_path_factory.mktemp("cache")
     os.environ["ZOO_CACHE"] = str(cache)
-    os.environ.pop("ZOO_REGISTRY", None)
+    for name in ("ZOO_REGISTRY", "ZOO_PLUGINS", "ZOO_BACKEND"):
+        os.environ.pop(name, None)
     return cache
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_arithmetic() -> None:
     """Set this process up as the commands do, on one thread: tests are small and many."""
-    choose("cpu", threads=1)
+    set_up_process(threads=1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def registry() -> Registry:
-    return Registry.installed()
-
-
-@pytest.fixture(scope="session")
-def catalog() -> Catalog:
-    return read()
+    return installed.registry()
 
 
 @pytest.fixture(scope="session")
@@ -99,21 +99,28 @@ def zoo_here() -> Run:
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-            patch.setenv("ZOO_REGISTRY", "")  # Put back afterwards: --registry sets it.
+            # Restored afterwards: --registry and --no-plugins set them.
+            patch.setenv("ZOO_REGISTRY", os.environ.get("ZOO_REGISTRY", ""))
+            if "ZOO_PLUGINS" in os.environ:
+                patch.setenv("ZOO_PLUGINS", os.environ["ZOO_PLUGINS"])
+            else:
+                patch.delenv("ZOO_PLUGINS", raising=False)
             if cwd:
                 patch.chdir(cwd)
             with pytest.raises(SystemExit) as ended:
                 main()
         code = ended.value.code
         assert isinstance(code, int)
-        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+        return subprocess.CompletedProcess(
+            list(map(str, arguments)), code, out.getvalue(), err.getvalue()
+        )
 
     return run
 
 
 @pytest.fixture
 def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Lay a stranger's plugin out as pip would, where this process finds it.
+    """Lay out a plugin as pip would, where this process finds it, and forget the registry.
 
     ``install_plugin(distribution, source)``; a source of None leaves the module out.
     """
@@ -132,9 +139,11 @@ def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             (folder / f"{module}.py").write_text(source)
         monkeypatch.syspath_prepend(folder)
         modules.append(module)
+        installed.forget()
         return folder
 
     yield install
+    installed.forget()
     for module in modules:
         sys.modules.pop(module, None)
 
@@ -176,29 +185,23 @@ def char_lm_run(
     return out
 
 
-class Watcher:
-    """What an in-process training tells: called with the position after every step."""
+class StopAfter(Callback):
+    """Stops a training after a number of steps of this process."""
 
-    def __init__(self, on_step: Callable[[Any], None] | None = None) -> None:
-        self.called = on_step
-        self.steps = 0
+    def __init__(self, steps: int) -> None:
+        self.left = steps
 
-    def on_step(self, progress: float, position: Any, loss: float) -> None:
-        self.steps += 1
-        if self.called:
-            self.called(position)
-
-    def on_evaluation(self, line: Any) -> None:
-        pass
+    def on_step_end(self, trainer: Any) -> None:
+        self.left -= 1
+        if not self.left:
+            trainer.stop("the test stops here")
 
 
 @pytest.fixture(scope="session")
-def train_here(registry: Registry, catalog: Catalog) -> Callable[..., Any]:
-    """Train in this process: ``train_here(name, out, "key=value", ...)`` returns the Outcome.
+def train_here() -> Callable[..., zoo.Run]:
+    """Train in this process: ``train_here(name, out, "key=value", ...)`` returns the run.
 
-    ``data``, ``seed`` and ``resume`` are those of ``zoo train``; ``stop_after`` interrupts the
-    sitting after so many steps; ``on_step`` is called with the position after every step;
-    ``prepared`` with data and network before the first.
+    ``stop_after`` stops the training after so many steps; ``resume`` continues it.
     """
 
     def train(
@@ -209,27 +212,17 @@ def train_here(registry: Registry, catalog: Catalog) -> Callable[..., Any]:
         seed: int = 1,
         resume: bool = False,
         stop_after: int = 0,
-        on_step: Callable[[Any], None] | None = None,
-        prepared: Callable[[Any, Any], None] = lambda data, network: None,
-    ) -> Any:
-        import torch
-
-        from zoo.config import resolve
-        from zoo.engine.rundir import RunDirectory
-        from zoo.engine.session import run_training
-
-        pairs = [(key, value) for key, _, value in (text.partition("=") for text in settings)]
-        watcher = Watcher(on_step)
-        return run_training(
-            resolve(name, registry, catalog, pairs, data=str(data), seed=seed),
-            registry,
-            catalog,
-            RunDirectory(out),
-            torch.device("cpu"),
-            watcher,
-            resume=resume,
-            interrupted=lambda: watcher.steps == stop_after,
-            prepared=prepared,
+        callbacks: Sequence[Callback | str] = (),
+        **arguments: Any,
+    ) -> zoo.Run:
+        pairs = {key: value for key, _, value in (text.partition("=") for text in settings)}
+        followers = [*callbacks, *([StopAfter(stop_after)] if stop_after else [])]
+        common = {"device": "cpu", "threads": 1, "progress": False, **arguments}
+        if resume:
+            objects = [callback for callback in followers if isinstance(callback, Callback)]
+            return zoo.resume(out, callbacks=objects, **common)
+        return zoo.train(
+            name, str(data), out=out, settings=pairs, seed=seed, callbacks=followers, **common
         )
 
     return train

@@ -1,10 +1,11 @@
-"""The character language model task: which text it reads, and how well it says it did."""
+"""The character language model task: data, metrics, network, vectors."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,43 +15,35 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.building import make_network, make_task
-from zoo.data import streams
-from zoo.engine.evaluation import score
+from zoo import options as options_of
+from zoo.data import sequence
+from zoo.data.ragged import IntArray
+from zoo.data.text import alphabet
+from zoo.engine.evaluation import evaluate, evaluate_split
 from zoo.errors import DataError
-from zoo.registry import Registry
+from zoo.interfaces import Embeds, NamesRows
 from zoo_charlm import corpus
+from zoo_charlm.options import CharLMOptions
+from zoo_charlm.task import CharLM
 
 HEADER = "The Project Gutenberg EBook\r\n*** START OF THIS PROJECT GUTENBERG EBOOK TOYS ***\r\n"
 BOOK = "\r\n\r\nTOYS\r\nby Nobody\r\n" + "The toys were — as ever — many.\r\n" * 40
 FOOTER = "*** END OF THIS PROJECT GUTENBERG EBOOK TOYS ***\r\nDonate!\r\n"
-Make = Callable[..., Any]
 
 
-@pytest.fixture
-def make(registry: Registry) -> Make:
-    """Return a char-LM task with some options changed."""
-
-    def build(**options: Any) -> Any:
-        info = registry.task("char-lm")
-        defaults = {name: option.default for name, option in info.options.items()}
-        return make_task(info, {**defaults, "embed_size": 4, **options})
-
-    return build
+def make(**options: Any) -> Any:
+    """Return a character language model task."""
+    return CharLM(CharLMOptions(**{"embed_size": 4, **options}))
 
 
-@pytest.fixture
-def network(registry: Registry) -> Make:
-    def build(task: Any, model: str = "lstm", **options: Any) -> nn.Module:
-        info = registry.model(model)
-        known = {name: option.default for name, option in info.options.items()}
-        torch.manual_seed(5)
-        made = make_network(task, info, {**known, "hidden_size": 6, **options})
-        for parameter in made.parameters():
-            nn.init.normal_(parameter, std=0.5)
-        return made
-
-    return build
+def network(task: Any, model: str = "lstm", **options: Any) -> Any:
+    """Return a network of the task with random weights."""
+    torch.manual_seed(5)
+    build: Any = partial(zoo.create_model, model, **{"hidden_size": 6, **options})
+    made = task.network(build)
+    for parameter in made.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return made
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -60,11 +53,11 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def spelled(task: Any, split: Any) -> str:
-    return "".join(task.characters[code] for code in split.codes)
+    return "".join(task.characters[token_id] for token_id in split.token_ids)
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_text_is_cut_at_its_markers(mark: str, make: Make, tmp_path: Path) -> None:
+def test_a_text_is_cut_at_its_markers(mark: str, tmp_path: Path) -> None:
     path = write(tmp_path, mark + HEADER + BOOK + FOOTER)
     task = make(start="by Nobody", end="*** END")
     data = task.prepare(path, 1)
@@ -75,7 +68,7 @@ def test_a_text_is_cut_at_its_markers(mark: str, make: Make, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("words", ["THIS", "THE"])
-def test_a_gutenberg_book_needs_no_markers(words: str, make: Make, tmp_path: Path) -> None:
+def test_a_gutenberg_book_needs_no_markers(words: str, tmp_path: Path) -> None:
     whole = (HEADER + BOOK + FOOTER).replace("THIS", words)
     task = make()
     data = task.prepare(write(tmp_path, "\ufeff" + whole), 1)
@@ -83,19 +76,19 @@ def test_a_gutenberg_book_needs_no_markers(words: str, make: Make, tmp_path: Pat
 
 
 @pytest.mark.parametrize("whole", [HEADER + BOOK, BOOK + FOOTER, BOOK])
-def test_any_other_text_is_read_whole(whole: str, make: Make, tmp_path: Path) -> None:
+def test_any_other_text_is_read_whole(whole: str, tmp_path: Path) -> None:
     task = make()
     data = task.prepare(write(tmp_path, whole), 1)
     assert spelled(task, data.splits["all"]) == whole.replace("\r\n", "\n")
 
 
-def test_a_missing_marker_is_told(make: Make, tmp_path: Path) -> None:
+def test_a_missing_marker_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"marker not found.*'nowhere'"):
         make(start="nowhere").prepare(write(tmp_path, BOOK), 1)
 
 
-def test_parts_follow_each_other_and_make_up_the_whole(make: Make, tmp_path: Path) -> None:
-    task = make(validation=0.1, test=0.2)
+def test_splits_follow_each_other_and_make_up_the_text(tmp_path: Path) -> None:
+    task = make(validation_size=0.1, test_size=0.2)
     splits = task.prepare(write(tmp_path, BOOK), 1).splits
     parts = [spelled(task, splits[name]) for name in ("train", "validation", "test", "all")]
     assert "".join(parts[:3]) == parts[3]
@@ -106,18 +99,18 @@ def test_parts_follow_each_other_and_make_up_the_whole(make: Make, tmp_path: Pat
 
 
 @pytest.mark.parametrize("text", ["", "a", "ab", "abcdefgh"])
-def test_a_text_too_short_for_its_parts_is_refused(text: str, make: Make, tmp_path: Path) -> None:
+def test_a_text_too_short_for_its_splits_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         make().prepare(write(tmp_path, text), 1)
 
 
-def test_a_folder_is_no_text(make: Make, tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="folder"):
         make().prepare(tmp_path, 1)
 
 
-def test_alphabets_of_more_than_256_characters(
-    make: Make, train_here: Callable[..., Any], tmp_path: Path
+def test_vocabularies_of_more_than_256_characters(
+    train_here: Callable[..., Any], tmp_path: Path
 ) -> None:
     letters = "".join(map(chr, range(0x4E00, 0x4E00 + 700))) + "😀"
     draw = np.random.default_rng(1)
@@ -127,14 +120,14 @@ def test_alphabets_of_more_than_256_characters(
     data = task.prepare(path, 1)
     assert len(task.characters) == 701
     assert spelled(task, data.splits["all"]) == text
-    assert data.splits["all"].codes.dtype == np.uint16
+    assert data.splits["all"].token_ids.dtype == np.uint16
     train_here("char-lm/rnn", tmp_path / "run", "steps=2", "embed_size=4", data=path)
     written = zoo.load(tmp_path / "run").generate("😀", 20, seed=1)
     assert len(written) == 21
     assert set(written) <= set(letters)
 
 
-def test_the_sample_is_the_manual_of_this_python(make: Make) -> None:
+def test_the_sample_is_the_manual_of_this_python() -> None:
     from pydoc_data.topics import topics
 
     task = make()
@@ -145,68 +138,65 @@ def test_the_sample_is_the_manual_of_this_python(make: Make) -> None:
     assert data.digest == make().prepare(None, 1).digest
 
 
-def whole_losses(network: nn.Module, codes: np.ndarray) -> torch.Tensor:
+def losses_of(network: nn.Module, token_ids: IntArray) -> torch.Tensor:
     """Return the loss at every character, read in a single call, in float64."""
-    text = torch.from_numpy(codes.astype(np.int64))
+    text = torch.from_numpy(token_ids.astype(np.int64))
     with torch.no_grad():
         logits, _ = network(text[None, :-1], torch.tensor([len(text) - 1]))
     return nn.functional.cross_entropy(logits[0].double(), text[1:], reduction="none")
 
 
-@pytest.mark.parametrize("window", [30, 50, 2048])
+@pytest.mark.parametrize("steps", [30, 50, 2048])
 def test_the_loss_is_that_of_the_whole_text(
-    window: int, make: Make, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "EVALUATION_WINDOW", window)
-    task = make(window=40)
+    monkeypatch.setattr(sequence, "EVALUATION_STEPS", steps)
+    task = make(bptt_steps=40)
     split = task.prepare(write(tmp_path, BOOK), 1).splits["all"]
     made = network(task, num_layers=2)
-    losses = whole_losses(made.eval(), split.codes)
-    metrics = task.evaluate(split, lambda part: score(task, made, part))
+    losses = losses_of(made.eval(), split.token_ids)
+    metrics = evaluate_split(task, made, split)
     loss = losses.mean().item()
-    assert metrics["examples"] == len(losses) == len(split.codes) - 1
+    assert metrics["examples"] == len(losses) == len(split.token_ids) - 1
     assert metrics["loss"] == pytest.approx(loss, abs=1e-6)
     assert metrics["bits_per_character"] == pytest.approx(loss / math.log(2), abs=1e-6)
     assert metrics["perplexity"] == pytest.approx(math.exp(loss), rel=1e-5)
 
 
-def test_cold_windows_start_from_nothing(make: Make, network: Make, tmp_path: Path) -> None:
-    task = make(window=40)
+def test_windowed_metrics_start_each_window_from_the_initial_state(tmp_path: Path) -> None:
+    task = make(bptt_steps=40)
     split = task.prepare(write(tmp_path, BOOK), 1).splits["all"]
     made = network(task).eval()
-    losses = torch.cat([
-        whole_losses(made, split.codes[at : at + 41]) for at in range(0, len(split.codes) - 1, 40)
-    ])  # fmt: skip
-    metrics = task.evaluate(split, lambda part: score(task, made, part))
-    assert metrics["cold_loss"] == pytest.approx(losses.mean().item(), abs=1e-6)
-    assert metrics["cold_bits_per_character"] == pytest.approx(
+    token_ids = split.token_ids
+    starts = range(0, len(token_ids) - 1, 40)
+    losses = torch.cat([losses_of(made, token_ids[start : start + 41]) for start in starts])
+    metrics = evaluate_split(task, made, split)
+    assert metrics["windowed_loss"] == pytest.approx(losses.mean().item(), abs=1e-6)
+    assert metrics["windowed_bits_per_character"] == pytest.approx(
         losses.mean().item() / math.log(2), abs=1e-6
     )
-    assert abs(metrics["cold_loss"] - metrics["loss"]) > 1e-4
+    assert abs(metrics["windowed_loss"] - metrics["loss"]) > 1e-4
 
 
-def test_the_interval_is_that_of_the_mean_over_blocks_of_about_32(
-    make: Make, network: Make, tmp_path: Path
-) -> None:
+def test_the_interval_is_that_of_the_mean_over_blocks_of_about_32(tmp_path: Path) -> None:
     task = make()
     split = task.prepare(write(tmp_path, BOOK), 1).splits["all"]
     made = network(task).eval()
-    losses = whole_losses(made, split.codes).numpy()
+    losses = losses_of(made, split.token_ids).numpy()
     blocks = np.array([part.mean() for part in np.array_split(losses, len(losses) // 32)])
     half = 1.959964 * blocks.std(ddof=1) / math.sqrt(len(blocks))
-    metrics = score(task, made, split)
+    metrics = evaluate(task, made, split)
     assert metrics["loss_low"] == pytest.approx(blocks.mean() - half, abs=1e-6)
     assert metrics["loss_high"] == pytest.approx(blocks.mean() + half, abs=1e-6)
 
 
-@pytest.mark.parametrize("window", [1, 7, 20, 40])
-def test_windows_and_texts_shorter_than_a_block_are_scored(
-    window: int, train_here: Callable[..., Any], tmp_path: Path
+@pytest.mark.parametrize("steps", [1, 7, 20, 40])
+def test_windows_and_texts_shorter_than_a_block_are_evaluated(
+    steps: int, train_here: Callable[..., Any], tmp_path: Path
 ) -> None:
     path = write(tmp_path, "to be or not to be " * 12)
-    train_here(
-        "char-lm/rnn", tmp_path / "run", "steps=3", "embed_size=4", f"window={window}", data=path,
-    )  # fmt: skip
+    settings = ("steps=3", "embed_size=4", f"bptt_steps={steps}")
+    train_here("char-lm/rnn", tmp_path / "run", *settings, data=path)
     # Strict JSON: neither NaN nor infinity.
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         metrics = json.loads(line, parse_constant=pytest.fail)
@@ -216,77 +206,150 @@ def test_windows_and_texts_shorter_than_a_block_are_scored(
 
 
 @pytest.mark.parametrize("input", ["embedding", "onehot"])
-def test_one_hot_characters_are_an_identity_embedding(
-    input: str, make: Make, network: Make, tmp_path: Path
-) -> None:
+def test_one_hot_characters_are_an_identity_embedding(input: str, tmp_path: Path) -> None:
     task = make(input=input)
-    task.restore({"vocabulary": list("abcdef")})
+    task.load_state_dict({"vocabulary": list("abcdef")})
     made = network(task, "gru")
     table = torch.eye(6) if input == "onehot" else made.embedding.weight
-    symbols = torch.randint(6, (2, 9))
-    outputs, _ = made.rnn(table[symbols], torch.tensor([9, 9]))
+    token_ids = torch.randint(6, (2, 9))
+    outputs, _ = made.rnn(table[token_ids], torch.tensor([9, 9]))
     expected = made.fc(outputs)
-    found, _ = made.eval()(symbols, torch.tensor([9, 9]))
+    found, _ = made.eval()(token_ids, torch.tensor([9, 9]))
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
-    assert torch.equal(made.table(), table)
+    assert torch.equal(made.embedding(torch.arange(6)), table)
 
 
 @pytest.mark.parametrize("kind", ["dropout", "embed_dropout"])
-def test_dropout_acts_in_training_alone(kind: str, make: Make, network: Make) -> None:
+def test_dropout_acts_in_training_alone(kind: str) -> None:
     made = []
     for share in (0.5, 0.0):
         task = make(**{kind: share})
-        task.restore({"vocabulary": list("abcdef")})
+        task.load_state_dict({"vocabulary": list("abcdef")})
         made.append(network(task))
     dropping, whole = made
-    symbols, lengths = torch.randint(6, (2, 9)), torch.tensor([9, 9])
-    outputs = [dropping.train()(symbols, lengths)[0] for _ in range(2)]
+    token_ids, lengths = torch.randint(6, (2, 9)), torch.tensor([9, 9])
+    outputs = [dropping.train()(token_ids, lengths)[0] for _ in range(2)]
     assert not torch.equal(*outputs)
-    expected = whole.eval()(symbols, lengths)[0]
-    assert torch.equal(dropping.eval()(symbols, lengths)[0], expected)
+    expected = whole.eval()(token_ids, lengths)[0]
+    assert torch.equal(dropping.eval()(token_ids, lengths)[0], expected)
 
 
-def test_a_text_of_known_characters_can_be_scored(make: Make, tmp_path: Path) -> None:
+def test_a_text_of_known_characters_can_be_scored(tmp_path: Path) -> None:
     task = make()
-    task.restore({"vocabulary": list("\n abcdef")})
-    data = task.prepare(write(tmp_path, "fade a bead\n" * 30), 1, learn=False)
+    task.load_state_dict({"vocabulary": list("\n abcdef")})
+    data = task.prepare(write(tmp_path, "fade a bead\n" * 30), 1, fit=False)
     assert spelled(task, data.splits["all"]) == "fade a bead\n" * 30
     assert len(task.characters) == 8
 
 
-def test_a_text_with_unknown_characters_is_refused(make: Make, tmp_path: Path) -> None:
+def test_a_text_with_unknown_characters_is_refused(tmp_path: Path) -> None:
     task = make()
-    task.restore({"vocabulary": list("\n abcdef")})
+    task.load_state_dict({"vocabulary": list("\n abcdef")})
     path = write(tmp_path, "a zebra\n" * 50)
     with pytest.raises(DataError, match=r"lacks 'r', 'z' in .*text\.txt"):
-        task.prepare(path, 1, learn=False)
+        task.prepare(path, 1, fit=False)
 
 
 @pytest.mark.parametrize("vocabulary", ["abc", ["ab", "c"], [1, 2], None])
-def test_assets_of_another_form_are_refused(vocabulary: Any, make: Make) -> None:
+def test_a_state_of_another_form_is_refused(vocabulary: Any) -> None:
     with pytest.raises(ValueError, match="not a list of characters"):
-        make().restore({"vocabulary": vocabulary})
+        make().load_state_dict({"vocabulary": vocabulary})
 
 
-def test_encode_and_decode_are_inverse(make: Make) -> None:
+def test_encode_and_decode_are_inverse() -> None:
     task = make()
-    task.restore({"vocabulary": list("abc")})
+    task.load_state_dict({"vocabulary": list("abc")})
     assert task.encode("cab") == [2, 0, 1]
     assert task.decode([2, 0, 1]) == "cab"
 
 
-def test_a_text_is_coded_once_for_each_pair_of_markers(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_text_is_encoded_once_for_each_pair_of_markers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path, BOOK + "of its own")
-    coded = []
-    alphabet = corpus.alphabet
-    monkeypatch.setattr(corpus, "alphabet", lambda texts: coded.append(1) or alphabet(texts))
+    encoded: list[int] = []
+
+    def counted(texts: Iterable[str]) -> tuple[str, int]:
+        encoded.append(1)
+        return alphabet(texts)
+
+    monkeypatch.setattr(corpus, "alphabet", counted)
     found = []
     for start in ("", "", "The toys", "The toys", ""):
         task = make(start=start)
         split = task.prepare(path, 1).splits["all"]
         found.append(spelled(task, split))
-    assert len(coded) == 2
+    assert len(encoded) == 2
     assert found[0] == found[1] == found[4]
     assert found[2] == found[3] == found[0][found[0].index("The toys") :]
+
+
+def vocabulary_task(**options: Any) -> Any:
+    task = make(**options)
+    task.load_state_dict({"vocabulary": list("\nabcdef")})
+    return task
+
+
+@pytest.mark.parametrize("input", ["embedding", "onehot"])
+@pytest.mark.parametrize("model", ["lstm", "rnn-oh"])
+def test_decoding_step_by_step_gives_the_logits_of_the_whole_text(model: str, input: str) -> None:
+    task = vocabulary_task(input=input)
+    made = network(task, model, num_layers=2).eval()
+    token_ids = torch.randint(7, (3, 12))
+    with torch.inference_mode():
+        expected, _ = made(token_ids, torch.full((3,), 12))
+        step, state, logits = task.decode_step(made), None, []
+        for column in token_ids.unbind(1):
+            outputs, state = step(column, state)
+            logits.append(outputs)
+    torch.testing.assert_close(torch.stack(logits, dim=1), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("input", ["embedding", "onehot"])
+def test_vectors_are_those_of_each_text_by_itself(input: str) -> None:
+    task = vocabulary_task(input=input)
+    made = network(task).eval()
+    assert isinstance(vocabulary_task(), Embeds)
+    texts = ["fade", "a", "", "bead" * 20]
+    means = list(task.embed(made, texts, per_step=False))
+    per_step = list(task.embed(made, texts, per_step=True))
+    for text, mean, outputs in zip(texts, means, per_step, strict=True):
+        row = torch.tensor([task.encode(text or "\n")])
+        with torch.no_grad():
+            expected, _ = made.rnn(made.embedding(row), torch.tensor([row.shape[1]]))
+        np.testing.assert_allclose(outputs, expected[0], atol=1e-6)
+        np.testing.assert_allclose(mean, expected[0].mean(0), atol=1e-6)
+    with pytest.raises(DataError, match=r"lacks 'r', 'z' in the text 'zebra'"):
+        task.embed(made, ["a", "zebra"], per_step=False)
+
+
+@pytest.mark.parametrize("input", ["embedding", "onehot"])
+def test_row_names_name_every_row(input: str) -> None:
+    task = vocabulary_task(input=input)
+    assert isinstance(task, NamesRows)
+    made = network(task)
+    parameters = dict(made.named_parameters())
+    names = task.row_names(made)
+    for rows in names.values():
+        assert list(rows.names) == list("\nabcdef")
+    by_row = {name for name, rows in names.items() if rows.by_row}
+    in_rnn = {name for name in parameters if name.startswith("rnn.")}
+    embedding = {"embedding.weight"} if input == "embedding" else set()
+    assert by_row == {"fc.weight", "fc.bias"} | embedding
+    assert names.keys() - by_row == (in_rnn if input == "onehot" else set())
+    assert all(len(parameters[name]) == 7 for name in by_row)
+
+
+def test_a_step_has_the_logits_of_the_batch() -> None:
+    task = vocabulary_task()
+    made = network(task).eval()
+    batch = task.probe()
+    assert torch.equal(task.step(made, batch, None).outputs, made(batch.inputs, batch.lengths)[0])
+
+
+def test_options_of_0_1_are_read_under_their_new_names() -> None:
+    old = {"reading": "streams", "window": 64, "validation": 0.1, "test": 0.3}
+    assert options_of.from_json(CharLMOptions, old) == CharLMOptions(
+        batching="contiguous", bptt_steps=64, validation_size=0.1, test_size=0.3
+    )
+    assert CharLMOptions(batching="windows") == CharLMOptions(batching="random")

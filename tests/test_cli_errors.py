@@ -1,8 +1,10 @@
-"""Bad input: one clear line on stderr, the right exit code, nothing left behind."""
+"""Bad input: one line on stderr, the exit code of its kind, and no files left."""
 
 from __future__ import annotations
 
+import gzip
 import io
+import lzma
 import shutil
 import subprocess
 import sys
@@ -12,9 +14,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from conftest import Run
+from conftest import Install, Run
 
-USAGE, DATA, WEIGHTS, DISK = 2, 4, 5, 8
+USAGE, PLUGIN, DATA, WEIGHTS, DISK, MEMORY = 2, 3, 4, 5, 8, 9
 
 Refused = Callable[..., None]
 
@@ -30,7 +32,7 @@ def check(done: CompletedProcess[str], code: int, *said: object) -> None:
 
 @pytest.fixture
 def refused(zoo_here: Run, tmp_path: Path) -> Refused:
-    """Run a training that has to be refused; nothing may be left of it."""
+    """Run a training that has to be refused; it may leave no file."""
     out = tmp_path / "run"
 
     def run(code: int, *arguments: object, said: tuple[object, ...]) -> None:
@@ -46,10 +48,10 @@ def refused(zoo_here: Run, tmp_path: Path) -> Refused:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("sample-lsmt", "no run 'sample-lsmt' (did you mean 'sample-lstm'"),
+        ("sample-lsmt", "no recipe 'sample-lsmt' (did you mean 'sample-lstm'"),
         ("sentiment/lsmt", "no model 'lsmt' (did you mean 'lstm'"),
         ("sentiments/lstm", "no task 'sentiments' (did you mean 'sentiment'"),
-        ("", "no run ''"),
+        ("", "no recipe ''"),
         ("/", "no task ''"),
     ],
 )
@@ -57,11 +59,11 @@ def test_an_unknown_name(name: str, said: str, refused: Refused) -> None:
     refused(USAGE, name, said=(said,))
 
 
-def test_a_model_that_reads_both_ways_where_a_causal_one_is_needed(refused: Refused) -> None:
-    refused(USAGE, "char-lm/bigru", said=("model 'bigru' cannot do task 'char-lm'",))
+def test_a_bidirectional_model_where_a_causal_one_is_needed(refused: Refused) -> None:
+    refused(USAGE, "char-lm/bigru", said=("model 'bigru' cannot be used for task 'char-lm'",))
 
 
-def test_bad_settings_are_all_told_at_once(refused: Refused) -> None:
+def test_bad_settings_are_all_reported_at_once(refused: Refused) -> None:
     refused(
         USAGE, "sentiment/lstm",
         "--set", "hidden_sizes=5", "--set", "batch_size=many", "--set", "learning_rate=-1",
@@ -92,11 +94,40 @@ def test_epochs_with_steps(refused: Refused) -> None:
     )
 
 
-def test_a_device_that_is_not_there(refused: Refused) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--set", "optimizer=adm"), "no optimizer 'adm' (did you mean 'adam'"),
+        (("--set", "schedule=plateu"), "no scheduler 'plateu' (did you mean 'plateau'?)"),
+        (("--callback", "tensorbord"), "no callback 'tensorbord' (did you mean 'tensorboard'?)"),
+        (("--metric", "mathews"), "no metric 'mathews' (did you mean 'matthews'?)"),
+    ],
+)
+def test_an_unknown_part(arguments: tuple[str, ...], said: str, refused: Refused) -> None:
+    refused(USAGE, "sentiment/lstm", *arguments, said=(said,))
+
+
+def test_a_metric_of_another_task(refused: Refused, text_file: Path) -> None:
+    refused(
+        USAGE, "char-lm/lstm", "--data", text_file, "--metric", "matthews",
+        said=("metric 'matthews'", "char-lm", "sentiment"),
+    )  # fmt: skip
+
+
+def test_unknown_initial_weights(refused: Refused) -> None:
+    refused(
+        WEIGHTS, "sentiment/bilstm", "--init", "imdb-bilst", said=("did you mean 'imdb-bilstm'",)
+    )
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "meta", "tpu", "cpu:x"])
+def test_a_device_that_does_not_exist(device: str, refused: Refused) -> None:
     torch = pytest.importorskip("torch")
-    if torch.cuda.is_available():
+    if device == "cuda" and torch.cuda.is_available():
         pytest.skip("there is one")
-    refused(USAGE, "sentiment/lstm", "--device", "cuda", said=("no CUDA device",))
+    if device == "mps" and torch.backends.mps.is_available():
+        pytest.skip("there is one")
+    refused(USAGE, "sentiment/lstm", "--device", device, said=("no ", "device"))
 
 
 @pytest.mark.parametrize(
@@ -104,17 +135,16 @@ def test_a_device_that_is_not_there(refused: Refused) -> None:
     [
         (("train",), "NAME"),
         (("train", "sentiment/lstm", "--epochs", "0"), "--epochs"),
-        (("train", "sentiment/lstm", "--device", "tpu"), "--device"),
         (("list", "--colour"), "--colour"),
         (("lsit",), "no command 'lsit' (did you mean 'list'?)"),
-        (("--registry", "no-such.toml", "list"), "cannot read the registry in no-such.toml"),
+        (("--registry", "no-such.toml", "list"), "cannot read the recipe file in no-such.toml"),
     ],
 )
-def test_what_cannot_be_a_command(arguments: tuple[str, ...], said: str, zoo_here: Run) -> None:
+def test_an_invalid_command_line(arguments: tuple[str, ...], said: str, zoo_here: Run) -> None:
     check(zoo_here(*arguments), USAGE, said)
 
 
-def test_zoo_alone_shows_its_help(zoo_here: Run) -> None:
+def test_zoo_without_arguments_shows_its_help(zoo_here: Run) -> None:
     done = zoo_here()
     assert done.returncode == USAGE
     assert done.stderr.startswith("Usage: zoo ")
@@ -123,22 +153,25 @@ def test_zoo_alone_shows_its_help(zoo_here: Run) -> None:
 
 def test_a_registry_with_an_unknown_key(tmp_path: Path, zoo_here: Run) -> None:
     file = tmp_path / "registry.toml"
-    file.write_text("[runs.toy-lstm]\nsummary = ''\ntask = 'sentiment'\nmodle = 'lstm'\n")
+    file.write_text("[recipes.toy-lstm]\nsummary = ''\ntask = 'sentiment'\nmodle = 'lstm'\n")
     for command in (("list",), ("show", "toy-lstm"), ("train", "toy-lstm")):
         check(
             zoo_here("--registry", file, *command),
             USAGE,
-            f"unknown key 'modle' in {file}, row runs.toy-lstm",
+            f"unknown key 'modle' in {file}, recipes.toy-lstm",
         )
 
 
 # Runs
 
 
-def test_a_directory_with_a_run_in_it_is_left_alone(char_lm_run: Path, zoo_here: Run) -> None:
+def test_a_directory_that_has_a_run_is_refused_before_the_data_is_read(
+    char_lm_run: Path, tmp_path: Path, zoo_here: Run
+) -> None:
     before = {path.name: path.read_bytes() for path in char_lm_run.iterdir()}
+    (tmp_path / "empty.txt").touch()
     check(
-        zoo_here("train", "char-lm/lstm", "--data", "no-such.txt", "--out", char_lm_run),
+        zoo_here("train", "char-lm/lstm", "--data", tmp_path / "empty.txt", "--out", char_lm_run),
         USAGE,
         f"there is a run already in {char_lm_run}",
         "--resume",
@@ -150,7 +183,7 @@ def test_resuming_without_a_directory(zoo_here: Run) -> None:
     check(zoo_here("train", "sentiment/lstm", "--resume"), USAGE, "--resume", "--out")
 
 
-def test_resuming_what_is_not_there(refused: Refused, tmp_path: Path) -> None:
+def test_resuming_where_there_is_no_run(refused: Refused, tmp_path: Path) -> None:
     refused(USAGE, "sentiment/lstm", "--resume", said=(f"no run in {tmp_path / 'run'}",))
 
 
@@ -215,7 +248,7 @@ WRONG_DATA = {
     "no archive": ("sentiment", "x.tar.gz", b"text,label\n", "FILE"),
     "line that is no JSON": ("sentiment", "x.jsonl", b"{\n", "line is not JSON in FILE, line 1"),
     "empty text": ("char-lm", "x.txt", b"", "no text in FILE: 0 characters"),
-    "text too short to part": ("char-lm", "x.txt", b"abc", "FILE"),
+    "text too short to split": ("char-lm", "x.txt", b"abc", "FILE"),
     "text not UTF-8": (
         "char-lm", "x.txt", b"ab\n" * 1000 + b"\xff",
         "text is not UTF-8 in FILE: byte 0xff at offset 3000",
@@ -229,14 +262,14 @@ WRONG_DATA = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_DATA)
-def test_data_that_is_unfit(wrong: str, refused: Refused, tmp_path: Path) -> None:
+def test_unfit_data(wrong: str, refused: Refused, tmp_path: Path) -> None:
     task, name, content, said = WRONG_DATA[wrong]
     file = tmp_path / name
     file.write_bytes(content)
     refused(DATA, f"{task}/lstm", "--data", file, said=(said.replace("FILE", str(file)),))
 
 
-def test_a_folder_without_reviews_or_where_a_text_is_wanted(
+def test_a_folder_without_reviews_and_a_folder_instead_of_a_text(
     refused: Refused, tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
@@ -249,19 +282,21 @@ def test_a_folder_without_reviews_or_where_a_text_is_wanted(
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with reviews.tar and the like: IMDb's shape, 60 reviews in each of its folders."""
     folder = tmp_path_factory.mktemp("archives")
-    for ending, mode in ((".tar", "w"), (".tar.gz", "w:gz"), (".tar.xz", "w:xz")):
-        with tarfile.open(folder / f"reviews{ending}", mode) as tar:
-            for number in range(60):
-                for part in ("train/pos", "train/neg", "test/pos", "test/neg"):
-                    content = f"review {number} {part} {number * 7919 % 1009}".encode() * 9
-                    entry = tarfile.TarInfo(f"aclImdb/{part}/{number}_7.txt")
-                    entry.size = len(content)
-                    tar.addfile(entry, io.BytesIO(content))
+    with tarfile.open(folder / "reviews.tar", "w") as tar:
+        for number in range(60):
+            for part in ("train/pos", "train/neg", "test/pos", "test/neg"):
+                content = f"review {number} {part} {number * 7919 % 1009}".encode() * 9
+                entry = tarfile.TarInfo(f"aclImdb/{part}/{number}_7.txt")
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+    plain = (folder / "reviews.tar").read_bytes()
+    (folder / "reviews.tar.gz").write_bytes(gzip.compress(plain))
+    (folder / "reviews.tar.xz").write_bytes(lzma.compress(plain))
     return folder
 
 
 @pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tar.xz"])
-def test_an_archive_that_is_cut_short_is_refused_wherever_the_cut_falls(
+def test_an_archive_that_is_cut_short_anywhere_is_refused(
     ending: str, archives: Path, tmp_path: Path, refused: Refused
 ) -> None:
     whole = (archives / f"reviews{ending}").read_bytes()
@@ -283,9 +318,7 @@ def test_an_archive_with_a_changed_byte_is_refused(
         refused(DATA, "sentiment/lstm", "--data", changed, said=(f"in {changed}",))
 
 
-def test_an_archive_with_a_review_that_is_not_utf8_is_told_with_the_review(
-    tmp_path: Path, refused: Refused
-) -> None:
+def test_a_review_of_an_archive_that_is_not_utf8_is_named(tmp_path: Path, refused: Refused) -> None:
     path = tmp_path / "reviews.tar"
     with tarfile.open(path, "w") as tar:
         entry = tarfile.TarInfo("aclImdb/train/pos/3_9.txt")
@@ -307,10 +340,10 @@ def damaged(tmp_path_factory: pytest.TempPathFactory, sentiment_run: Path) -> di
     flipped = bytearray(whole)
     flipped[-5] ^= 1
     contents = {
-        "text": b"these are no weights",
+        "text": b"these are not weights",
         "empty": b"",
         "half": whole[: len(whole) // 2],
-        "last byte lacking": whole[:-1],
+        "last byte missing": whole[:-1],
         "a bit flipped": bytes(flipped),
     }
     for name, content in contents.items():
@@ -321,36 +354,36 @@ def damaged(tmp_path_factory: pytest.TempPathFactory, sentiment_run: Path) -> di
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("text", "not a whole safetensors file in FILE"),
-        ("empty", "not a whole safetensors file in FILE"),
-        ("half", "not a whole safetensors file in FILE"),
-        ("last byte lacking", "not a whole safetensors file in FILE"),
+        ("text", "not a complete safetensors file in FILE"),
+        ("empty", "not a complete safetensors file in FILE"),
+        ("half", "not a complete safetensors file in FILE"),
+        ("last byte missing", "not a complete safetensors file in FILE"),
         ("a bit flipped", "digest does not match in FILE"),
     ],
 )
 def test_damaged_weights(name: str, said: str, damaged: dict[str, Path], zoo_here: Run) -> None:
     file = damaged[name]
     commands = [("predict", file, "text"), ("evaluate", file), ("generate", file)]
-    if name != "a bit flipped":  # Which a header does not show.
+    if name != "a bit flipped":  # The header does not show it.
         commands.append(("inspect", file))
     for command in commands:
         check(zoo_here(*command), WEIGHTS, said.replace("FILE", str(file)))
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate", "generate", "inspect"])
-def test_weights_that_are_not_there(command: str, tmp_path: Path, zoo_here: Run) -> None:
+def test_weights_that_do_not_exist(command: str, tmp_path: Path, zoo_here: Run) -> None:
     check(zoo_here(command, tmp_path / "no-such"), WEIGHTS, f"no weights '{tmp_path / 'no-such'}'")
     check(zoo_here(command, "sample-lstm"), WEIGHTS, "no published weights")
     check(zoo_here(command, "sample-lsmt"), WEIGHTS, "did you mean 'sample-lstm'")
 
 
-def test_exporting_what_is_no_run(tmp_path: Path, zoo_here: Run) -> None:
+def test_exporting_from_where_there_is_no_run(tmp_path: Path, zoo_here: Run) -> None:
     out = tmp_path / "x.safetensors"
     check(zoo_here("export", tmp_path, "-o", out), USAGE, f"no run in {tmp_path}")
     assert not out.exists()
 
 
-def test_exporting_to_where_nothing_can_be_written(
+def test_exporting_to_a_folder_that_does_not_exist(
     sentiment_run: Path, tmp_path: Path, zoo_here: Run
 ) -> None:
     out = tmp_path / "no-such" / "x.safetensors"
@@ -366,14 +399,30 @@ def test_an_unknown_split(sentiment_run: Path, zoo_here: Run) -> None:
     )
 
 
-# Answers
+# Predicting, embedding and generating
 
 
-def test_predicting_with_what_generates_and_generating_with_what_predicts(
-    char_lm_run: Path, sentiment_run: Path, zoo_here: Run
+def test_what_a_task_cannot_do(
+    char_lm_run: Path, sentiment_run: Path, text_file: Path, zoo_here: Run
 ) -> None:
-    check(zoo_here("predict", char_lm_run, "text"), USAGE, "task 'char-lm' predicts nothing")
-    check(zoo_here("generate", sentiment_run), USAGE, "task 'sentiment' generates nothing")
+    check(
+        zoo_here("predict", char_lm_run, "text"), USAGE,
+        "task 'char-lm' cannot predict", "use `zoo generate`",
+    )  # fmt: skip
+    check(
+        zoo_here("generate", sentiment_run), USAGE,
+        "task 'sentiment' cannot generate", "use `zoo predict`",
+    )  # fmt: skip
+    check(
+        zoo_here("evaluate", char_lm_run, "--metric", "matthews", "--threads", 1), USAGE,
+        "metric 'matthews'", "char-lm",
+    )  # fmt: skip
+
+
+def test_vectors_that_cannot_be_written(sentiment_run: Path, tmp_path: Path, zoo_here: Run) -> None:
+    out = tmp_path / "no-such" / "vectors.npy"
+    check(zoo_here("embed", sentiment_run, "film", "-o", out), DISK, f"cannot write in {out}")
+    check(zoo_here("embed", sentiment_run, "film"), USAGE, "--output")
 
 
 def test_a_prompt_with_characters_that_the_vocabulary_lacks(
@@ -405,7 +454,7 @@ def test_sampling_out_of_bounds(
     check(zoo_here("generate", char_lm_run, *arguments), USAGE, said)
 
 
-def test_a_line_on_stdin_that_is_not_utf8_is_told_after_those_before_it(
+def test_a_line_on_stdin_that_is_not_utf8_is_reported_after_those_before_it(
     sentiment_run: Path,
 ) -> None:
     done = subprocess.run(
@@ -416,20 +465,21 @@ def test_a_line_on_stdin_that_is_not_utf8_is_told_after_those_before_it(
     )
     assert done.returncode == DATA
     assert b"stdin, line 2: byte 0xe9 at offset 3" in done.stderr
-    (answer,) = done.stdout.splitlines()
-    assert answer.endswith(b"\ta good film")
+    (prediction,) = done.stdout.splitlines()
+    assert prediction.endswith(b"\ta good film")
 
 
-def test_a_score_that_cannot_be_kept_is_shown_all_the_same(
+def test_an_evaluation_that_cannot_be_stored_is_shown(
     sentiment_run: Path, tmp_path: Path, zoo_here: Run
 ) -> None:
     shutil.copytree(sentiment_run, tmp_path / "run")
     (tmp_path / "run" / "evaluations.json").unlink(missing_ok=True)
     (tmp_path / "run" / "evaluations.json").symlink_to(tmp_path / "nowhere" / "it")
-    done = zoo_here("evaluate", tmp_path / "run", "--split", "validation")
-    assert done.returncode == 0
+    done = zoo_here("evaluate", tmp_path / "run", "--split", "validation", "--threads", 1)
+    assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout
-    assert "not kept for the export" in done.stderr
+    (warning,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert f"cannot write in {tmp_path / 'nowhere' / 'it'}" in warning
 
 
 def test_a_device_is_not_replaced_by_a_file(sentiment_run: Path, zoo_here: Run) -> None:
@@ -465,13 +515,56 @@ def test_streams_that_are_full_or_closed(command: str, code: int) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_characters_that_the_terminal_lacks_are_escaped(zoo_command: Run) -> None:
+def test_characters_that_the_terminal_cannot_show_are_escaped(zoo_command: Run) -> None:
     done = zoo_command("predict", "imdb-bilstm", "日", env={"PYTHONIOENCODING": "latin-1"})
     assert done.stdout.endswith("\\u65e5\n"), done.stderr
 
 
-def test_more_than_memory_holds_is_told(refused: Refused) -> None:
-    refused(9, "sentiment/gru", "--set", "hidden_size=1000000", said=("not enough memory",))
+def test_a_network_that_memory_cannot_hold(refused: Refused) -> None:
+    refused(MEMORY, "sentiment/gru", "--set", "hidden_size=1000000", said=("not enough memory",))
+
+
+# Commands of plugins
+
+# What a plugin declares, and what its commands say.
+COMMAND_PLUGIN = """
+import click, zoo
+
+@click.command()
+def count():
+    click.echo("counted")
+
+@zoo.hookimpl
+def zoo_commands():
+    commands = {"count": "count", "nothing": "gone", "number": "number", "list": "count"}
+    return [
+        zoo.CommandInfo(name=name, summary="Counts.", target=f"MODULE:{target}")
+        for name, target in commands.items()
+    ]
+
+number = 3
+"""
+
+
+def test_commands_of_plugins(install_plugin: Install, zoo_here: Run) -> None:
+    install_plugin("zoo-count", COMMAND_PLUGIN.replace("MODULE", "zoo_count"))
+    assert zoo_here("count").stdout == "counted\n"
+    check(zoo_here("cuont"), USAGE, "no command 'cuont' (did you mean 'count'?)")
+    check(zoo_here("nothing"), PLUGIN, "target does not load in 'zoo_count:gone'")
+    check(zoo_here("number"), PLUGIN, "the target of command 'number' is no click.Command")
+    assert "tasks" in zoo_here("list").stdout  # Commands of zoo cannot be replaced.
+    helped = [line.split()[:1] for line in zoo_here("--help").stdout.splitlines()]
+    assert helped.count(["count"]) == helped.count(["list"]) == 1
+
+
+def test_a_command_that_two_plugins_declare(install_plugin: Install, zoo_here: Run) -> None:
+    install_plugin("zoo-count", COMMAND_PLUGIN.replace("MODULE", "zoo_count"))
+    install_plugin("zoo-more", COMMAND_PLUGIN.replace("MODULE", "zoo_more"))
+    check(
+        zoo_here("count"), PLUGIN, "command 'count' is ambiguous",
+        "say zoo-count:count or zoo-more:count",
+    )  # fmt: skip
+    assert zoo_here("zoo-more:count").stdout == "counted\n"
 
 
 # The process as a whole
@@ -481,7 +574,7 @@ def test_a_failure_in_a_process_of_its_own(zoo_command: Run, tmp_path: Path) -> 
     check(zoo_command("show", "sample-lsmt"), USAGE, "did you mean 'sample-lstm'")
 
 
-def test_debug_shows_where_a_failure_comes_from(zoo_command: Run) -> None:
+def test_debug_shows_the_traceback(zoo_command: Run) -> None:
     done = zoo_command("--debug", "show", "sample-lsmt")
     assert done.returncode != 0
     assert "Traceback (most recent call last)" in done.stderr
@@ -490,7 +583,7 @@ def test_debug_shows_where_a_failure_comes_from(zoo_command: Run) -> None:
 
 
 @pytest.mark.parametrize("command", ["list", "list --json", "--help", "show sample-lstm"])
-def test_a_reader_who_has_seen_enough_is_no_failure(command: str) -> None:
+def test_a_closed_pipe_is_no_failure(command: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "zoo", *command.split()],
         stdout=subprocess.PIPE,

@@ -13,9 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors
 from conftest import Run
+
+import zoo
 
 RUN_FILES = {
     ".lock",
@@ -41,6 +44,11 @@ def metrics(run: Path, kind: str = "") -> list[dict[str, Any]]:
     return [line for line in map(strictly, lines) if kind in ("", line["kind"])]
 
 
+def confusion(metrics: dict[str, Any]) -> list[list[int]]:
+    values: list[list[int]] = metrics["confusion"]["values"]
+    return values
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -54,7 +62,7 @@ def own_run(sentiment_run: Path, tmp_path: Path) -> Path:
 # Training
 
 
-def test_the_run_directory_is_all_that_is_printed_and_holds_the_run(
+def test_train_prints_the_run_directory_only_and_writes_the_run_there(
     tmp_path: Path, text_file: Path, zoo_here: Run
 ) -> None:
     out = tmp_path / "runs" / "book"
@@ -69,7 +77,7 @@ def test_the_run_directory_is_all_that_is_printed_and_holds_the_run(
     assert set(contents(out)) == RUN_FILES
 
 
-def test_a_run_without_a_directory_gets_one_of_its_own_under_runs(
+def test_without_out_a_new_directory_under_runs_is_made(
     tmp_path: Path, text_file: Path, zoo_here: Run
 ) -> None:
     printed = [
@@ -83,7 +91,7 @@ def test_a_run_without_a_directory_gets_one_of_its_own_under_runs(
     assert all(re.fullmatch(r"runs/char-lm-gru-\d{8}-\d{6}(-2)?", path) for path in printed)
 
 
-def test_the_configuration_on_disk_is_the_resolved_one(
+def test_the_configuration_on_disk_has_every_option(
     tmp_path: Path, text_file: Path, zoo_here: Run
 ) -> None:
     done = zoo_here(
@@ -92,18 +100,20 @@ def test_the_configuration_on_disk_is_the_resolved_one(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     config = strictly((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
-    assert (config["name"], config["task"], config["model"]) == ("char-lm/gru", "char-lm", "gru")
+    assert (config["name"], config["task"]["name"]) == ("char-lm/gru", "char-lm")
+    assert config["model"]["name"] == "gru"
     assert config["seed"] == 11
     assert config["data"] == str(text_file)  # However it was given, and wherever from.
     given = {"hidden_size": 8, "embed_size": 8, "clip_norm": 0.5, "steps": 2}
     shown = json.loads(zoo_here("show", "char-lm/gru", "--json").stdout)["options"]
-    assert set(config["settings"]) == set(shown)
+    assert set(shown) == {"task", "model", "optimizer", "scheduler", "training"}
     for section, options in shown.items():
         expected = {key: given.get(key, option["default"]) for key, option in options.items()}
-        assert config["settings"][section] == expected
+        found = config[section] if section == "training" else config[section]["options"]
+        assert found == expected
 
 
-def test_the_log_accounts_for_every_example_of_the_epoch(sentiment_run: Path) -> None:
+def test_the_log_covers_every_example_of_the_epoch(sentiment_run: Path) -> None:
     """The sample's 6,000 reviews: a fifth to test, a fifth of the rest to validation."""
     assert sum(line["examples"] for line in metrics(sentiment_run, "train")) == 3840
     (evaluation,) = metrics(sentiment_run, "evaluation")
@@ -113,9 +123,9 @@ def test_the_log_accounts_for_every_example_of_the_epoch(sentiment_run: Path) ->
     steps = [line["step"] for line in metrics(sentiment_run)]
     assert steps == sorted(steps)
     for line in metrics(sentiment_run):
-        confusion = line["confusion"]
-        assert sum(map(sum, confusion)) == line["examples"]
-        assert line["accuracy"] == (confusion[0][0] + confusion[1][1]) / line["examples"]
+        (right, wrong), (missed, found) = confusion(line)
+        assert right + wrong + missed + found == line["examples"]
+        assert line["accuracy"] == (right + found) / line["examples"]
 
 
 def test_the_log_has_a_line_every_so_many_steps_and_at_the_end(
@@ -131,20 +141,20 @@ def test_the_log_has_a_line_every_so_many_steps_and_at_the_end(
     assert [line["step"] for line in metrics(tmp_path / "run", "evaluation")] == [4, 7]
 
 
-def test_windows_too_short_for_an_interval_are_logged_all_the_same(
+def test_batches_too_short_for_an_interval_are_logged(
     tmp_path: Path, text_file: Path, zoo_here: Run
 ) -> None:
     done = zoo_here(
         "train", "char-lm/gru", "--data", text_file, "--steps", 2, "--out", tmp_path / "run",
-        "--set", "window=8", *TINY,
+        "--set", "bptt_steps=8", *TINY,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [line["step"] for line in metrics(tmp_path / "run")] == [2, 2]
 
 
-def test_the_kept_weights_are_those_of_the_best_evaluation(tmp_path: Path, zoo_here: Run) -> None:
+def test_the_saved_weights_are_those_of_the_best_evaluation(tmp_path: Path, zoo_here: Run) -> None:
     out, text = tmp_path / "run", tmp_path / "text.txt"
-    # What is held out is unlike what is learned: the more is learned, the worse it gets.
+    # The validation split is unlike the training split: the longer the training, the worse it is.
     text.write_text("ab\n" * 3000 + "cd\n" * 600)
     zoo_here(
         "train", "char-lm/gru", "--data", text, "--steps", 40, "--out", out, *TINY,
@@ -153,13 +163,142 @@ def test_the_kept_weights_are_those_of_the_best_evaluation(tmp_path: Path, zoo_h
     lines = metrics(out, "evaluation")
     assert [line["best"] for line in lines] == [True, False, False, False]
     assert lines[0]["loss"] < lines[-1]["loss"]
-    kept = strictly(zoo_here("inspect", out, "--json").stdout)["metrics"]["validation"]
-    assert (kept["loss"], kept["step"]) == (lines[0]["loss"], 10)
+    saved = strictly(zoo_here("inspect", out, "--json").stdout)["metrics"]["validation"]
+    assert (saved["loss"], saved["step"]) == (lines[0]["loss"], 10)
     again = zoo_here("evaluate", out, "--split", "validation", "--json", "--threads", 1)
     assert strictly(again.stdout)["loss"] == pytest.approx(lines[0]["loss"])
 
 
-# Going on
+# Old names
+
+
+@pytest.mark.parametrize(
+    ("old", "now", "warning"),
+    [
+        ("window=64", ("bptt_steps", 64), "option 'window' is now called 'bptt_steps'"),
+        ("reading=streams", ("batching", "contiguous"),
+         "option 'reading' is now called 'batching'"),
+        ("task.validation=0.25", ("validation_size", 0.25),
+         "option 'validation' is now called 'validation_size'"),
+        ("batching=windows", ("batching", "random"), ""),
+    ],
+)  # fmt: skip
+def test_old_names_of_options_work_with_a_warning(
+    old: str, now: tuple[str, object], warning: str, tmp_path: Path, text_file: Path, zoo_here: Run
+) -> None:
+    out = tmp_path / "run"
+    done = zoo_here(
+        "train", "char-lm/gru", "--data", text_file, "--steps", 1, "--set", old, "--out", out, *TINY
+    )
+    assert done.returncode == 0, done.stderr
+    warned = [line for line in done.stderr.splitlines() if line.startswith("warning")]
+    assert warned == ([f"warning: {warning}"] if warning else [])
+    config = strictly((out / "config.json").read_text(encoding="utf-8"))
+    assert config["task"]["options"][now[0]] == now[1]
+
+
+def test_a_registry_of_the_first_version_is_read_with_a_warning(
+    tmp_path: Path, zoo_here: Run
+) -> None:
+    file = tmp_path / "registry.toml"
+    file.write_text("[runs.toy]\nsummary = 'Toy'\ntask = 'sentiment'\nmodel = 'gru'\n")
+    done = zoo_here("--registry", file, "list", "toy")
+    assert done.stdout.split() == ["recipes", "toy", "Toy"]
+    assert done.stderr == f"warning: {file}: table 'runs' is now called 'recipes'\n"
+
+
+def test_storage_is_the_old_name_of_dtype(
+    sentiment_run: Path, tmp_path: Path, zoo_here: Run
+) -> None:
+    old, new = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
+    done = zoo_here("export", sentiment_run, "-o", old, "--storage", "float16")
+    assert (done.returncode, done.stdout) == (0, f"{old}\n")
+    assert done.stderr == "warning: --storage is now called --dtype\n"
+    zoo_here("export", sentiment_run, "-o", new, "--dtype", "float16")
+    assert old.read_bytes() == new.read_bytes()
+    assert old.stat().st_size < (sentiment_run / "weights.safetensors").stat().st_size
+
+
+# Starting from weights, callbacks and metrics
+
+
+def test_init_reports_what_is_taken(tmp_path: Path, zoo_here: Run) -> None:
+    out = tmp_path / "run"
+    sizes = ("hidden_size=64", "embed_size=32", "pooling=last+mean+max", "ngram_bits=4")
+    done = zoo_here(
+        "train", "sentiment/bilstm", "--init", "imdb-bilstm", "--steps", 1, "--threads", 1,
+        "--out", out, "--set", "learning_rate=0", *(w for size in sizes for w in ("--set", size)),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "imdb-bilstm" in line]
+    taken = re.fullmatch(
+        r"start: imdb-bilstm: 12 tensors taken; "
+        r"embedding\.weight: (\d+) of (\d+) rows; fresh: ngrams\.weight",
+        line,
+    )
+    assert taken, line
+    assert strictly((out / "config.json").read_text(encoding="utf-8"))["init"] == "imdb-bilstm"
+    # Nothing was learned at a rate of 0: the model is the published one, bit for bit.
+    trained = zoo.load(out).module.state_dict()
+    published = zoo.load("imdb-bilstm")
+    for name, tensor in published.module.state_dict().items():
+        if name.startswith("rnn."):
+            assert tensor.equal(trained[name]), name
+    words = zoo.load(out).info["task_state"]["vocabulary"]
+    known = set(published.info["task_state"]["vocabulary"])
+    assert (int(taken[1]), int(taken[2])) == (len(known.intersection(words)), len(words))
+
+
+def test_a_callback_writes_what_tensorboard_reads(
+    tmp_path: Path, text_file: Path, zoo_here: Run
+) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    out, events = tmp_path / "run", tmp_path / "events"
+    done = zoo_here(
+        "train", "char-lm/gru", "--data", text_file, "--steps", 6, "--out", out, *TINY,
+        "--set", "log_every=2", "--set", "evaluate_every=3",
+        "--callback", "tensorboard", "--set", f"tensorboard.log_dir={events}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reader = accumulator.EventAccumulator(str(events))
+    reader.Reload()
+    for kind, split in (("train", "train"), ("evaluation", "validation")):
+        lines = metrics(out, kind)
+        for key in ("loss", "perplexity"):
+            found = {event.step: event.value for event in reader.Scalars(f"{split}/{key}")}
+            assert found == pytest.approx({line["step"]: line[key] for line in lines})
+    rates = reader.Scalars("train/learning_rate")
+    assert [event.step for event in rates] == [2, 4, 6]
+    # Without the option they are in the run directory.
+    zoo_here(
+        "train", "char-lm/gru", "--data", text_file, "--steps", 1, "--out", tmp_path / "other",
+        "--callback", "tensorboard", *TINY,
+    )  # fmt: skip
+    assert list((tmp_path / "other" / "tensorboard").glob("events.*"))
+
+
+def test_a_further_metric_is_computed_in_training_and_evaluation(
+    tmp_path: Path, zoo_here: Run
+) -> None:
+    out = tmp_path / "run"
+    done = zoo_here(
+        "train", "sentiment/gru", "--steps", 20, "--metric", "matthews", "--out", out, *TINY,
+        "--set", "learning_rate=0.01",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (logged,) = metrics(out, "evaluation")
+    asked = ("evaluate", out, "--split", "validation", "--threads", 1, "--json")
+    evaluated = strictly(zoo_here(*asked, "--metric", "matthews").stdout)
+    assert "matthews" not in strictly(zoo_here(*asked).stdout)
+    for measured in (logged, evaluated):
+        (tn, fp), (fn, tp) = confusion(measured)
+        product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+        expected = (tp * tn - fp * fn) / product**0.5
+        assert measured["matthews"] == pytest.approx(expected)
+    assert logged["matthews"] == evaluated["matthews"] != 0
+
+
+# Resuming
 
 
 @pytest.mark.parametrize(
@@ -173,28 +312,28 @@ def test_the_kept_weights_are_those_of_the_best_evaluation(tmp_path: Path, zoo_h
         ("sentiment/lstm", (), "name"),
     ],
 )
-def test_a_run_is_not_gone_on_with_under_other_settings(
+def test_a_run_is_not_continued_with_other_settings(
     name: str, other: tuple[object, ...], said: str, own_run: Path, zoo_here: Run
 ) -> None:
     before = contents(own_run)
     done = zoo_here("train", name, *other, "--out", own_run, "--resume")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert f"the run was started otherwise in {own_run}: {said} differ" in done.stderr
+    assert f"the run was started with other settings in {own_run}: {said} differ" in done.stderr
     assert contents(own_run) == before
 
 
-def test_going_on_with_a_finished_run_changes_nothing(own_run: Path, zoo_here: Run) -> None:
+def test_resuming_a_finished_run_changes_nothing(own_run: Path, zoo_here: Run) -> None:
     before = contents(own_run)
     done = zoo_here("train", "sample-lstm", "--epochs", 1, "--out", own_run, "--resume")
     assert (done.returncode, done.stdout) == (0, f"{own_run}\n")
     assert contents(own_run) == before
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on_and_that_finishes_the_run(
+def test_ctrl_c_saves_the_run_and_the_printed_command_finishes_it(
     tmp_path: Path, text_file: Path, zoo_here: Run
 ) -> None:
-    out = tmp_path / "a run"  # The advice has to be fit for pasting.
+    out = tmp_path / "a run"  # The command has to be quoted for a shell.
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "zoo", "train", "char-lm/lstm", "--data", str(text_file)),
@@ -205,7 +344,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on_and_that_finishes_the_run(
         stderr=subprocess.PIPE,
         text=True,
     )
-    # Between two evaluations, which save of themselves.
+    # Between two evaluations, at which the run is saved anyway.
     while not (out / "metrics.jsonl").exists() or '"step": 52' not in (
         out / "metrics.jsonl"
     ).read_text(encoding="utf-8"):
@@ -216,15 +355,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on_and_that_finishes_the_run(
     assert process.returncode == 130, rest
     assert stdout == f"{out}\n"
     assert "Traceback" not in rest
-    (advice,) = re.findall(r"stopped at step (\d+); go on with: zoo (.*)", rest)
-    stopped = int(advice[0])
-    assert 52 <= stopped < 600
+    (command,) = re.findall(r"stopped: interrupted; continue with: zoo (.*)", rest)
     assert set(contents(out)) == RUN_FILES
     with safetensors.safe_open(out / "checkpoint.safetensors", framework="numpy") as file:
-        position = json.loads(file.metadata()["zoo-checkpoint"])["position"]
-    assert position["step"] == stopped
+        state = json.loads(file.metadata()["zoo-checkpoint"])["state"]
+    assert 52 <= state["step"] < 600
+    assert not state["done"]
 
-    done = zoo_here(*shlex.split(advice[1]), "--threads", 1)
+    done = zoo_here(*shlex.split(command), "--threads", 1)
     assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
     steps = [line["step"] for line in metrics(out, "evaluation")]
     assert steps == list(range(50, 601, 50))
@@ -233,24 +371,24 @@ def test_ctrl_c_saves_and_says_how_to_go_on_and_that_finishes_the_run(
 # Evaluating and exporting
 
 
-def test_what_was_evaluated_stays_with_the_run_and_travels_with_the_export(
+def test_evaluations_are_stored_in_the_run_and_exported_with_it(
     own_run: Path, tmp_path: Path, zoo_here: Run
 ) -> None:
     for split in ("test", "validation"):
         done = zoo_here("evaluate", own_run, "--split", split, "--json", "--threads", 1)
         assert done.returncode == 0, done.stderr
         shown = strictly(done.stdout)
-        kept = strictly((own_run / "evaluations.json").read_text(encoding="utf-8"))
-        assert kept[split] == shown
+        stored = strictly((own_run / "evaluations.json").read_text(encoding="utf-8"))
+        assert stored[split] == shown
         assert shown["split"] == split
-    assert set(kept) == {"test", "validation"}
-    assert kept["test"]["examples"] == 1200
-    # What the training measured on the same part with the same weights.
+    assert set(stored) == {"test", "validation"}
+    assert stored["test"]["examples"] == 1200
+    # What the training measured on the same split with the same weights.
     (evaluation,) = metrics(own_run, "evaluation")
-    assert kept["validation"]["accuracy"] == evaluation["accuracy"]
+    assert stored["validation"]["accuracy"] == evaluation["accuracy"]
     out = tmp_path / "x.safetensors"
     assert zoo_here("export", own_run, "-o", out).stdout == f"{out}\n"
-    assert strictly(zoo_here("inspect", out, "--json").stdout)["metrics"] == kept
+    assert strictly(zoo_here("inspect", out, "--json").stdout)["metrics"] == stored
 
 
 def test_an_evaluation_shows_accuracy_beside_the_baseline_and_the_confusion(
@@ -258,16 +396,16 @@ def test_an_evaluation_shows_accuracy_beside_the_baseline_and_the_confusion(
 ) -> None:
     shown = zoo_here("evaluate", own_run, "--threads", 1).stdout
     exact = strictly((own_run / "evaluations.json").read_text(encoding="utf-8"))["test"]
-    (right, wrong), (lost, found) = exact["confusion"]
+    (right, wrong), (missed, found) = confusion(exact)
     assert exact["accuracy"] == (right + found) / 1200
-    assert exact["baseline"] == max(right + wrong, lost + found) / 1200
+    assert exact["baseline"] == max(right + wrong, missed + found) / 1200
     assert exact["accuracy_low"] < exact["accuracy"] < exact["accuracy_high"]
     table = [line.split() for line in shown.splitlines()]
     low, high = exact["accuracy_low"], exact["accuracy_high"]
     assert f"accuracy {exact['accuracy']:.4f} (95 %: {low:.4f} to {high:.4f})".split() in table
     assert ["baseline", f"{exact['baseline']:.4f}"] in table
     assert ["neg", str(right), str(wrong)] in table
-    assert ["pos", str(lost), str(found)] in table
+    assert ["pos", str(missed), str(found)] in table
 
 
 def test_an_exported_file_is_evaluated_as_its_run_is(
@@ -282,7 +420,7 @@ def test_an_exported_file_is_evaluated_as_its_run_is(
     assert of_file == of_run
 
 
-def test_a_file_whose_data_has_no_name_asks_for_it(
+def test_a_file_whose_data_has_no_name_needs_data(
     char_lm_run: Path, tmp_path: Path, text_file: Path, zoo_here: Run
 ) -> None:
     out = tmp_path / "x.safetensors"
@@ -293,10 +431,10 @@ def test_a_file_whose_data_has_no_name_asks_for_it(
     given = zoo_here("evaluate", out, "--data", text_file, "--json", "--threads", 1)
     shown = strictly(given.stdout)
     assert shown["training_data"] is True
-    assert {"loss", "bits_per_character", "perplexity", "cold_loss"} <= set(shown)
+    assert {"loss", "bits_per_character", "perplexity", "windowed_loss"} <= set(shown)
 
 
-def test_an_export_overwrites_nothing_unless_told_to(
+def test_an_export_overwrites_nothing_without_force(
     own_run: Path, tmp_path: Path, zoo_here: Run
 ) -> None:
     out = tmp_path / "x.safetensors"
@@ -309,7 +447,7 @@ def test_an_export_overwrites_nothing_unless_told_to(
     assert zoo_here("inspect", out).returncode == 0
 
 
-# Answering
+# Predicting, embedding and generating
 
 TEXTS = [
     "the acting was superb but the plot was dull",
@@ -321,7 +459,7 @@ TEXTS = [
 ]
 
 
-def test_texts_are_answered_alike_from_arguments_and_from_stdin(
+def test_predictions_of_arguments_and_of_stdin_are_the_same(
     sentiment_run: Path, zoo_here: Run, zoo_command: Run
 ) -> None:
     given = zoo_here("predict", sentiment_run, *TEXTS, "--json", "--threads", 1)
@@ -334,41 +472,59 @@ def test_texts_are_answered_alike_from_arguments_and_from_stdin(
     from_arguments, from_stdin = (
         [strictly(line) for line in done.stdout.splitlines()] for done in (given, read)
     )
-    assert [answer["text"] for answer in from_arguments] == TEXTS
+    assert [prediction["text"] for prediction in from_arguments] == TEXTS
     assert from_stdin == from_arguments
-    for answer in from_arguments:
-        assert list(answer) == ["text", "label", "probability", "scores"]
-        assert set(answer["scores"]) == {"neg", "pos"}
-        assert sum(answer["scores"].values()) == pytest.approx(1)
-        assert answer["label"] == max(answer["scores"], key=answer["scores"].__getitem__)
-        assert answer["probability"] == max(answer["scores"].values())
+    for prediction in from_arguments:
+        assert list(prediction) == ["text", "label", "probability", "scores"]
+        assert set(prediction["scores"]) == {"neg", "pos"}
+        assert sum(prediction["scores"].values()) == pytest.approx(1)
+        assert prediction["label"] == max(
+            prediction["scores"], key=prediction["scores"].__getitem__
+        )
+        assert prediction["probability"] == max(prediction["scores"].values())
 
 
-def test_answers_for_people_have_label_probability_and_text(
+def test_predictions_for_people_have_label_probability_and_text(
     sentiment_run: Path, zoo_here: Run
 ) -> None:
-    answers = ("predict", sentiment_run, *TEXTS, "--threads", 1)
-    exact = [strictly(line) for line in zoo_here(*answers, "--json").stdout.splitlines()]
-    lines = zoo_here(*answers).stdout.splitlines()
+    command = ("predict", sentiment_run, *TEXTS, "--threads", 1)
+    exact = [strictly(line) for line in zoo_here(*command, "--json").stdout.splitlines()]
+    lines = zoo_here(*command).stdout.splitlines()
     assert lines == [f"{a['label']}\t{a['probability']:.4f}\t{a['text']}" for a in exact]
 
 
-def test_thousands_of_lines_are_answered_in_their_order(sentiment_run: Path, zoo_here: Run) -> None:
+def test_thousands_of_lines_are_predicted_in_order(sentiment_run: Path, zoo_here: Run) -> None:
     texts = [f"{TEXTS[n % 2]} {'and so on ' * (n % 13)}{n}" for n in range(2500)]
     done = zoo_here("predict", sentiment_run, "--json", "--threads", 1, stdin="\n".join(texts))
-    answers = [strictly(line) for line in done.stdout.splitlines()]
-    assert [answer["text"] for answer in answers] == texts
+    predictions = [strictly(line) for line in done.stdout.splitlines()]
+    assert [prediction["text"] for prediction in predictions] == texts
     (alone,) = zoo_here(
         "predict", sentiment_run, texts[1234], "--json", "--threads", 1
     ).stdout.splitlines()
     assert strictly(alone)["scores"]["pos"] == pytest.approx(
-        answers[1234]["scores"]["pos"], abs=1e-5
+        predictions[1234]["scores"]["pos"], abs=1e-5
     )
 
 
-def test_no_lines_have_no_answers(sentiment_run: Path, zoo_here: Run) -> None:
+def test_no_lines_have_no_predictions(sentiment_run: Path, zoo_here: Run) -> None:
     done = zoo_here("predict", sentiment_run)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_embed_writes_a_vector_for_each_text(
+    sentiment_run: Path, tmp_path: Path, zoo_here: Run
+) -> None:
+    given, read = tmp_path / "given.npy", tmp_path / "read.npy"
+    done = zoo_here("embed", sentiment_run, *TEXTS, "-o", given, "--threads", 1)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{given}\n", "")
+    zoo_here("embed", sentiment_run, "-o", read, "--threads", 1, stdin="\n".join(TEXTS))
+    vectors = np.load(given)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), 3 * 16)  # Last, mean and maximum of 16 units.
+    assert np.array_equal(np.load(read), vectors)
+    assert np.array_equal(zoo.load(sentiment_run).embed(TEXTS), vectors)
+    # The order of words counts.
+    assert not np.allclose(vectors[0], vectors[1], atol=1e-3)
 
 
 def test_generated_text_follows_the_prompt_and_is_the_same_for_the_same_seed(

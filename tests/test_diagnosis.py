@@ -1,4 +1,4 @@
-"""Gradient sizes equal products of Jacobians, and the command prints and draws them."""
+"""Norms of gradients equal products of Jacobians; the command prints and draws them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from conftest import Run
 
 import zoo
-from zoo.diagnosis import gradient_sizes
+from zoo_diagnose.gradients import gradient_sizes
 
 STEPS = 12
 
 
-def test_sizes_are_those_of_the_product_of_jacobians() -> None:
+def test_norms_are_those_of_the_product_of_jacobians() -> None:
     torch.manual_seed(0)
     network = zoo.create_model("rnn", 3, hidden_size=4).double()
     sizes = gradient_sizes(network, STEPS, causal=True, rows=1, seed=5)
@@ -36,14 +36,14 @@ def test_sizes_are_those_of_the_product_of_jacobians() -> None:
 
 
 @pytest.mark.parametrize(("factor", "grows"), [(0.5, False), (2.0, True)])
-def test_a_small_recurrent_weight_vanishes_and_a_large_one_explodes(
+def test_gradients_vanish_with_a_small_recurrent_weight_and_explode_with_a_large_one(
     factor: float, grows: bool
 ) -> None:
     network = zoo.create_model("rnn", 3, hidden_size=4)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-        network.weight_hh_l0.copy_(torch.eye(4) * factor)
+        network.get_parameter("weight_hh_l0").copy_(torch.eye(4) * factor)
     sizes = gradient_sizes(network, STEPS, causal=True)
     np.testing.assert_allclose(sizes[-1] / sizes[0], factor ** (STEPS - 1), rtol=1e-4)
     assert (sizes[-1] > sizes[0]) == grows
@@ -64,3 +64,15 @@ def test_the_command_measures_and_draws(
     assert all(len(sizes) == 20 for sizes in curves.values())
     assert pictures[0].read_bytes().startswith(b"\x89PNG")
     assert "rnn" in pictures[1].read_text(encoding="utf-8")
+
+
+def test_what_is_neither_a_model_nor_weights(zoo_here: Run) -> None:
+    done = zoo_here("diagnose", "gradients", "rnn", "lsmt")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith("error: no weights 'lsmt'")
+
+
+def test_a_picture_of_an_unknown_kind(zoo_here: Run, tmp_path: Path) -> None:
+    done = zoo_here("diagnose", "gradients", "rnn", "--steps", 3, "--plot", tmp_path / "x.docx")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: cannot draw in {tmp_path / 'x.docx'}" in done.stderr

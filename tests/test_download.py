@@ -1,25 +1,29 @@
-"""Downloads from a server on this machine that can misbehave."""
+"""Downloads, from a server on this machine that can give wrong answers."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from zoo.catalog import Catalog
-from zoo.data.download import cache_folder, fetch
+from zoo.data.download import fetch
 from zoo.data.source import locate
-from zoo.errors import DataError, DiskError, NetworkError, UsageError
-from zoo.records import DatasetRow
+from zoo.errors import DataError, DiskError, NetworkError, UsageError, ZooWarning
+from zoo.files import cache_folder
+from zoo.recipes import RecipeFile
+from zoo.records import DatasetInfo
+from zoo.registry import Registry
+from zoo.settings import find_dataset
 
 CONTENT = b"THE FIRST LINE\n" + bytes(range(256)) * 500
 CHANGED = CONTENT + b"an edit\nTHE LAST LINE\n"
@@ -27,7 +31,7 @@ ADDRESS = "http://127.0.0.1:{port}/folder/book.txt?version=2"
 
 
 class Server(ThreadingHTTPServer):
-    """Answers as it is told to, and counts."""
+    """Gives the answer that a test sets, and counts requests."""
 
     status = 200
     content = CONTENT
@@ -35,15 +39,15 @@ class Server(ThreadingHTTPServer):
     delay = 0.0
     requests = 0
 
-    def row(self, **changes: object) -> DatasetRow:
-        row = {
+    def dataset(self, **changes: Any) -> DatasetInfo:
+        values = {
             "name": "book",
             "summary": "",
             "url": ADDRESS.format(port=self.server_port),
             "sha256": hashlib.sha256(CONTENT).hexdigest(),
             "bytes": len(CONTENT),
         }
-        return DatasetRow(**{**row, **changes})
+        return DatasetInfo(**{**values, **changes})
 
     def answer(self, content: bytes, announced: int | None = None) -> None:
         self.content = content
@@ -81,16 +85,20 @@ def left(folder: Path) -> list[str]:
 
 
 def test_a_good_file_arrives_once(server: Server, tmp_path: Path) -> None:
-    path = fetch(server.row(), tmp_path)
+    path = fetch(server.dataset(), tmp_path)
     assert path.read_bytes() == CONTENT
     assert left(tmp_path) == [path.name]
-    assert fetch(server.row(), tmp_path) == path
+    assert fetch(server.dataset(), tmp_path) == path
     assert server.requests == 1
 
 
-def test_a_data_row_is_found_by_name_and_kept_in_the_cache(server: Server) -> None:
-    catalog = Catalog(Path(), data={"book": server.row()})
-    path = locate("book", catalog)
+def registry_of(dataset: DatasetInfo) -> Registry:
+    return Registry([], RecipeFile(Path(), datasets={dataset.name: dataset}))
+
+
+def test_a_data_set_is_found_by_name_and_cached(server: Server) -> None:
+    registry = registry_of(server.dataset())
+    path = locate("book", find_dataset("book", registry))
     assert path is not None
     assert path.is_relative_to(cache_folder())
     assert path.read_bytes() == CONTENT
@@ -131,7 +139,7 @@ def empty(server: Server) -> None:
         (empty, DataError, "0 bytes"),
     ],
 )
-def test_a_bad_answer_leaves_nothing_and_the_next_good_one_is_taken(
+def test_a_bad_answer_leaves_no_file_and_a_later_good_one_is_stored(
     misbehave: Callable[[Server], None],
     error: type[Exception],
     words: str,
@@ -140,81 +148,77 @@ def test_a_bad_answer_leaves_nothing_and_the_next_good_one_is_taken(
 ) -> None:
     misbehave(server)
     with pytest.raises(error, match=words) as failure:
-        fetch(server.row(), tmp_path)
+        fetch(server.dataset(), tmp_path)
     assert ADDRESS.format(port=server.server_port) in str(failure.value)
     assert "\n" not in str(failure.value)
     assert left(tmp_path) == []
     server.status = 200
     server.answer(CONTENT)
-    assert fetch(server.row(), tmp_path).read_bytes() == CONTENT
+    assert fetch(server.dataset(), tmp_path).read_bytes() == CONTENT
 
 
-def test_a_server_that_is_not_there_is_told(server: Server, tmp_path: Path) -> None:
-    row = server.row()
+def test_a_server_that_does_not_run_is_a_network_error(server: Server, tmp_path: Path) -> None:
+    dataset = server.dataset()
     server.shutdown()
     server.server_close()
     with pytest.raises(NetworkError):
-        fetch(row, tmp_path)
+        fetch(dataset, tmp_path)
     assert left(tmp_path) == []
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, tmp_path: Path) -> None:
-    path = fetch(server.row(), tmp_path)
+def test_a_damaged_file_in_the_cache_is_downloaded_again(server: Server, tmp_path: Path) -> None:
+    path = fetch(server.dataset(), tmp_path)
     path.write_bytes(CONTENT[:-7])
-    assert fetch(server.row(), tmp_path).read_bytes() == CONTENT
+    assert fetch(server.dataset(), tmp_path).read_bytes() == CONTENT
     assert server.requests == 2
 
 
-def test_what_a_killed_download_left_behind_is_not_taken(server: Server, tmp_path: Path) -> None:
-    final = fetch(server.row(), tmp_path)
+def test_the_part_of_a_killed_download_is_not_used(server: Server, tmp_path: Path) -> None:
+    final = fetch(server.dataset(), tmp_path)
     final.unlink()
     (tmp_path / f".{final.name}.part").write_bytes(CONTENT[:50])
-    assert fetch(server.row(), tmp_path).read_bytes() == CONTENT
+    assert fetch(server.dataset(), tmp_path).read_bytes() == CONTENT
     assert left(tmp_path) == [final.name]
 
 
 @pytest.mark.parametrize("url", ["http://example.org/book.txt", "ftp://example.org/book.txt"])
-def test_an_address_that_anybody_could_answer_is_refused(
-    url: str, server: Server, tmp_path: Path
-) -> None:
+def test_an_address_that_is_not_https_is_refused(url: str, server: Server, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not https"):
-        fetch(server.row(url=url), tmp_path)
+        fetch(server.dataset(url=url), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_changed_file_is_taken_only_where_it_still_holds_what_it_must(
-    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_changed_file_is_accepted_only_with_the_texts_it_must_contain(
+    server: Server, tmp_path: Path
 ) -> None:
     server.answer(CHANGED)
     with pytest.raises(DataError):
-        fetch(server.row(), tmp_path)
+        fetch(server.dataset(), tmp_path)
     with pytest.raises(DataError):
-        fetch(server.row(contains=("THE FIRST LINE", "another")), tmp_path)
+        fetch(server.dataset(contains=("THE FIRST LINE", "another")), tmp_path)
     assert left(tmp_path) == []
-    row = server.row(contains=("THE FIRST LINE", "THE LAST LINE"))
-    with caplog.at_level(logging.WARNING):
-        path = fetch(row, tmp_path)
+    dataset = server.dataset(contains=("THE FIRST LINE", "THE LAST LINE"))
+    changed = rf"has changed since .* {len(CHANGED)} bytes.*{hashlib.sha256(CHANGED).hexdigest()}"
+    with pytest.warns(ZooWarning, match=changed):
+        path = fetch(dataset, tmp_path)
     assert path.read_bytes() == CHANGED
-    assert hashlib.sha256(CHANGED).hexdigest() in caplog.text
-    # The next time it is taken from the cache, and said again.
-    caplog.clear()
+    # The next time it comes from the cache, with the same warning.
     requests = server.requests
-    assert fetch(row, tmp_path) == path
+    with pytest.warns(ZooWarning, match=changed):
+        assert fetch(dataset, tmp_path) == path
     assert server.requests == requests
-    assert "has changed" in caplog.text
 
 
-def test_an_unchanged_file_needs_no_note(
-    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    fetch(server.row(contains=("THE FIRST LINE",)), tmp_path)
-    assert "has changed" not in caplog.text
+def test_an_unchanged_file_gives_no_warning(server: Server, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ZooWarning)
+        fetch(server.dataset(contains=("THE FIRST LINE",)), tmp_path)
 
 
 def test_many_threads_download_once(server: Server, tmp_path: Path) -> None:
     server.delay = 0.2
     with ThreadPoolExecutor(4) as pool:
-        paths = list(pool.map(lambda _: fetch(server.row(), tmp_path), range(4)))
+        paths = list(pool.map(lambda _: fetch(server.dataset(), tmp_path), range(4)))
     assert len(set(paths)) == 1
     assert paths[0].read_bytes() == CONTENT
     assert server.requests == 1
@@ -224,8 +228,8 @@ def test_two_processes_download_once(server: Server, tmp_path: Path) -> None:
     server.delay = 1.0
     script = (
         "import sys; from pathlib import Path; from zoo.data.download import fetch;"
-        "from zoo.records import DatasetRow;"
-        f"print(fetch({server.row()!r}, Path(sys.argv[1])).stat().st_size)"
+        "from zoo.records import DatasetInfo;"
+        f"print(fetch({server.dataset()!r}, Path(sys.argv[1])).stat().st_size)"
     )
     both = [
         subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE)
@@ -236,16 +240,19 @@ def test_two_processes_download_once(server: Server, tmp_path: Path) -> None:
     assert server.requests == 1
 
 
-def test_a_cache_that_cannot_be_written_is_told(server: Server, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_a_disk_error(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DiskError):
-        fetch(server.row(), tmp_path / "file" / "downloads")
+        fetch(server.dataset(), tmp_path / "file" / "downloads")
 
 
-def test_what_is_neither_a_row_nor_a_path_is_told(server: Server) -> None:
-    catalog = Catalog(Path(), data={"book": server.row()})
+def test_data_that_is_neither_a_name_nor_a_path_is_refused(server: Server, tmp_path: Path) -> None:
+    registry = registry_of(server.dataset())
     with pytest.raises(DataError, match=r"no data 'bok' \(did you mean 'book'\?\)"):
-        locate("bok", catalog)
-    assert locate("", catalog) is None
-    assert locate("sample", catalog) is None
+        find_dataset("bok", registry)
+    with pytest.raises(DataError, match="no data 'bok'"):
+        locate("bok", None)
+    assert locate("", None) is None
+    assert locate("sample", None) is None
+    assert locate(str(tmp_path), None) == tmp_path
     assert server.requests == 0

@@ -1,4 +1,4 @@
-"""Drawing symbols: the distribution, the draws, and the step function against ``forward``."""
+"""Drawing tokens: the distribution, the draws, and the step function against ``forward``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.building import make_network, make_task
+from zoo.building import build_network, build_task
 from zoo.errors import DataError, UsageError
 from zoo.generation import Sampling, generate, probabilities
-from zoo.interfaces import Task
+from zoo.records import ModelInfo, TaskInfo
 from zoo.registry import Registry
+from zoo.spec import Component, NetworkSpec
 
 LETTERS = "\n abcdefgh"
 INFINITE = float("inf")
@@ -31,16 +32,16 @@ def make(registry: Registry) -> Callable[..., Made]:
     """Return an untrained char-LM; its weights are large, so that its logits differ."""
 
     def build(model: str = "lstm", input: str = "embedding", **options: Any) -> Made:
-        info = registry.task("char-lm")
-        defaults = {name: option.default for name, option in info.options.items()}
-        task: Task = make_task(info, {**defaults, "embed_size": 5, "input": input})
-        task.restore({"vocabulary": list(LETTERS)})
-        model_info = registry.model(model)
-        known = {name: option.default for name, option in model_info.options.items()}
-        if "output_size" in known:
-            known["output_size"] = 7
+        info, model_info = registry.get(TaskInfo, "char-lm"), registry.get(ModelInfo, model)
+        component = Component(info, info.options(embed_size=5, input=input))  # type: ignore[call-arg]
+        task = build_task(component)
+        task.load_state_dict({"vocabulary": list(LETTERS)})
+        if model.startswith("rnn-o"):
+            options["output_size"] = 7
+        values = model_info.options(**{"hidden_size": 7, **options})
         torch.manual_seed(8)
-        network = make_network(task, model_info, {**known, "hidden_size": 7, **options})
+        spec = NetworkSpec(component, Component(model_info, values))
+        network = build_network(task, spec)
         for parameter in network.parameters():
             nn.init.normal_(parameter, std=0.4)
         return task, network.eval()
@@ -48,29 +49,29 @@ def make(registry: Registry) -> Callable[..., Made]:
     return build
 
 
-def written(
-    made: Made, prompt: str, length: int, sampling: Sampling, streams: int = 1
+def generated(
+    made: Made, prompt: str, length: int, sampling: Sampling, samples: int = 1
 ) -> list[str]:
-    rows = list(generate(*made, prompt, length, sampling, streams))
+    rows = list(generate(*made, prompt, length, sampling, samples))
     assert len(rows) == length
     return ["".join(column) for column in zip(*rows, strict=True)]
 
 
 @pytest.mark.parametrize(("scale", "share"), [(1.0, 0.787), (0.5, 0.576), (0.1, 0.379)])
-def test_the_scale_makes_the_likeliest_less_or_more_likely(scale: float, share: float) -> None:
+def test_the_scale_multiplies_the_logits(scale: float, share: float) -> None:
     found = probabilities(torch.tensor([[1.0, 1.0, 3.0]]), Sampling(scale))[0]
     assert found[2].item() == pytest.approx(share, abs=5e-4)
     assert found.sum().item() == pytest.approx(1)
 
 
-def test_an_infinite_scale_takes_the_likeliest() -> None:
+def test_an_infinite_scale_takes_the_likeliest_token() -> None:
     logits = torch.randn(20, 9)
     found = probabilities(logits, Sampling(INFINITE))
     assert torch.equal(found.argmax(1), logits.argmax(1))
     assert set(found.unique().tolist()) == {0.0, 1.0}
 
 
-def test_a_tiny_temperature_is_nearly_the_same_as_none() -> None:
+def test_a_tiny_temperature_takes_the_likeliest_token() -> None:
     logits = torch.tensor([[5.0, 90.0, 80.0]])
     for temperature in (1e-3, 1e-30, 1e-40):
         found = probabilities(logits, Sampling(1 / temperature))
@@ -78,16 +79,16 @@ def test_a_tiny_temperature_is_nearly_the_same_as_none() -> None:
 
 
 def restricted(logits: npt.NDArray[np.float64], k: int, p: float) -> npt.NDArray[np.float64]:
-    """The distribution by a loop over the symbols, the likeliest first."""
+    """The distribution by a loop over the tokens, the likeliest first."""
     chances = np.exp(logits - logits.max())
     ranked = list(np.argsort(-chances))[: k or None]
     chances /= sum(chances[ranked])
-    kept = []
-    for symbol in ranked:
+    kept: list[Any] = []
+    for token_id in ranked:
         if sum(chances[kept]) >= p:
             break
-        kept.append(symbol)
-    result = np.zeros_like(chances)
+        kept.append(token_id)
+    result: npt.NDArray[np.float64] = np.zeros_like(chances)
     result[kept] = chances[kept] / sum(chances[kept])
     return result
 
@@ -104,7 +105,7 @@ def test_top_k_and_top_p_keep_the_likeliest(k: int, p: float) -> None:
 
 @pytest.mark.parametrize("bad", [{"scale": 0.0}, {"scale": -1.0}, {"scale": float("nan")},
                                  {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.5}])  # fmt: skip
-def test_bounds_are_kept(bad: dict[str, Any]) -> None:
+def test_values_out_of_bounds_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Sampling(**bad)
 
@@ -114,12 +115,12 @@ def test_draws_follow_the_distribution(make: Callable[..., Made]) -> None:
     with torch.no_grad():
         logits, _ = network(torch.tensor([task.encode("abc")]), torch.tensor([3]))
     expected = (logits[0, -1] * 0.5).softmax(0).tolist()
-    drawn = Counter(next(generate(task, network, "abc", 1, Sampling(0.5, seed=1), streams=20_000)))
+    drawn = Counter(next(generate(task, network, "abc", 1, Sampling(0.5, seed=1), samples=20_000)))
     for letter, share in zip(LETTERS, expected, strict=True):
         assert drawn[letter] / 20_000 == pytest.approx(share, abs=0.015)
 
 
-def test_without_temperature_the_text_is_always_the_greedy_one(make: Callable[..., Made]) -> None:
+def test_an_infinite_scale_generates_the_greedy_text(make: Callable[..., Made]) -> None:
     task, network = make()
     text = "ab"
     with torch.no_grad():
@@ -128,29 +129,27 @@ def test_without_temperature_the_text_is_always_the_greedy_one(make: Callable[..
             logits, _ = network(inputs, torch.tensor([len(text)]))
             text += LETTERS[int(logits[0, -1].argmax())]
     for seed in (1, 2, None):
-        assert written((task, network), "ab", 30, Sampling(INFINITE, seed=seed)) == [text[2:]]
+        assert generated((task, network), "ab", 30, Sampling(INFINITE, seed=seed)) == [text[2:]]
 
 
 def test_a_seed_gives_the_same_text_again(make: Callable[..., Made]) -> None:
     made = make()
-    first = written(made, "ab", 60, Sampling(seed=5))
+    first = generated(made, "ab", 60, Sampling(seed=5))
     torch.manual_seed(77)
-    assert written(made, "ab", 60, Sampling(seed=5)) == first
-    assert written(made, "ab", 60, Sampling(seed=6)) != first
-    assert written(made, "ab", 60, Sampling()) != written(made, "ab", 60, Sampling())
+    assert generated(made, "ab", 60, Sampling(seed=5)) == first
+    assert generated(made, "ab", 60, Sampling(seed=6)) != first
+    assert generated(made, "ab", 60, Sampling()) != generated(made, "ab", 60, Sampling())
 
 
-def test_drawing_leaves_the_global_generator_alone(make: Callable[..., Made]) -> None:
-    before = torch.get_rng_state()
-    written(make(), "ab", 5, Sampling())
+def test_drawing_does_not_use_the_global_generator(make: Callable[..., Made]) -> None:
     made = make()
     before = torch.get_rng_state()
-    written(made, "ab", 5, Sampling())
+    generated(made, "ab", 5, Sampling())
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_side_by_side_texts_are_drawn_apart(make: Callable[..., Made]) -> None:
-    texts = written(make(), "ab", 40, Sampling(seed=1), streams=5)
+def test_samples_are_drawn_independently(make: Callable[..., Made]) -> None:
+    texts = generated(make(), "ab", 40, Sampling(seed=1), samples=5)
     assert len(texts) == 5
     assert len(set(texts)) == 5
 
@@ -158,37 +157,37 @@ def test_side_by_side_texts_are_drawn_apart(make: Callable[..., Made]) -> None:
 @pytest.mark.parametrize("input", ["embedding", "onehot"])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "rnn-oh", "rnn-oo"])
-def test_stepping_gives_the_logits_of_the_whole_sequence(
+def test_decode_step_gives_the_logits_of_the_whole_sequence(
     model: str, layers: int, input: str, make: Callable[..., Made]
 ) -> None:
     task, network = make(model, input, num_layers=layers)
-    symbols = torch.randint(len(LETTERS), (4, 25))
-    step = task.stepper(network)
+    token_ids = torch.randint(len(LETTERS), (4, 25))
+    step = task.decode_step(network)
     state, logits = None, []
     with torch.no_grad():
-        whole, end = network(symbols, torch.full((4,), 25))
+        whole, end = network(token_ids, torch.full((4,), 25))
         for at in range(25):
-            answer, state = step(symbols[:, at], state)
-            logits.append(answer)
+            step_logits, state = step(token_ids[:, at], state)
+            logits.append(step_logits)
         torch.testing.assert_close(torch.stack(logits, dim=1), whole, atol=1e-5, rtol=0)
         torch.testing.assert_close(state, end, atol=1e-5, rtol=0)
 
 
-def test_a_learned_first_state_is_stepped_from_too(make: Callable[..., Made]) -> None:
+def test_decode_step_starts_from_a_learned_state(make: Callable[..., Made]) -> None:
     task, network = make("lstm", initial_state="learned")
     with torch.no_grad():
         whole, _ = network(torch.tensor([[3]]), torch.tensor([1]))
-        answer, _ = task.stepper(network)(torch.tensor([3]), None)
-    torch.testing.assert_close(answer, whole[:, 0], atol=1e-5, rtol=0)
+        found, _ = task.decode_step(network)(torch.tensor([3]), None)
+    torch.testing.assert_close(found, whole[:, 0], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("model", ["rnn", "lstm", "gru"])
-def test_many_streams_have_the_logits_that_each_has_alone(
+def test_many_samples_have_the_logits_that_each_has_alone(
     model: str, make: Callable[..., Made]
 ) -> None:
     task, network = make(model, num_layers=2)
-    step = task.stepper(network)
-    symbols = torch.randint(len(LETTERS), (6, 12))
+    step = task.decode_step(network)
+    token_ids = torch.randint(len(LETTERS), (6, 12))
 
     def run(rows: torch.Tensor) -> torch.Tensor:
         state, logits = None, torch.empty(0)
@@ -197,8 +196,8 @@ def test_many_streams_have_the_logits_that_each_has_alone(
         return logits
 
     with torch.no_grad():
-        together = run(symbols)
-        apart = [run(row[None]) for row in symbols]
+        together = run(token_ids)
+        apart = [run(row[None]) for row in token_ids]
     for row, alone in enumerate(apart):
         torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=0)
 
@@ -206,7 +205,7 @@ def test_many_streams_have_the_logits_that_each_has_alone(
 def test_an_empty_prompt_starts_a_line(make: Callable[..., Made]) -> None:
     made = make()
     nothing, line, letter = (
-        [written(made, prompt, 20, Sampling(seed=seed)) for seed in range(9)]
+        [generated(made, prompt, 20, Sampling(seed=seed)) for seed in range(9)]
         for prompt in ("", "\n", "a")
     )
     assert nothing == line
@@ -215,21 +214,21 @@ def test_an_empty_prompt_starts_a_line(make: Callable[..., Made]) -> None:
 
 def test_characters_that_the_vocabulary_lacks_are_named(make: Callable[..., Made]) -> None:
     with pytest.raises(DataError, match=r"lacks 'X', 'é' in the prompt"):
-        written(make(), "aéXb", 3, Sampling())
+        generated(make(), "aéXb", 3, Sampling())
 
 
-def test_text_comes_symbol_by_symbol(make: Callable[..., Made]) -> None:
+def test_text_is_yielded_token_by_token(make: Callable[..., Made]) -> None:
     endless = generate(*make(), "a", 10**12, Sampling(seed=1), 1)
     assert len(list(islice(endless, 5))) == 5
 
 
-def test_a_loaded_network_writes(char_lm_run: Path) -> None:
+def test_a_loaded_model_generates(char_lm_run: Path) -> None:
     loaded = zoo.load(char_lm_run)
     text = loaded.generate("The", 50, seed=3)
     assert text.startswith("The")
     assert len(text) == 53
     assert text == loaded.generate("The", 50, seed=3)
-    assert set(text) <= set(loaded.info["assets"]["vocabulary"])
+    assert set(text) <= set(loaded.info["task_state"]["vocabulary"])
     greedy = loaded.generate("The", 50, temperature=0)
     assert greedy == loaded.generate("The", 50, top_k=1) == loaded.generate("The", 50, top_p=1e-9)
     with pytest.raises(UsageError):

@@ -63,7 +63,7 @@ CELLS: dict[str, Callable[[Array, list[Array], dict[str, Array]], list[Array]]] 
 }
 
 
-def by_hand(
+def compute_by_hand(
     name: str, weights: dict[str, Array], row: Array, states: list[Array], layers: int
 ) -> tuple[Array, list[Array]]:
     """Outputs (T, F) of one row, and the state tensors (layers * directions, H) at its end."""
@@ -71,10 +71,10 @@ def by_hand(
     ends: list[list[Array]] = []
     values = row
     for layer in range(layers):
-        ways = []
+        outputs_of_directions = []
         for direction in range(directions):
             suffix = f"_l{layer}" + ("_reverse" if direction else "")
-            mine = {
+            part = {
                 key.removesuffix(suffix): value
                 for key, value in weights.items()
                 if key.endswith(suffix)
@@ -82,17 +82,17 @@ def by_hand(
             state = [part[layer * directions + direction] for part in states]
             outputs = []
             for x in values[::-1] if direction else values:
-                state = CELLS[name](x, state, mine)
+                state = CELLS[name](x, state, part)
                 outputs.append(state[0])
-            ways.append(np.array(outputs[::-1] if direction else outputs))
+            outputs_of_directions.append(np.array(outputs[::-1] if direction else outputs))
             ends.append(state)
-        values = np.concatenate(ways, axis=1)
+        values = np.concatenate(outputs_of_directions, axis=1)
     return values, [np.array(parts) for parts in zip(*ends, strict=True)]
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("name", CELLS)
-def test_every_step_is_what_the_equations_give(name: str, layers: int) -> None:
+def test_every_step_equals_the_equations(name: str, layers: int) -> None:
     torch.manual_seed(3)
     options = {"output_size": OUTPUT} if name.startswith("rnn-") else {}
     model = zoo.create_model(name, INPUT, hidden_size=HIDDEN, num_layers=layers, **options).double()
@@ -105,15 +105,15 @@ def test_every_step_is_what_the_equations_give(name: str, layers: int) -> None:
 
     weights = {key: value.numpy() for key, value in model.state_dict().items()}
     for row, length in enumerate(LENGTHS):
-        expected, state = by_hand(
+        expected, state = compute_by_hand(
             name, weights, inputs[row, :length].numpy(), [s[:, row].numpy() for s in start], layers
         )
         np.testing.assert_allclose(outputs[row, :length].numpy(), expected, atol=1e-12)
-        for part, by_equation in zip(end, state, strict=True):
-            np.testing.assert_allclose(part[:, row].numpy(), by_equation, atol=1e-12)
+        for part, expected_state in zip(end, state, strict=True):
+            np.testing.assert_allclose(part[:, row].numpy(), expected_state, atol=1e-12)
 
 
-def test_the_printed_example() -> None:
+def test_the_example_of_the_book() -> None:
     torch.manual_seed(1)
     model = zoo.create_model("rnn", 5, hidden_size=2)
     inputs = torch.tensor([[[1.0] * 5, [2.0] * 5, [3.0] * 5]])

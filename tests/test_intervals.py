@@ -32,23 +32,23 @@ def test_wilson_stays_between_0_and_1() -> None:
             assert 0 <= low <= hits / examples <= high <= 1
 
 
-def test_wilson_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_wilson_has_the_stated_coverage() -> None:
     hits = np.random.default_rng(1).binomial(200, 0.9, size=2000)
     covered = sum(low <= 0.9 <= high for low, high in (wilson(int(h), 200) for h in hits))
     assert 0.93 < covered / 2000 < 0.97
 
 
-def test_the_interval_of_a_mean_is_numpys() -> None:
+def test_the_interval_of_a_mean_is_that_of_numpy() -> None:
     values = np.random.default_rng(2).normal(3.0, 0.5, size=50)
     low, high = mean_interval(values.sum(), (values**2).sum(), len(values))
     half = 1.959964 * values.std(ddof=1) / np.sqrt(len(values))
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), rel=1e-6)
 
 
-def test_one_part_or_none_says_nothing_about_a_mean() -> None:
+def test_fewer_than_two_values_have_an_infinite_interval() -> None:
     assert mean_interval(0.0, 0.0, 0) == (-np.inf, np.inf)
     assert mean_interval(3.0, 9.0, 1) == (-np.inf, np.inf)
 
 
-def test_equal_parts_leave_no_doubt() -> None:
+def test_the_interval_of_equal_values_is_their_mean() -> None:
     assert mean_interval(0.3 * 7, 0.09 * 7, 7) == pytest.approx((0.3, 0.3))

@@ -1,4 +1,4 @@
-"""Texts to word numbers: the quick ways against the plain ones, a regular expression and a dict."""
+"""Texts to token ids: the fast ways against a regular expression and a dict."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from zoo_sentiment.tokens import spaced, tokenize
 
 UNKNOWN = 1
 LETTERS = "abcdeéß中"
-# What lies on either side of a decision: tags, emoticons, cases, characters beyond ASCII.
+# Edge cases: tags, emoticons, upper and lower case, characters beyond ASCII.
 PIECES = [
     *" \n\t\x00\x1c\x85\xa0\u2028aBdDpPéÉİ\u0131Σ\u03c3ß9_-:;=()<>/'",
     *("<br />", "<br>", " :)", ":-D", " =P", "中", "\U0001f600", "\ud800", "\u0301"),
 ]
 
 
-def plainly(text: str) -> list[str]:
+def tokenize_by_definition(text: str) -> list[str]:
     """Return the words of a text by the definition."""
     text = re.sub(r"<[^>]*>", " ", text).lower()
     found = re.findall(r"[:;=]-?[()dp](?!\w)|\w+", text)
@@ -32,7 +32,7 @@ def test_words_are_those_of_the_definition_whatever_the_text() -> None:
     draw = random.Random(5)
     for _ in range(30_000):
         text = "".join(draw.choices(PIECES, k=draw.randint(0, 14)))
-        assert tokenize(text) == plainly(text), ascii(text)
+        assert tokenize(text) == tokenize_by_definition(text), ascii(text)
 
 
 @pytest.fixture(scope="module")
@@ -53,26 +53,26 @@ def texts(vocabulary: list[str]) -> list[str]:
     return ["", *map(" ".join, rows), "", ""]
 
 
-def test_numbers_are_those_of_a_dictionary(vocabulary: list[str], texts: list[str]) -> None:
-    number = {word: place for place, word in enumerate(vocabulary)}
-    values, lengths = Lookup(vocabulary, UNKNOWN).numbers([spaced(text) for text in texts])
+def test_token_ids_are_those_of_a_dictionary(vocabulary: list[str], texts: list[str]) -> None:
+    token_id = {word: index for index, word in enumerate(vocabulary)}
+    values, lengths = Lookup(vocabulary, UNKNOWN).token_ids([spaced(text) for text in texts])
     assert lengths.tolist() == [len(text.split()) for text in texts]
-    assert values.tolist() == [number.get(w, UNKNOWN) for text in texts for w in text.split()]
+    assert values.tolist() == [token_id.get(w, UNKNOWN) for text in texts for w in text.split()]
 
 
-def test_words_that_all_want_one_place_are_told_apart(
+def test_words_with_the_same_hash_are_told_apart(
     vocabulary: list[str], texts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = vocabulary[:300]
-    coded = [spaced(text) for text in texts]
-    expected = Lookup(some, UNKNOWN).numbers(coded)
+    encoded = [spaced(text) for text in texts]
+    expected = Lookup(some, UNKNOWN).token_ids(encoded)
     monkeypatch.setattr(lookup, "_FACTORS", np.zeros(2, dtype=np.uint64))
-    for found, right in zip(Lookup(some, UNKNOWN).numbers(coded), expected, strict=True):
+    for found, right in zip(Lookup(some, UNKNOWN).token_ids(encoded), expected, strict=True):
         assert np.array_equal(found, right)
 
 
 @pytest.mark.parametrize("words", [[], ["a\0"], ["", " ", "a b"]])
-def test_no_word_of_a_text_is_one_that_cannot_be_in_it(words: list[str]) -> None:
-    values, lengths = Lookup(words, UNKNOWN).numbers([b"a b", b""])
+def test_vocabulary_words_that_no_text_can_contain_are_never_found(words: list[str]) -> None:
+    values, lengths = Lookup(words, UNKNOWN).token_ids([b"a b", b""])
     assert values.tolist() == [UNKNOWN, UNKNOWN]
     assert lengths.tolist() == [2, 0]

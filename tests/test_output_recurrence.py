@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,13 +15,13 @@ NAMES = ("rnn-oh", "rnn-oo")
 LENGTHS = torch.tensor([6, 1, 4])
 
 
-def model(name: str, layers: int) -> nn.Module:
+def create(name: str, layers: int) -> Any:
     torch.manual_seed(3)
     return zoo.create_model(name, 3, hidden_size=5, output_size=4, num_layers=layers).double()
 
 
-def by_hand(name: str, network: nn.Module, row: np.ndarray) -> np.ndarray:
-    """Go through one row (T, I) a step at a time, as the equations say."""
+def compute_by_hand(name: str, network: nn.Module, row: np.ndarray) -> np.ndarray:
+    """Compute outputs of one row (T, I) step by step."""
     weights = {key: value.detach().numpy() for key, value in network.named_parameters()}
     for layer in range(2 if "bias_o_l1" in weights else 1):
         part = {key.removesuffix(f"_l{layer}"): w for key, w in weights.items()}
@@ -40,12 +42,12 @@ def by_hand(name: str, network: nn.Module, row: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_step_is_what_the_equations_give(name: str, layers: int) -> None:
-    network = model(name, layers)
+def test_outputs_equal_the_equations(name: str, layers: int) -> None:
+    network = create(name, layers)
     inputs = torch.randn(3, 8, 3, dtype=torch.float64)
     outputs, (state,) = network(inputs, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
-        expected = by_hand(name, network, inputs[row, :length].numpy())
+        expected = compute_by_hand(name, network, inputs[row, :length].numpy())
         np.testing.assert_allclose(outputs[row, :length].detach(), expected, atol=1e-12)
         np.testing.assert_allclose(state[-1, row].detach(), expected[-1], atol=1e-12)
         assert not outputs[row, length:].any()
@@ -53,8 +55,8 @@ def test_every_step_is_what_the_equations_give(name: str, layers: int) -> None:
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_state_fed_back_continues_the_sequence(name: str, layers: int) -> None:
-    network = model(name, layers)
+def test_a_returned_state_continues_the_sequence(name: str, layers: int) -> None:
+    network = create(name, layers)
     inputs = torch.randn(2, 9, 3, dtype=torch.float64)
     whole, _ = network(inputs, torch.tensor([9, 9]))
     first, state = network(inputs[:, :4], torch.tensor([4, 4]))
@@ -63,8 +65,8 @@ def test_a_state_fed_back_continues_the_sequence(name: str, layers: int) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_stands_in_the_padding_changes_nothing(name: str) -> None:
-    network = model(name, 2)
+def test_padding_does_not_change_a_row(name: str) -> None:
+    network = create(name, 2)
     inputs = torch.randn(3, 8, 3, dtype=torch.float64)
     outputs, (state,) = network(inputs, LENGTHS)
     inputs[1, 1:] = 1e6
@@ -74,7 +76,40 @@ def test_what_stands_in_the_padding_changes_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_edge_is_where_the_name_says(name: str) -> None:
-    names = {key for key, _ in model(name, 1).named_parameters()}
+def test_the_recurrent_weights_are_those_of_the_name(name: str) -> None:
+    names = {key for key, _ in create(name, 1).named_parameters()}
     assert ("weight_oh_l0" in names) == (name == "rnn-oh")
     assert ("weight_oo_l0" in names) == (name == "rnn-oo")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_of_one_hot_vectors_are_looked_up(name: str) -> None:
+    network = create(name, 2)
+    token_ids = torch.randint(3, (3, 8))
+    vectors = nn.functional.one_hot(token_ids, 3).double()
+    results, gradients = [], []
+    for outputs, state in (
+        network(vectors, LENGTHS),
+        network.forward_embedded(None, token_ids, LENGTHS),
+        network.forward_embedded(torch.eye(3).double(), token_ids, LENGTHS),
+    ):
+        results.append([outputs, *state])
+        loss = outputs.square().sum() + state[0].sum()
+        gradients.append(torch.autograd.grad(loss, list(network.parameters())))
+    for result, gradient in zip(results[1:], gradients[1:], strict=True):
+        torch.testing.assert_close(result, results[0])
+        torch.testing.assert_close(gradient, gradients[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decoding_steps_equal_the_forward_pass(name: str) -> None:
+    network = create(name, 2)
+    token_ids = torch.randint(3, (4, 6))
+    expected, end = network.forward_embedded(None, token_ids, torch.full((4,), 6))
+    step, state = network.decode_step(None), None
+    outputs = []
+    for ids in token_ids.unbind(1):
+        output, state = step(ids, state)
+        outputs.append(output)
+    torch.testing.assert_close(torch.stack(outputs, dim=1), expected)
+    torch.testing.assert_close(state, end)

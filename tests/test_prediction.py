@@ -1,4 +1,4 @@
-"""Answers to many texts: their order, how far ahead is read, and what becomes of failures."""
+"""Predictions of many texts: their order, how far ahead is read, and failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THREADS = pytest.mark.parametrize("threads", [1, 2, 3])
 
 
 class Echo:
-    """Answers a text with itself. Whoever comes first waits for another, if there is to be one."""
+    """Predicts each text itself; the first calls wait until ``together`` of them are running."""
 
     def __init__(self, together: int = 1) -> None:
         self.gate = threading.Barrier(together)
@@ -34,31 +34,33 @@ class Echo:
         for text in texts:
             if text == "bad":
                 raise ValueError("a bad text")
-            yield Prediction(text, "same", 1.0)
+            yield Prediction(text)
 
 
-def answers(task: Echo, texts: Iterator[str], threads: int) -> Iterator[str]:
-    return (answer.text for answer in predict(task, nn.Identity(), texts, threads))
+def predicted(task: Echo, texts: Iterator[str], threads: int) -> Iterator[str]:
+    return (prediction.text for prediction in predict(task, nn.Identity(), texts, threads))
 
 
 @THREADS
 @pytest.mark.parametrize("count", [0, 1, CHUNK, 7 * CHUNK + 5])
-def test_answers_are_in_the_order_of_the_texts(count: int, threads: int) -> None:
+def test_predictions_are_in_the_order_of_the_texts(count: int, threads: int) -> None:
     texts = [str(number) for number in range(count)]
-    assert list(answers(Echo(), iter(texts), threads)) == texts
+    assert list(predicted(Echo(), iter(texts), threads)) == texts
 
 
 @pytest.mark.parametrize("threads", [2, 3])
-def test_threads_work_side_by_side(threads: int) -> None:
+def test_threads_predict_at_the_same_time(threads: int) -> None:
     task = Echo(together=threads)
-    assert len(list(answers(task, iter(["text"] * (threads * CHUNK)), threads))) == threads * CHUNK
+    assert (
+        len(list(predicted(task, iter(["text"] * (threads * CHUNK)), threads))) == threads * CHUNK
+    )
     assert task.chunks == [CHUNK] * threads
 
 
 @THREADS
-def test_no_more_is_read_ahead_than_a_chunk_a_thread_and_one(threads: int) -> None:
+def test_a_chunk_for_each_thread_and_one_more_are_read_ahead(threads: int) -> None:
     taken = itertools.count()
-    found = answers(Echo(), (str(next(taken)) for _ in itertools.repeat(0)), threads)
+    found = predicted(Echo(), (str(next(taken)) for _ in itertools.repeat(0)), threads)
     for _ in range(3 * CHUNK):
         next(found)
     found.close()  # type: ignore[attr-defined]
@@ -66,10 +68,10 @@ def test_no_more_is_read_ahead_than_a_chunk_a_thread_and_one(threads: int) -> No
 
 
 @THREADS
-def test_a_failure_is_told_and_leaves_no_thread_behind(threads: int) -> None:
+def test_a_failure_is_raised_and_ends_the_threads(threads: int) -> None:
     texts = ["good"] * CHUNK + ["bad"] + ["good"] * (9 * CHUNK)
     before = threading.active_count()
-    found = answers(Echo(), iter(texts), threads)
+    found = predicted(Echo(), iter(texts), threads)
     with pytest.raises(ValueError, match="a bad text"):
         list(found)
     assert threading.active_count() == before
@@ -94,10 +96,10 @@ def interrupted(moment):
             sys.settrace(None)
             signal.raise_signal(signal.SIGINT)
         return trace
-    answers = prediction.predict(Echo(), None, iter("abcdefghij"), 2)
+    found = prediction.predict(Echo(), None, iter("abcdefghij"), 2)
     sys.settrace(trace)
     try:
-        list(answers)
+        list(found)
     except (KeyboardInterrupt, RuntimeError):  # The latter is Python's, from Thread.start().
         pass
     finally:
@@ -121,7 +123,7 @@ def test_ctrl_c_never_hangs() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_threads_answer_as_one_does(sentiment_run: Path) -> None:
+def test_threads_predict_what_one_thread_does(sentiment_run: Path) -> None:
     loaded = zoo.load(sentiment_run)
     texts = ["the plot was dull " * (number % 50) + str(number) for number in range(3 * CHUNK)]
     one, three = (list(loaded.predict(texts, threads=threads)) for threads in (1, 3))

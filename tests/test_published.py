@@ -1,4 +1,4 @@
-"""What ships: weights as the registry describes them, small, at work without a network."""
+"""Published weights: as their recipes describe them, small, and usable offline."""
 
 from __future__ import annotations
 
@@ -7,63 +7,74 @@ from pathlib import Path
 import pytest
 from conftest import REAL_DATA, Run
 
-from zoo.catalog import Catalog, shipped_path
+import zoo
+from zoo import recipes
 from zoo.files import digest
+from zoo.options import to_json
+from zoo.records import Recipe, WeightsInfo
 from zoo.registry import Registry
+from zoo.settings import resolve
+from zoo.spec import RunSpec
 from zoo.weights.file import read
-from zoo.weights.network import build, verify
 
 PUBLISHED = ("imdb-bilstm", "imdb-bilstm-book", "island-lstm", "island-lstm-book")
 DATA = {"imdb": REAL_DATA / "aclImdb_labelled.tar.gz", "island": REAL_DATA / "1268-0.txt"}
 
 
-def weights_of(catalog: Catalog, name: str) -> Path:
-    row = catalog.runs[name].weights
-    assert row is not None
-    return Path(__file__).parent.parent / "zoo" / row.file
+def published(registry: Registry, name: str) -> tuple[Path, WeightsInfo]:
+    recipe = registry.get(Recipe, name)
+    assert recipe.weights is not None
+    path = recipe.weights_path
+    assert path is not None
+    return path, recipe.weights
 
 
-def test_all_of_them_take_12_megabytes(catalog: Catalog) -> None:
-    assert {name for name, row in catalog.runs.items() if row.weights} == set(PUBLISHED)
-    assert sum(weights_of(catalog, name).stat().st_size for name in PUBLISHED) <= 12_000_000
+def test_published_weights_take_12_megabytes(registry: Registry) -> None:
+    own = recipes.read(recipes.shipped_path()).recipes.values()
+    assert {recipe.name for recipe in own if recipe.weights} == set(PUBLISHED)
+    assert sum(published(registry, name)[0].stat().st_size for name in PUBLISHED) <= 12_000_000
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_file_registry_and_probe_agree(name: str, catalog: Catalog, registry: Registry) -> None:
-    path, row = weights_of(catalog, name), catalog.runs[name]
-    assert row.weights is not None
-    assert (path.stat().st_size, digest(path)) == (row.weights.bytes, row.weights.sha256)
+def test_file_recipe_and_probe_agree(name: str, registry: Registry) -> None:
+    path, info = published(registry, name)
+    assert (path.stat().st_size, digest(path)) == (info.bytes, info.sha256)
     weights = read(path)
-    assert weights.header["name"] == name
-    assert weights.header["data"]["sha256"] == row.metrics["data_sha256"]
-    assert weights.header["storage"] == "float16"
-    assert verify(weights, *build(weights, registry)) < 1e-2
-    # Trained with the settings that the row has today.
-    for key, value in row.settings.items():
-        section, _, option = key.partition(".")
-        home = weights.header if section == "training" else weights.header[section]["options"]
-        assert (home["training"] if section == "training" else home)[option] == value, key
+    run = weights.header["run"]
+    assert run["name"] == name
+    assert weights.header["data"]["sha256"] == registry.get(Recipe, name).metrics["data_sha256"]
+    assert weights.header["dtype"] == "float16"
+    assert zoo.load(name).verify() < 1e-2
+    # It was trained with the settings that the recipe has today.
+    trained, today = RunSpec.from_json(run, registry), resolve(name, registry)
+    assert to_json(trained.training) == to_json(today.training)
+    for part in ("optimizer", "scheduler"):
+        assert getattr(trained, part) == getattr(today, part)
+    assert trained.network == today.network
+    assert trained.seed == today.seed
 
 
-def test_every_published_score_has_split_examples_and_interval(catalog: Catalog) -> None:
-    for name, row in catalog.runs.items():
-        if row.metrics:
-            main = "accuracy" if row.task == "sentiment" else "loss"
+def test_every_published_score_has_split_examples_and_interval(registry: Registry) -> None:
+    for recipe in registry.all(Recipe):
+        if recipe.metrics:
+            main = "accuracy" if recipe.task == "sentiment" else "loss"
             wanted = {"split", "examples", "data_sha256", main, f"{main}_low", f"{main}_high"}
-            assert wanted <= set(row.metrics), name
-            low, value, high = (float(row.metrics[f"{main}{end}"]) for end in ("_low", "", "_high"))
-            assert low < value < high, name
+            assert wanted <= set(recipe.metrics), recipe.name
+            low, value, high = (
+                float(recipe.metrics[f"{main}{end}"]) for end in ("_low", "", "_high")
+            )
+            assert low < value < high, recipe.name
 
 
-def test_a_sentence_is_answered_and_a_text_written_offline(zoo_command: Run) -> None:
-    nowhere = {"https_proxy": "http://127.0.0.1:9", "ZOO_REGISTRY": str(shipped_path())}
+def test_predicting_and_generating_work_offline(zoo_command: Run) -> None:
+    offline = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     done = zoo_command(
-        "predict", "imdb-bilstm", "A wonderful film.", "A boring waste of time.", env=nowhere
+        "predict", "imdb-bilstm", "A wonderful film.", "A boring waste of time.", env=offline
     )
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["pos", "neg"]
     done = zoo_command(
         "generate", "island-lstm", "--prompt", "The island", "--scale", "2.0", "--length", "80",
-        env=nowhere,
+        env=offline,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("The island")
@@ -73,9 +84,10 @@ def test_a_sentence_is_answered_and_a_text_written_offline(zoo_command: Run) -> 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_score_is_measured_again(
-    name: str, catalog: Catalog, zoo_command: Run
+    name: str, registry: Registry, zoo_command: Run
 ) -> None:
-    done = zoo_command("verify", name, "--data", DATA[catalog.runs[name].data])
+    data = DATA[registry.get(Recipe, name).data]
+    done = zoo_command("verify", name, "--data", data)
     assert done.returncode == 0, done.stderr
     assert "examples agrees" in done.stdout
     assert "_low agrees" in done.stdout

@@ -1,4 +1,4 @@
-"""The published data sets: what is read from them, and what is learned of their words."""
+"""The published data sets: what is read from them, and the vocabularies built of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from conftest import REAL_DATA
 
-from zoo.building import make_task
-from zoo.catalog import Catalog
+from zoo.building import build_task
+from zoo.records import DatasetInfo, TaskInfo
 from zoo.registry import Registry
+from zoo.spec import Component
 from zoo_sentiment.corpus import Corpus, load
 
 pytestmark = pytest.mark.real_data
@@ -25,9 +26,8 @@ BOOK = REAL_DATA / "1268-0.txt"
 
 
 def task(registry: Registry, name: str, **options: Any) -> Any:
-    info = registry.task(name)
-    defaults = {name: option.default for name, option in info.options.items()}
-    return make_task(info, {**defaults, **options})
+    info = registry.get(TaskInfo, name)
+    return build_task(Component(info, info.options(**options)))
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,11 @@ def reviews() -> Corpus:
     return load(ARCHIVE, "text", "label")
 
 
-def test_the_archive_holds_25_000_reviews_a_part_half_of_them_good(reviews: Corpus) -> None:
-    good = np.array(reviews.labels)[reviews.label] == "pos"
-    counts = Counter(zip(reviews.is_test.tolist(), good.tolist(), strict=True))
+def test_each_split_has_25_000_reviews_half_of_them_positive(
+    reviews: Corpus,
+) -> None:
+    positive = np.array(reviews.labels)[reviews.label] == "pos"
+    counts = Counter(zip(reviews.is_test.tolist(), positive.tolist(), strict=True))
     assert set(counts.values()) == {12_500}
     assert len(counts) == 4
     assert reviews.labels == ["neg", "pos"]
@@ -55,12 +57,12 @@ def archived() -> Iterator[tuple[str, str]]:
 
 
 def test_a_review_is_read_word_by_word(reviews: Corpus) -> None:
-    # Of a part and label, the reviews stand in the order of their numbers.
+    # The reviews of a split and label are in the order of their numbers.
     name, text = next(archived())
-    part, label, file = Path(name).parts[-3:]
+    split, label, file = Path(name).parts[-3:]
     number = int(file.partition("_")[0])
     of_kind = np.flatnonzero(
-        (reviews.is_test == (part == "test")) & (reviews.label == reviews.labels.index(label))
+        (reviews.is_test == (split == "test")) & (reviews.label == reviews.labels.index(label))
     )
     row = of_kind[number]
     start = reviews.starts[row]
@@ -74,23 +76,26 @@ def test_a_review_is_read_word_by_word(reviews: Corpus) -> None:
 
 def test_every_review_has_a_film(reviews: Corpus) -> None:
     assert (reviews.film >= 0).all()
-    train, test = (set(reviews.film[reviews.is_test == part].tolist()) for part in (False, True))
-    # As many as the archive's lists of addresses have; they share one, contrary to what is said.
+    train, test = (
+        set(reviews.film[reviews.is_test == is_test].tolist()) for is_test in (False, True)
+    )
+    # As many as there are in the archive's lists of addresses. One film is in both splits, contrary
+    # to the data set's description.
     assert (len(train), len(test), len(train & test)) == (3456, 3581, 1)
 
 
-def test_the_vocabulary_is_that_of_the_book_as_far_as_the_split_allows(registry: Registry) -> None:
+def test_the_vocabulary_is_nearly_that_of_the_book(registry: Registry) -> None:
     made = task(registry, "sentiment")
     data = made.prepare(ARCHIVE, 1)
-    sizes = {name: split.examples for name, split in data.splits.items()}
+    sizes = {name: split.num_examples for name, split in data.splits.items()}
     assert sizes == {"train": 20_000, "validation": 5_000, "test": 25_000, "all": 50_000}
-    # The book's split has 69,023 words, and numbers these three so.
+    # The book's split has 69,023 words, and these three have these token ids.
     assert len(made.words) == pytest.approx(69_023, rel=0.01)
     assert made.words[:2] == ["<pad>", "<unk>"]
     assert made.encode(["This is an"]).values.tolist() == [11, 7, 35]
 
 
-def test_films_can_be_kept_together(registry: Registry, reviews: Corpus) -> None:
+def test_reviews_of_a_film_can_be_in_one_split(registry: Registry, reviews: Corpus) -> None:
     data = task(registry, "sentiment", split="film").prepare(ARCHIVE, 1)
     film = dict(zip(reviews.starts.tolist(), reviews.film.tolist(), strict=True))
     train, validation = (
@@ -98,36 +103,36 @@ def test_films_can_be_kept_together(registry: Registry, reviews: Corpus) -> None
         for name in ("train", "validation")
     )
     assert not train & validation
-    assert data.splits["validation"].examples == pytest.approx(5_000, rel=0.02)
+    assert data.splits["validation"].num_examples == pytest.approx(5_000, rel=0.02)
 
 
-def test_the_book_is_cut_and_coded_as_published(registry: Registry) -> None:
+def test_the_text_is_encoded_as_published(registry: Registry) -> None:
     made = task(
         registry, "char-lm", start="THE MYSTERIOUS ISLAND", end="End of the Project Gutenberg"
     )
     data = made.prepare(BOOK, 1)
-    codes = data.splits["all"].codes
-    assert len(codes) == 1_112_350
+    token_ids = data.splits["all"].token_ids
+    assert len(token_ids) == 1_112_350
     assert len(made.characters) == 80
-    assert made.decode(codes[:21].tolist()) == "THE MYSTERIOUS ISLAND"
+    assert made.decode(token_ids[:21].tolist()) == "THE MYSTERIOUS ISLAND"
     whole = BOOK.read_text(encoding="utf-8-sig")
     first = whole.index("THE MYSTERIOUS ISLAND")
     text = whole[first : whole.index("End of the Project Gutenberg", first)]
-    assert made.decode(codes.tolist()) == text
-    assert data.splits["test"].examples + 1 == round(len(text) * 0.1)
+    assert made.decode(token_ids.tolist()) == text
+    assert data.splits["test"].num_examples + 1 == round(len(text) * 0.1)
 
 
-def test_the_book_needs_no_markers(registry: Registry) -> None:
+def test_the_markers_of_project_gutenberg_are_found(registry: Registry) -> None:
     made = task(registry, "char-lm")
-    text = made.decode(made.prepare(BOOK, 1).splits["all"].codes.tolist())
+    text = made.decode(made.prepare(BOOK, 1).splits["all"].token_ids.tolist())
     assert "*** START" not in text
     assert "*** END" not in text
     assert "THE MYSTERIOUS ISLAND" in text[:2000]
 
 
-def test_the_book_is_the_file_that_the_catalog_names(catalog: Catalog) -> None:
-    row = catalog.data["island"]
+def test_the_text_is_the_file_that_the_registry_names(registry: Registry) -> None:
+    dataset = registry.get(DatasetInfo, "island")
     content = BOOK.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == row.sha256
-    assert len(content) == row.bytes
-    assert all(text.encode() in content for text in row.contains)
+    assert hashlib.sha256(content).hexdigest() == dataset.sha256
+    assert len(content) == dataset.bytes
+    assert all(text.encode() in content for text in dataset.contains)

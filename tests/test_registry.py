@@ -1,119 +1,254 @@
-"""Names to records: who announced what, what a mistyped name may have meant, who claims a name."""
+"""Names to records: who declares what, near names for mistyped ones, names declared twice."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Install, Run
 
-from zoo.discovery import Plugin
-from zoo.errors import PluginError, UsageError
-from zoo.records import ModelInfo, PluginInfo, TaskInfo
-from zoo.registry import Registry, resolve, suggestion
+import zoo
+from zoo.discovery import Plugin, discover
+from zoo.errors import PluginError, UsageError, did_you_mean
+from zoo.recipes import RecipeFile
+from zoo.records import (
+    DatasetInfo,
+    MetricInfo,
+    ModelInfo,
+    PluginInfo,
+    Recipe,
+    Record,
+    TaskInfo,
+)
+from zoo.registry import Registry, resolve_target
+from zoo.settings import resolve
+
+PLUGIN = """
+import zoo
+@zoo.hookimpl
+def zoo_models():
+    return [
+        zoo.ModelInfo(name=name, summary="", target="x:Y", causal=True)
+        for name in ("gru", {own!r})
+    ]
+"""
 
 
-def model(name: str) -> ModelInfo:
-    return ModelInfo(name, f"{name} of a test", "nowhere:Nothing", causal=True)
-
-
-def task(name: str) -> TaskInfo:
-    return TaskInfo(name, f"{name} of a test", "nowhere:Nothing", "loss", higher_is_better=False)
-
-
-def plugin(distribution: str, models: str = "", tasks: str = "", error: str = "") -> Plugin:
-    return Plugin(
-        PluginInfo(distribution.removeprefix("zoo-"), distribution, "1.0", error=error),
-        tuple(map(model, models.split())),
-        tuple(map(task, tasks.split())),
+def model(name: str, owner: PluginInfo | None = None) -> ModelInfo:
+    return ModelInfo(
+        name=name, summary=f"{name} of a test", target="nowhere:Nothing", causal=True, plugin=owner
     )
 
 
-def test_a_name_that_two_plugins_claim_belongs_to_neither() -> None:
+def task(name: str, owner: PluginInfo | None = None) -> TaskInfo:
+    return TaskInfo(
+        name=name, summary=f"{name} of a test", target="nowhere:Nothing", monitor="loss",
+        higher_is_better=False, plugin=owner,
+    )  # fmt: skip
+
+
+def recipe(name: str, owner: PluginInfo | None = None, **values: Any) -> Recipe:
+    return Recipe(name=name, summary="", task="char-lm", model="lstm", plugin=owner, **values)
+
+
+def dataset(name: str, owner: PluginInfo | None = None) -> DatasetInfo:
+    return DatasetInfo(
+        name=name, summary="", url="https://example.org", sha256="", bytes=1, plugin=owner
+    )
+
+
+def plugin(
+    distribution: str,
+    models: str = "",
+    tasks: str = "",
+    recipes: tuple[Recipe, ...] = (),
+    datasets: str = "",
+    error: str = "",
+) -> Plugin:
+    info = PluginInfo(distribution.removeprefix("zoo-"), distribution, "1.0", error=error)
+    records: list[Record] = [model(name, info) for name in models.split()]
+    records += [task(name, info) for name in tasks.split()]
+    file = RecipeFile(
+        Path(f"{distribution}.toml"),
+        datasets={name: dataset(name, info) for name in datasets.split()},
+        recipes={found.name: found for found in recipes},
+    )
+    return Plugin(info, None, tuple(records), (file,))
+
+
+def test_a_name_of_two_plugins_is_ambiguous_and_both_are_named() -> None:
     registry = Registry([plugin("zoo-ann", "mgu sru"), plugin("zoo-bob", "mgu qrnn")])
     with pytest.raises(PluginError, match=r"'mgu' is ambiguous.*zoo-ann and zoo-bob") as failed:
-        registry.model("mgu")
+        registry.get(ModelInfo, "mgu")
+    assert "say zoo-ann:mgu or zoo-bob:mgu" in str(failed.value)
     assert failed.value.exit_code == 3
-    with pytest.raises(PluginError, match="ambiguous"):
-        registry.model_plugin("mgu")
-    assert [info.name for info in registry.models] == ["qrnn", "sru"]
-    assert registry.model("sru") == model("sru")
-    assert registry.model_plugin("qrnn").distribution == "zoo-bob"
+    assert registry.clashes == ["mgu"]
+    assert registry.names(ModelInfo) == ["qrnn", "sru"]
+    assert registry.has(ModelInfo, "mgu")
+    assert registry.get(ModelInfo, "sru") == model("sru")
 
 
-def test_tasks_clash_as_models_do_and_a_model_may_be_called_like_a_task() -> None:
+def test_the_distribution_chooses_between_two_claimants() -> None:
+    registry = Registry([plugin("zoo-ann", "mgu"), plugin("zoo-bob", "mgu")])
+    for distribution in ("zoo-ann", "zoo-bob"):
+        assert registry.has(ModelInfo, f"{distribution}:mgu")
+        found = registry.get(ModelInfo, f"{distribution}:mgu")
+        assert found.plugin is not None
+        assert found.plugin.distribution == distribution
+    assert not registry.has(ModelInfo, "zoo-cat:mgu")
+    with pytest.raises(UsageError, match="no model 'zoo-cat:mgu'"):
+        registry.get(ModelInfo, "zoo-cat:mgu")
+
+
+def test_tasks_clash_as_models_do_and_a_model_may_have_the_name_of_a_task() -> None:
     registry = Registry(
         [plugin("zoo-ann", "copy", "parity"), plugin("zoo-bob", tasks="parity copy")]
     )
     with pytest.raises(PluginError, match=r"task 'parity' is ambiguous.*zoo-ann and zoo-bob"):
-        registry.task("parity")
-    assert registry.model_plugin("copy").distribution == "zoo-ann"
-    assert registry.task_plugin("copy").distribution == "zoo-bob"
+        registry.get(TaskInfo, "parity")
+    kinds: list[tuple[type[Record], str]] = [(ModelInfo, "zoo-ann"), (TaskInfo, "zoo-bob")]
+    for kind, distribution in kinds:
+        owner = registry.get(kind, "copy").plugin
+        assert owner is not None
+        assert owner.distribution == distribution
 
 
-def test_a_clash_of_installed_plugins_is_told_on_the_command_line(
+def test_a_clash_of_installed_plugins_is_reported_by_the_command_line(
     install_plugin: Install, zoo_here: Run
 ) -> None:
-    source = (
-        "import zoo\n"
-        "@zoo.hookimpl\n"
-        "def zoo_models():\n"
-        "    return [zoo.ModelInfo(name, '', 'x:Y', True) for name in ('gru', {own!r})]\n"
-    )
-    install_plugin("zoo-ann", source.format(own="ann-gru"))
+    install_plugin("zoo-ann", PLUGIN.format(own="ann-gru"))
     done = zoo_here("train", "sentiment/gru")
     assert done.returncode == 3
     (line,) = done.stderr.splitlines()
-    assert "seqzoo" in line
-    assert "zoo-ann" in line
+    assert "seqzoo:gru" in line
+    assert "zoo-ann:gru" in line
     listed = json.loads(zoo_here("list", "*gru", "--models", "--json").stdout)["models"]
     assert [record["name"] for record in listed] == ["ann-gru", "bigru"]
 
 
+def test_a_recipe_of_two_files_is_ambiguous_and_can_be_chosen(tmp_path: Path) -> None:
+    owner = PluginInfo("ann", "zoo-ann", "1.0")
+    own = RecipeFile(tmp_path, recipes={"book": recipe("book"), "film": recipe("film")})
+    brought = plugin("zoo-ann", recipes=(recipe("book", owner), recipe("song", owner)))
+    registry = Registry([brought], own)
+    assert registry.names(Recipe) == ["film", "song"]
+    with pytest.raises(PluginError, match=r"recipe 'book' is ambiguous.*zoo-ann:book") as failed:
+        registry.get(Recipe, "book")
+    assert "the recipe file" in str(failed.value)
+    assert registry.get(Recipe, "zoo-ann:book").plugin == owner
+
+
+def test_the_distribution_chooses_a_recipe_to_train() -> None:
+    owner = PluginInfo("ann", "zoo-ann", "1.0")
+    brought = plugin("zoo-ann", recipes=(recipe("sample-lstm", owner),))
+    registry = Registry([brought, *discover()])
+    assert resolve("zoo-ann:sample-lstm", registry).task.name == "char-lm"
+    assert resolve("seqzoo:sample-lstm", registry).task.name == "sentiment"
+    with pytest.raises(PluginError, match="recipe 'sample-lstm' is ambiguous"):
+        resolve("sample-lstm", registry)
+
+
+def test_a_plugin_recipe_with_unknown_data_makes_only_that_plugin_fail(tmp_path: Path) -> None:
+    owner = PluginInfo("ann", "zoo-ann", "1.0")
+    own = RecipeFile(tmp_path, recipes={"film": recipe("film")})
+    bad = plugin("zoo-ann", "mgu", recipes=(recipe("book", owner, data="bok"),))
+    registry = Registry([bad, plugin("zoo-bob", "sru")], own)
+    assert registry.broken == ("ann",)
+    (info,) = [info for info in registry.plugins if info.error]
+    assert "data 'bok' is not in a data table" in info.error
+    assert "recipes.book" in info.error
+    assert registry.names(Recipe) == ["film"]
+    assert registry.names(ModelInfo) == ["sru"]
+
+
+def test_a_data_set_of_two_plugins_leaves_the_recipes_that_use_it(tmp_path: Path) -> None:
+    own = RecipeFile(tmp_path, {"imdb": dataset("imdb")}, {"film": recipe("film", data="imdb")})
+    registry = Registry([plugin("zoo-ann", datasets="imdb")], own)
+    assert registry.names(Recipe) == ["film"]
+    with pytest.raises(PluginError, match="dataset 'imdb' is ambiguous"):
+        registry.get(DatasetInfo, "imdb")
+
+
+def test_unknown_data_in_the_user_s_recipe_file_is_an_error(tmp_path: Path) -> None:
+    own = RecipeFile(tmp_path, recipes={"film": recipe("film", data="imbd", source=tmp_path)})
+    with pytest.raises(UsageError, match=r"data 'imbd' is not in a data table.*recipes\.film"):
+        Registry([], own)
+
+
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "near"),
     [("lstn", "'lstm'"), ("bi-lstm", "'bilstm'"), ("gruu", "'gru'"), ("birn", "'birnn'")],
 )
-def test_a_mistyped_model_is_met_with_the_near_names(
-    registry: Registry, typed: str, meant: str
+def test_near_names_are_suggested_for_a_mistyped_model(
+    registry: Registry, typed: str, near: str
 ) -> None:
-    with pytest.raises(UsageError, match=rf"no model '{typed}' \(did you mean .*{meant}") as failed:
-        registry.model(typed)
+    with pytest.raises(UsageError, match=rf"no model '{typed}' \(did you mean .*{near}") as failed:
+        registry.get(ModelInfo, typed)
     assert failed.value.exit_code == 2
 
 
-def test_a_mistyped_task_is_met_with_the_near_names(registry: Registry) -> None:
-    with pytest.raises(UsageError, match=r"no task 'sentment' \(did you mean 'sentiment'\?\)"):
-        registry.task("sentment")
+@pytest.mark.parametrize(
+    ("kind", "typed", "near"),
+    [
+        (TaskInfo, "sentment", "'sentiment'"),
+        (zoo.OptimizerInfo, "adamm", "'adam'"),
+        (zoo.SchedulerInfo, "cosin", "'cosine'"),
+        (zoo.CallbackInfo, "tensorbord", "'tensorboard'"),
+        (MetricInfo, "mathews", "'matthews'"),
+        (Recipe, "sample-lstn", "'sample-lstm'"),
+    ],
+)
+def test_near_names_are_suggested_for_every_kind(
+    registry: Registry, kind: type[Any], typed: str, near: str
+) -> None:
+    pattern = rf"no {kind.kind} '{typed}' \(did you mean {near}.*`zoo list --{kind.kind}s`"
+    with pytest.raises(UsageError, match=pattern):
+        registry.get(kind, typed)
 
 
-def test_nothing_is_suggested_for_a_name_like_no_other(registry: Registry) -> None:
-    assert suggestion("transformer", ["lstm", "gru"]) == ""
+def test_nothing_is_suggested_for_a_name_that_resembles_none(registry: Registry) -> None:
+    assert did_you_mean("transformer", ["lstm", "gru"]) == ""
     with pytest.raises(UsageError, match="no model 'transformer'; see `zoo list --models`"):
-        registry.model("transformer")
+        registry.get(ModelInfo, "transformer")
 
 
-def test_a_missing_name_may_be_that_of_a_broken_plugin_and_the_message_says_so() -> None:
+def test_the_message_of_a_missing_name_lists_broken_plugins() -> None:
     registry = Registry([plugin("zoo-ann", error="ImportError: no"), plugin("zoo-bob", "sru")])
     with pytest.raises(UsageError, match=r"no model 'mgu'.*`zoo plugins` \(broken: ann\)"):
-        registry.model("mgu")
+        registry.get(ModelInfo, "mgu")
 
 
-def test_first_party_names_come_from_the_distribution_like_any_other(registry: Registry) -> None:
-    for owner in (registry.model_plugin("lstm"), registry.task_plugin("sentiment")):
+def test_first_party_records_name_their_distribution_and_version(registry: Registry) -> None:
+    records: list[Record] = [
+        registry.get(ModelInfo, "lstm"), registry.get(TaskInfo, "sentiment"),
+        registry.get(zoo.OptimizerInfo, "adam"),
+    ]  # fmt: skip
+    for record in records:
+        owner = record.plugin
+        assert owner is not None
         assert owner.distribution == "seqzoo"
         assert owner.version == importlib.metadata.version("seqzoo")
-    assert "lstm" in registry.model_plugin("lstm").models
-    assert "sentiment" in registry.task_plugin("sentiment").tasks
+        assert record.name in owner.provides[record.kind]
 
 
-def test_every_announced_target_loads(registry: Registry) -> None:
-    for info in [*registry.models, *registry.tasks]:
-        assert resolve(info.target).__name__ == info.target.partition(":")[2]
+@pytest.mark.parametrize(
+    "kind", [ModelInfo, TaskInfo, zoo.OptimizerInfo, zoo.SchedulerInfo, MetricInfo, zoo.CommandInfo]
+)
+def test_every_first_party_target_loads(registry: Registry, kind: type[Record]) -> None:
+    assert registry.all(kind)
+    for info in registry.all(kind):
+        assert isinstance(info.target, str)
+        assert callable(resolve_target(info.target))
 
 
 @pytest.mark.parametrize("target", ["no_such_module:Thing", "json:NoSuchClass"])
-def test_a_target_that_does_not_load_is_the_plugin_s_failure(target: str) -> None:
+def test_a_target_that_does_not_load_is_a_plugin_error(target: str) -> None:
     with pytest.raises(PluginError, match=f"target does not load in '{target}'"):
-        resolve(target)
+        resolve_target(target)
+
+
+def test_a_target_can_be_a_class() -> None:
+    assert resolve_target(Registry) is Registry

@@ -1,4 +1,4 @@
-"""The sample: the same reviews each time, and a label that is in the order of the words."""
+"""The sample: the same reviews each time, and a label that depends on the order of the words."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-import zoo
-from zoo.engine.evaluation import score
+from zoo.engine.evaluation import evaluate
 from zoo_sentiment.sample import sample
 from zoo_sentiment.tokens import tokenize
 
@@ -31,7 +30,7 @@ def test_it_is_the_same_in_every_process() -> None:
     assert done.stdout.strip() == hashlib.sha256(repr(sample()).encode()).hexdigest()
 
 
-def test_it_has_thousands_of_reviews_of_both_labels_in_both_parts() -> None:
+def test_it_has_thousands_of_reviews_of_both_labels_in_both_splits() -> None:
     reviews = sample()
     assert len(reviews) >= 4000
     counts = Counter((review.part, review.label) for review in reviews)
@@ -71,20 +70,20 @@ def test_counting_words_is_not_enough() -> None:
     assert weight.grad.abs().max() < 1e-5
     tests, answers = counted("test", words)
     right = ((tests @ weight.detach() + bias.detach() > 0).double() == answers).double().mean()
-    # It learns what there is to learn: words do tell a little.
+    # Single words do say something about the label.
     assert 0.55 < right.item() < 0.75
 
 
 def test_reading_in_order_is(train_here: Callable[..., Any], tmp_path: Path) -> None:
-    train_here(
+    run = train_here(
         "sentiment/lstm", tmp_path / "run", "epochs=3", "learning_rate=0.01",
         "hidden_size=32", "schedule=one-cycle",
     )  # fmt: skip
-    loaded = zoo.load(tmp_path / "run")
-    test = loaded.task.prepare(None, 1, learn=False).splits["test"]
-    metrics = score(loaded.task, loaded.network, test)
+    task, network = run.model.task, run.model.module
+    test = task.prepare(None, 1, fit=False).splits["test"]
+    metrics = evaluate(task, network, test)
     assert metrics["examples"] == 1200
     assert metrics["accuracy"] > 0.95
-    # The same network cannot do it where the words stand in any order.
-    shuffled = score(loaded.task, loaded.network, test.shuffled_within(1))
+    # The same network cannot do it where the words are in random order.
+    shuffled = evaluate(task, network, test.shuffle_steps(1))
     assert shuffled["accuracy"] < 0.8

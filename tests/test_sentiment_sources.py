@@ -7,7 +7,8 @@ import io
 import json
 import tarfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import pytest
 import torch
 
 import zoo
-from zoo.building import make_network, make_task
+from zoo.data.ragged import Ragged
 from zoo.errors import DataError
-from zoo.registry import Registry
-from zoo_sentiment.corpus import load
+from zoo.interfaces import Split
+from zoo_sentiment.corpus import Corpus, load
+from zoo_sentiment.options import SentimentOptions
 from zoo_sentiment.reviews import read
+from zoo_sentiment.task import Sentiment
 from zoo_sentiment.tokens import tokenize
 
 COLUMNS = ("text", "label")
@@ -43,7 +46,7 @@ def texts() -> dict[str, str]:
     return files
 
 
-def archive(path: Path, files: dict[str, str | bytes], mode: str = "w:gz") -> Path:
+def archive(path: Path, files: Mapping[str, str | bytes], mode: Any = "w:gz") -> Path:
     # Not in the order of the folder, as the published archive is not.
     with tarfile.open(path, mode) as tar:
         for name, text in sorted(files.items(), key=lambda item: item[0][::-1]):
@@ -61,30 +64,20 @@ def folder(path: Path, files: dict[str, str]) -> Path:
     return path
 
 
-@pytest.fixture
-def task(registry: Registry) -> Callable[..., Any]:
-    """Return a sentiment task with some options changed."""
-
-    def make(**options: Any) -> Any:
-        info = registry.task("sentiment")
-        defaults = {name: option.default for name, option in info.options.items()}
-        return make_task(info, {**defaults, **options})
-
-    return make
+def task(**options: Any) -> Sentiment:
+    return Sentiment(SentimentOptions(**options))
 
 
-def spelled(corpus: Any) -> list[tuple[list[str], str, bool, int]]:
+def spelled(corpus: Corpus) -> list[tuple[list[str], str, bool, int]]:
     """Return each review as words, label, part and film."""
     return [
         (
-            [corpus.words[i] for i in corpus.values[start : start + length]],
-            corpus.labels[label],
-            bool(test),
-            int(film),
+            [corpus.words[i] for i in corpus.review(row)],
+            corpus.labels[corpus.label[row]],
+            bool(corpus.is_test[row]),
+            int(corpus.film[row]),
         )
-        for start, length, label, test, film in zip(
-            corpus.starts, corpus.lengths, corpus.label, corpus.is_test, corpus.film, strict=True
-        )
+        for row in range(len(corpus.lengths))
     ]
 
 
@@ -195,7 +188,7 @@ def table(tmp_path: Path, name: str, content: str | bytes) -> Path:
         ("r.jsonl", '["a", "pos"]', "not a JSON object.*line 1"),
         ("r.jsonl", '{"text": "a"}', "no column 'label'.*line 1"),
         ("r.jsonl", '{"text": "a", "label": null}', "label is missing.*line 1"),
-        ("r.jsonl", '{"text": 3, "label": "pos"}', "text is not a text.*line 1"),
+        ("r.jsonl", '{"text": 3, "label": "pos"}', "text is not a string.*line 1"),
         ("r.jsonl", "[" * 100_000, "not JSON.*line 1"),
         ("r.jsonl", '{"text": ' + "1" * 5000 + "}", "not JSON.*line 1"),
         ("r.jsonl", '{"text": "a", "label": "\\ud800"}', "not Unicode.*line 1"),
@@ -204,7 +197,7 @@ def table(tmp_path: Path, name: str, content: str | bytes) -> Path:
         ("r.tar.gz", b"", "damaged"),
     ],
 )
-def test_a_bad_source_is_told_in_a_line(
+def test_a_bad_source_is_reported_in_one_line(
     name: str, content: str | bytes, words: str, tmp_path: Path
 ) -> None:
     path = table(tmp_path, name, content)
@@ -248,7 +241,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
 def test_an_uncompressed_archive_cut_at_half_is_refused(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.tar", texts(), "w")
     content = path.read_bytes()
-    # Between two members, where nothing but the missing end tells.
+    # Between two members, where only the missing end shows it.
     path.write_bytes(content[: len(content) // 2 // 1024 * 1024])
     with pytest.raises(DataError, match="damaged"):
         load(path, *COLUMNS)
@@ -259,7 +252,7 @@ def test_an_archive_without_reviews_is_refused(tmp_path: Path) -> None:
         load(archive(tmp_path / "a.tar.gz", {"README": "read me"}), *COLUMNS)
 
 
-def test_a_bad_byte_is_told_with_the_file_inside_the_archive(tmp_path: Path) -> None:
+def test_a_bad_byte_is_reported_with_the_file_inside_the_archive(tmp_path: Path) -> None:
     files: dict[str, Any] = {**texts(), "train/neg/3_1.txt": b"not \xe9 UTF-8"}
     path = archive(tmp_path / "a.tar.gz", files)
     with pytest.raises(DataError, match=r"train/neg/3_1\.txt: byte 0xe9 at offset 4"):
@@ -296,41 +289,41 @@ def test_three_labels_train_and_predict(train_here: Callable[..., Any], tmp_path
         "sentiment/gru", tmp_path / "run", "epochs=12", "learning_rate=0.02", "hidden_size=12",
         "batch_size=16", "average=0.0", data=data,
     )  # fmt: skip
-    loaded = zoo.load(tmp_path / "run")
-    answers = list(loaded.predict(["a goodly film", "it was badly made", "fairly made"]))
-    assert [answer.label for answer in answers] == ["good", "bad", "fair"]
-    for answer in answers:
-        assert sorted(answer.scores) == ["bad", "fair", "good"]
-        assert sum(answer.scores.values()) == pytest.approx(1, abs=1e-5)
-        assert answer.probability == answer.scores[answer.label] > 0.5
-    metrics = loaded.info["metrics"]["validation"]
-    assert len(metrics["confusion"]) == 3
+    model = zoo.load(tmp_path / "run")
+    predictions: list[Any] = list(
+        model.predict(["a goodly film", "it was badly made", "fairly made"])
+    )
+    assert [prediction.label for prediction in predictions] == ["good", "bad", "fair"]
+    for prediction in predictions:
+        assert sorted(prediction.scores) == ["bad", "fair", "good"]
+        assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-5)
+        assert prediction.probability == prediction.scores[prediction.label] > 0.5
+    metrics = model.evaluate(data, split="validation")
+    assert len(metrics["confusion"]["values"]) == 3
     assert metrics["accuracy"] > 0.9
 
 
-def test_the_vocabulary_is_learned_from_the_training_part_alone(
-    task: Callable[..., Any], tmp_path: Path
-) -> None:
-    made = task(validation=0.25)
+def test_the_vocabulary_is_built_of_the_training_split_alone(tmp_path: Path) -> None:
+    made = task(validation_size=0.25)
     path = archive(tmp_path / "a.tar.gz", texts())
     data = made.prepare(path, seed=1)
     corpus = load(path, *COLUMNS)
     train = data.splits["train"]
-    assert train.examples == 18
-    # Each review has a word of its own, its number and its part; those held out are not known.
+    assert train.num_examples == 18
+    # Each review has unique words, its number and its split; those of held-out reviews are unknown.
     held_out = {"validation": 6, "test": 24}
     for name, count in held_out.items():
         split = data.splits[name]
-        assert split.examples == count
+        assert split.num_examples == count
         unknown = sum(
             int((batch.inputs[row, : batch.lengths[row]] == 1).sum())
-            for batch in split.ordered()
+            for batch in split.eval_batches()
             for row in range(len(batch.inputs))
         )
         assert unknown > 0
     seen = Counter(
         made.words[i]
-        for batch in train.ordered()
+        for batch in train.eval_batches()
         for row, length in zip(batch.inputs, batch.lengths, strict=True)
         for i in row[:length]
     )
@@ -341,7 +334,7 @@ def test_the_vocabulary_is_learned_from_the_training_part_alone(
     assert set(seen) < set(corpus.words)
 
 
-def test_numbers_go_by_falling_frequency(task: Callable[..., Any], tmp_path: Path) -> None:
+def test_token_ids_are_ordered_by_decreasing_frequency(tmp_path: Path) -> None:
     rows = [f"{'often ' * 4}{'sometimes ' * 2}once{n},{'ab'[n % 2]}" for n in range(40)]
     path = table(tmp_path, "r.csv", "text,label\n" + "\n".join(rows))
     made = task()
@@ -357,25 +350,22 @@ def test_numbers_go_by_falling_frequency(task: Callable[..., Any], tmp_path: Pat
     assert few.words == ["<pad>", "<unk>", "often"]
 
 
-def test_pretrained_vectors_land_in_the_embedding(
-    task: Callable[..., Any], registry: Registry, tmp_path: Path
-) -> None:
+def test_pretrained_vectors_land_in_the_embedding(tmp_path: Path) -> None:
     data = table(
         tmp_path, "r.csv", "text,label\n" + "\n".join(f"fine film {n},{n % 2}" for n in range(40))
     )
     table(tmp_path, "glove.txt", "film 1.5 -2 0.25\nunused 9 9 9\nfine 0 0.5 4\n")
     made = task(vectors=str(tmp_path / "glove.txt"), embed_size=3)
     made.prepare(data, seed=1)
-    info = registry.model("lstm")
-    options = {name: option.default for name, option in info.options.items()}
-    weight = make_network(made, info, options).embedding.weight.detach()
+    build: Any = partial(zoo.create_model, "lstm")
+    weight = made.network(build).get_parameter("embedding.weight").detach()
     by_word = dict(zip(made.words, weight, strict=True))
     assert by_word["film"].tolist() == [1.5, -2, 0.25]
     assert by_word["fine"].tolist() == [0, 0.5, 4]
     assert by_word["<pad>"].tolist() == [0, 0, 0]
     others = torch.stack([v for w, v in by_word.items() if w not in ("film", "fine", "<pad>")])
     assert 0 < others.abs().max() < 0.5
-    with pytest.raises(DataError, match=r"have 3 numbers.*embed_size is 20.*embed_size=3"):
+    with pytest.raises(DataError, match=r"have 3 dimensions.*embed_size is 20.*embed_size=3"):
         task(vectors=str(tmp_path / "glove.txt")).prepare(data, seed=1)
     with pytest.raises(DataError, match="no file of word vectors"):
         task(vectors=str(tmp_path / "none.txt")).prepare(data, seed=1)
@@ -383,6 +373,8 @@ def test_pretrained_vectors_land_in_the_embedding(
     with pytest.raises(DataError, match="malformed"):
         task(vectors=str(tmp_path / "bad.txt"), embed_size=3).prepare(data, seed=1)
     assert list(tmp_path.glob("*.pt")) == []
+    with pytest.raises(ValueError, match="vectors are for input=embedding"):
+        task(vectors=str(tmp_path / "glove.txt"), input="onehot")
 
 
 def test_vectors_trained_with_are_not_needed_afterwards(
@@ -394,36 +386,33 @@ def test_vectors_trained_with_are_not_needed_afterwards(
     assert len(list(zoo.load(tmp_path / "run").predict(["a film"]))) == 1
 
 
-def films_of(split: Any, corpus: Any) -> set[int]:
+def films_of(split: Split, corpus: Corpus) -> set[int]:
+    assert isinstance(split, Ragged)
     by_start = dict(zip(corpus.starts.tolist(), corpus.film.tolist(), strict=True))
     return {by_start[start] for start in split.starts.tolist()}
 
 
-def test_a_split_by_film_puts_no_film_on_both_sides(
-    task: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_split_by_film_has_no_film_in_two_splits(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.tar.gz", texts())
     corpus = load(path, *COLUMNS)
-    parts = task(split="film", validation=0.5).prepare(path, seed=1).splits
-    sides = [films_of(parts[name], corpus) for name in ("train", "validation", "test")]
+    splits = task(split="film", validation_size=0.5).prepare(path, seed=1).splits
+    sides = [films_of(splits[name], corpus) for name in ("train", "validation", "test")]
     assert [len(side) for side in sides] == [2, 2, 4]
     assert len(set.union(*sides)) == 8
-    mixed = task(split="random", validation=0.5).prepare(path, seed=1).splits
+    mixed = task(split="random", validation_size=0.5).prepare(path, seed=1).splits
     assert films_of(mixed["train"], corpus) & films_of(mixed["validation"], corpus)
 
 
-def test_a_split_by_film_needs_films(task: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_split_by_film_needs_films(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"films are not known.*split=random"):
         task(split="film").prepare(three_labels(tmp_path / "three.csv"), seed=1)
 
 
-def test_parts_are_disjoint_whole_and_drawn_by_seed(
-    task: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_splits_are_disjoint_complete_and_drawn_by_seed(tmp_path: Path) -> None:
     path = three_labels(tmp_path / "three.csv")
 
     def parts(seed: int) -> dict[str, list[int]]:
-        splits = task(validation=0.25, test=0.2).prepare(path, seed).splits
+        splits: Any = task(validation_size=0.25, test_size=0.2).prepare(path, seed).splits
         return {name: sorted(split.starts.tolist()) for name, split in splits.items()}
 
     drawn = parts(1)
@@ -435,23 +424,21 @@ def test_parts_are_disjoint_whole_and_drawn_by_seed(
     assert parts(2) != drawn
 
 
-def test_a_test_part_of_the_source_stays_one(task: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_test_split_of_the_source_stays_the_test_split(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.tar.gz", texts())
     corpus = load(path, *COLUMNS)
-    test = task().prepare(path, seed=5).splits["test"]
+    test: Any = task().prepare(path, seed=5).splits["test"]
     assert sorted(test.starts) == sorted(corpus.starts[np.flatnonzero(corpus.is_test)])
 
 
-def test_labels_never_seen_in_training_are_refused(
-    task: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_labels_that_are_unknown_from_training_are_refused(tmp_path: Path) -> None:
     made = task()
-    made.restore({"vocabulary": ["<pad>", "<unk>"], "labels": ["bad", "good"]})
-    with pytest.raises(DataError, match="label 'fair' is not among those learned"):
-        made.prepare(three_labels(tmp_path / "three.csv"), seed=1, learn=False)
+    made.load_state_dict({"vocabulary": ["<pad>", "<unk>"], "labels": ["bad", "good"]})
+    with pytest.raises(DataError, match="label 'fair' is not among those of the training"):
+        made.prepare(three_labels(tmp_path / "three.csv"), seed=1, fit=False)
 
 
-def test_a_part_with_one_label_is_refused(task: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_split_with_one_label_is_refused(tmp_path: Path) -> None:
     rows = "\n".join(["a,neg"] * 30 + ["b,pos"])
-    with pytest.raises(DataError, match="part has fewer than two labels"):
+    with pytest.raises(DataError, match="split has fewer than two labels"):
         task().prepare(table(tmp_path, "r.csv", f"text,label\n{rows}\n"), seed=1)

@@ -1,4 +1,4 @@
-"""Encoded data on disk: built once, whole or not there."""
+"""The cache of encoded data: an entry is built once, and is complete or absent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Build:
 
     def __call__(self, folder: Path) -> None:
         self.calls += 1
-        time.sleep(0.05)  # Long enough for others to come by.
+        time.sleep(0.05)  # Long enough for other threads to ask for the entry.
         store.save(folder, "values", np.array(self.values))
 
 
@@ -44,11 +44,11 @@ def test_an_entry_is_built_once(cache: Path) -> None:
     assert entry.is_relative_to(cache)
 
 
-def test_another_recipe_is_another_entry(cache: Path) -> None:
+def test_another_key_is_another_entry(cache: Path) -> None:
     one = store.cached({"digest": "a", "version": 1}, Build([1]))
-    for recipe in ({"digest": "b", "version": 1}, {"digest": "a", "version": 2}, {"digest": "a"}):
+    for key in ({"digest": "b", "version": 1}, {"digest": "a", "version": 2}, {"digest": "a"}):
         build = Build([2])
-        assert store.cached(recipe, build) != one
+        assert store.cached(key, build) != one
         assert build.calls == 1
     assert store.load(one, "values").tolist() == [1]
 
@@ -66,7 +66,7 @@ def test_a_build_that_fails_leaves_nothing_and_is_tried_again(cache: Path) -> No
     assert build.calls == 1
 
 
-def test_what_a_crash_left_behind_is_not_taken(cache: Path) -> None:
+def test_what_a_crash_left_behind_is_not_used(cache: Path) -> None:
     entry = store.cached({"digest": "a"}, Build([1]))
     entry.rename(entry.with_name(".building-crashed"))
     build = Build([2])
@@ -74,7 +74,7 @@ def test_what_a_crash_left_behind_is_not_taken(cache: Path) -> None:
     assert build.calls == 1
 
 
-def test_many_at_once_build_once(cache: Path) -> None:
+def test_concurrent_callers_build_once(cache: Path) -> None:
     build = Build([1])
     together = threading.Barrier(4)
 
@@ -94,7 +94,7 @@ def test_arrays_are_mapped_and_cannot_be_changed(cache: Path) -> None:
         values[0] = 9
 
 
-def test_a_full_disk_is_told(cache: Path) -> None:
+def test_a_full_disk_is_reported(cache: Path) -> None:
     def fail(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
@@ -102,7 +102,7 @@ def test_a_full_disk_is_told(cache: Path) -> None:
         store.cached({"digest": "a"}, fail)
 
 
-def test_a_cache_that_cannot_be_written_is_told(
+def test_a_cache_that_cannot_be_written_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -111,7 +111,7 @@ def test_a_cache_that_cannot_be_written_is_told(
         store.cached({"digest": "a"}, Build([1]))
 
 
-def test_what_a_killed_process_left_behind_is_swept(
+def test_what_a_killed_process_left_behind_is_removed(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dies(folder: Path) -> None:
@@ -120,6 +120,6 @@ def test_what_a_killed_process_left_behind_is_swept(
 
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
         killed.setattr(shutil, "rmtree", lambda *_, **__: None)
-        store.cached({"what": "swept"}, dies)
-    entry = store.cached({"what": "swept"}, lambda folder: None)
+        store.cached({"digest": "killed"}, dies)
+    entry = store.cached({"digest": "killed"}, lambda folder: None)
     assert not list(entry.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_the_missing_marker_is_named() -> None:
 
 
 def test_cut_reads_no_further_than_the_end() -> None:
-    def endless() -> object:
+    def endless() -> Iterator[str]:
         yield "start of it, "
         yield "end of it"
         raise AssertionError("read on")
@@ -103,22 +104,22 @@ def test_cut_reads_no_further_than_the_end() -> None:
     assert "".join(text.cut(endless(), "start", "end")) == "start of it, "
 
 
-def test_more_characters_than_codes_are_refused() -> None:
+def test_more_characters_than_token_ids_are_refused() -> None:
     with pytest.raises(DataError, match=r"too many distinct characters.*65,536"):
-        text.coder("".join(map(chr, range(0x10000, 0x20000))))
+        text.token_id_table("".join(map(chr, range(0x10000, 0x20000))))
 
 
-def test_alphabet_and_coder_number_the_distinct_characters_in_order() -> None:
+def test_token_ids_are_places_in_the_sorted_alphabet() -> None:
     characters, count = text.alphabet([SAMPLE, "zzz", ""])
     assert list(characters) == sorted(set(SAMPLE) | {"z"})
     assert count == len(SAMPLE) + 3
-    coded = text.coder(characters)[text.code_points(SAMPLE)]
-    assert coded.tolist() == [characters.index(character) for character in SAMPLE]
-    assert "".join(characters[code] for code in coded) == SAMPLE
+    token_ids = text.token_id_table(characters)[text.code_points(SAMPLE)]
+    assert token_ids.tolist() == [characters.index(character) for character in SAMPLE]
+    assert "".join(characters[token_id] for token_id in token_ids) == SAMPLE
 
 
 def test_alphabets_may_have_thousands_of_characters() -> None:
     characters = "".join(map(chr, range(0x4E00, 0x4E00 + 5000)))
-    table = text.coder(characters)
+    table = text.token_id_table(characters)
     assert table[text.code_points(characters)].tolist() == list(range(5000))
     assert np.count_nonzero(table) == 4999

@@ -1,4 +1,4 @@
-"""``zoo verify`` tells a published run from one that is not what it says."""
+"""``zoo verify`` compares published weights with their recipe."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from conftest import Run
 
 from zoo.files import digest
 
-ROW = """
-[runs.mine]
-summary = "A published run"
+RECIPE = """
+[recipes.mine]
+summary = "A published recipe"
 task = "sentiment"
 model = "lstm"
 metrics = {{ split = "test", examples = {examples}, accuracy = {accuracy} }}
@@ -22,12 +22,11 @@ weights = {{ file = "mine.safetensors", sha256 = "{sha256}", bytes = {bytes} }}
 
 
 @pytest.fixture
-def published(sentiment_run: Path, tmp_path: Path, zoo_command: Run) -> dict[str, object]:
-    """A registry with one published run beside its weights, with the score that it has."""
-
+def published(sentiment_run: Path, tmp_path: Path, zoo_here: Run) -> dict[str, object]:
+    """A recipe file with one published recipe beside its weights, with the score that it has."""
     weights = tmp_path / "mine.safetensors"
     shutil.copy(sentiment_run / "weights.safetensors", weights)
-    done = zoo_command("evaluate", weights, "--data", "sample", "--json")
+    done = zoo_here("evaluate", weights, "--data", "sample", "--json", "--threads", 1)
     measured = json.loads(done.stdout)
     return {
         "examples": measured["examples"],
@@ -37,57 +36,65 @@ def published(sentiment_run: Path, tmp_path: Path, zoo_command: Run) -> dict[str
     }
 
 
-def registry(tmp_path: Path, row: dict[str, object]) -> Path:
+def registry(tmp_path: Path, recipe: dict[str, object]) -> Path:
     path = tmp_path / "registry.toml"
-    path.write_text(ROW.format(**row), encoding="utf-8")
+    path.write_text(RECIPE.format(**recipe), encoding="utf-8")
     return path
 
 
-def test_a_published_run_is_what_it_says(
-    published: dict[str, object], tmp_path: Path, zoo_command: Run
+def test_weights_that_agree_with_their_recipe(
+    published: dict[str, object], tmp_path: Path, zoo_here: Run
 ) -> None:
     path = registry(tmp_path, published)
-    done = zoo_command("--registry", path, "verify", "mine", "--data", "sample")
+    done = zoo_here("--registry", path, "verify", "mine", "--data", "sample", "--threads", 1)
     assert done.returncode == 0, done.stderr
     for what in ("sha256", "digest", "probe", "examples", "accuracy"):
         assert f"\n{what}" in "\n" + done.stdout
-    predicted = zoo_command("--registry", path, "predict", "mine", "the plot was dull")
+    predicted = zoo_here("--registry", path, "predict", "mine", "the plot was dull", "--threads", 1)
     assert predicted.stdout.split("\t")[0] in ("neg", "pos")
 
 
-def test_another_score_is_refused(
-    published: dict[str, object], tmp_path: Path, zoo_command: Run
+def test_another_score_does_not_verify(
+    published: dict[str, object], tmp_path: Path, zoo_here: Run
 ) -> None:
     better = published | {"accuracy": float(str(published["accuracy"])) - 0.01}
-    done = zoo_command(
-        "--registry", registry(tmp_path, better), "verify", "mine", "--data", "sample"
+    done = zoo_here(
+        "--registry",
+        registry(tmp_path, better),
+        "verify",
+        "mine",
+        "--data",
+        "sample",
+        "--threads",
+        1,
     )
     assert done.returncode == 5
     assert done.stderr.startswith("error: accuracy does not agree in mine")
 
 
-def test_other_data_is_told(published: dict[str, object], tmp_path: Path, zoo_command: Run) -> None:
+def test_other_data_is_reported(
+    published: dict[str, object], tmp_path: Path, zoo_here: Run
+) -> None:
     path = registry(tmp_path, published)
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('split = "test"', f'split = "test", data_sha256 = "{"0" * 64}"'))
-    done = zoo_command("--registry", path, "verify", "mine", "--data", "sample")
+    done = zoo_here("--registry", path, "verify", "mine", "--data", "sample", "--threads", 1)
     assert done.returncode == 0, done.stderr
     assert "other bytes" in done.stdout
 
 
-def test_another_file_is_refused(
-    published: dict[str, object], tmp_path: Path, zoo_command: Run
+def test_another_file_does_not_verify(
+    published: dict[str, object], tmp_path: Path, zoo_here: Run
 ) -> None:
     other = published | {"sha256": "0" * 64}
-    done = zoo_command("--registry", registry(tmp_path, other), "verify", "mine")
+    done = zoo_here("--registry", registry(tmp_path, other), "verify", "mine", "--threads", 1)
     assert done.returncode == 5
     assert "not the published one" in done.stderr
 
 
-def test_order_is_what_the_sample_is_about(sentiment_run: Path, zoo_command: Run) -> None:
-
+def test_the_labels_of_the_sample_depend_on_word_order(sentiment_run: Path, zoo_here: Run) -> None:
     scores = [
-        json.loads(zoo_command("evaluate", sentiment_run, "--json", *more).stdout)
+        json.loads(zoo_here("evaluate", sentiment_run, "--json", "--threads", 1, *more).stdout)
         for more in ((), ("--shuffle-words",))
     ]
     assert [score["shuffled"] for score in scores] == [False, True]

@@ -11,36 +11,69 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zoo.hookspecs import hookimpl
-from zoo.records import ModelInfo, Option, TaskInfo
+from zoo.options import Options, option
+from zoo.records import (
+    CallbackInfo,
+    CommandInfo,
+    MetricInfo,
+    ModelInfo,
+    OptimizerInfo,
+    SchedulerInfo,
+    Submodel,
+    TaskInfo,
+)
 
 if TYPE_CHECKING:
-    from zoo.api import create_model, list_models, list_runs, list_tasks, load
+    from zoo.api import create_model, load, resume, train
     from zoo.errors import ZooError
+    from zoo.installed import list_models, list_recipes, list_tasks, register
+    from zoo.interfaces import Callback
+    from zoo.runs import Run
+    from zoo.trained import TrainedModel
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-# Where the rest of the public names lie. They are imported when first used: a plugin imports this
-# module while plugins are being listed, and listing must not import torch.
+# Where the other public names are. They are imported when first used: a plugin imports this module
+# while plugins are being listed, and listing must not import torch.
 _LAZY = {
+    "Callback": "zoo.interfaces",
+    "Run": "zoo.runs",
+    "TrainedModel": "zoo.trained",
     "ZooError": "zoo.errors",
     "create_model": "zoo.api",
-    "list_models": "zoo.api",
-    "list_runs": "zoo.api",
-    "list_tasks": "zoo.api",
+    "list_models": "zoo.installed",
+    "list_recipes": "zoo.installed",
+    "list_tasks": "zoo.installed",
     "load": "zoo.api",
+    "register": "zoo.installed",
+    "resume": "zoo.api",
+    "train": "zoo.api",
 }
 
 __all__ = [
+    "Callback",
+    "CallbackInfo",
+    "CommandInfo",
+    "MetricInfo",
     "ModelInfo",
-    "Option",
+    "OptimizerInfo",
+    "Options",
+    "Run",
+    "SchedulerInfo",
+    "Submodel",
     "TaskInfo",
+    "TrainedModel",
     "ZooError",
     "create_model",
     "hookimpl",
     "list_models",
-    "list_runs",
+    "list_recipes",
     "list_tasks",
     "load",
+    "option",
+    "register",
+    "resume",
+    "train",
 ]
 
 

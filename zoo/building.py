@@ -2,67 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from zoo.errors import PluginError, UsageError
 from zoo.interfaces import Model, Task
-from zoo.records import ModelInfo, TaskInfo, Value
-from zoo.registry import resolve
+from zoo.records import ModelInfo, Record, TaskInfo
+from zoo.registry import resolve_target
+from zoo.spec import Component, NetworkSpec
 
 
-def make_task(info: TaskInfo, options: Mapping[str, Value]) -> Task:
-    """Build a task from its record.
+def build_task(task: Component[TaskInfo]) -> Task:
+    """Build a task.
 
     Raises:
-        PluginError: The class does not load or is no Task.
+        PluginError: The target does not load or is no Task.
         UsageError: It refuses its options.
     """
-    task = _make(info, {}, options)
-    if not isinstance(task, Task):
-        raise PluginError(f"target of task {info.name!r} is not a zoo Task", where=info.target)
-    return task
+    built = build(task)
+    if not isinstance(built, Task):
+        raise PluginError(f"the target of task {task.info.name!r} is not a zoo Task")
+    return built
 
 
-def make_model(info: ModelInfo, input_size: int, options: Mapping[str, Value]) -> nn.Module:
-    """Build a model for inputs of ``input_size`` numbers; errors as for :func:`make_task`."""
-    model = _make(info, {"input_size": input_size}, options)
-    if not isinstance(model, nn.Module):
-        raise PluginError(f"target of model {info.name!r} is not a torch module", where=info.target)
+def build_model(model: Component[ModelInfo], input_size: int) -> nn.Module:
+    """Build a model for inputs of ``input_size`` numbers; errors as for :func:`build_task`."""
+    built = build(model, input_size)
+    if not isinstance(built, nn.Module):
+        raise PluginError(f"the target of model {model.info.name!r} is not a torch module")
     for name in Model.__annotations__:
-        if not isinstance(getattr(model, name, None), int):
-            raise PluginError(f"model {info.name!r} has no {name}", where=info.target)
-    if not info.one_hot:
-        model.register_forward_pre_hook(_one_hot)
-    return model
+        if not isinstance(getattr(built, name, None), int):
+            raise PluginError(f"model {model.info.name!r} has no attribute {name!r}")
+    return built
 
 
-def make_network(task: Task, info: ModelInfo, options: Mapping[str, Value]) -> nn.Module:
-    """Build the task's network around the configured model."""
-    return task.network(lambda input_size: make_model(info, input_size, options))
+def build_network(task: Task, spec: NetworkSpec) -> nn.Module:
+    """Build the network of a task around the configured model."""
+    return task.network(_Builder(spec))
 
 
-def _make(
-    info: TaskInfo | ModelInfo, first: Mapping[str, Value], options: Mapping[str, Value]
-) -> object:
+def build(component: Component[Any], *arguments: Any) -> object:
+    """Call the target of a component with arguments and its options.
+
+    Raises:
+        PluginError: The target does not load or does not take these arguments.
+        UsageError: It refuses its options.
+    """
+    info: Record = component.info
+    target = resolve_target(info.target)
     try:
-        return resolve(info.target)(**first, **options)
+        return target(*arguments, component.options)
     except ValueError as error:
-        raise UsageError(f"{info.name} refuses its options", why=str(error)) from error
+        raise UsageError(f"{info.kind} {info.name} refuses its options", why=str(error)) from error
     except TypeError as error:
         raise PluginError(
-            f"{info.name} does not take the options it announces",
-            where=info.target,
-            why=str(error),
+            f"{info.kind} {info.name!r} cannot be built", where=str(info.target), why=str(error)
         ) from error
 
 
-def _one_hot(model: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Give a model of vectors those that indices (B, T) stand for: every task takes every model."""
-    inputs, *rest = arguments
-    if inputs.is_floating_point():
-        return None
-    vectors = nn.functional.one_hot(inputs, model.input_size)  # type: ignore[arg-type]
-    return vectors.to(next(model.parameters()).dtype), *rest
+class _Builder:
+    """Builds the models of a network: a :class:`zoo.interfaces.BuildModel`."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        self._spec = spec
+
+    def __call__(self, input_size: int) -> nn.Module:
+        return build_model(self._spec.model, input_size)
+
+    def submodel(self, name: str, input_size: int) -> nn.Module:
+        if name not in self._spec.submodels:
+            raise PluginError(
+                f"task {self._spec.task.info.name!r} does not declare a submodel {name!r}"
+            )
+        return build_model(self._spec.submodels[name], input_size)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ZooError(Exception):
-    """An expected failure, told in one line: ``WHAT in WHERE: WHY; WHAT TO DO``.
+    """An expected failure, reported in one line: ``WHAT in WHERE: WHY; WHAT TO DO``.
 
     Args:
         what: What failed, in a few words.
@@ -51,7 +54,7 @@ class WeightsError(ZooError):
 
 
 class DivergedError(ZooError):
-    """Training met a loss that is not a number."""
+    """The loss or a validation metric of a training is not a finite number."""
 
     exit_code = 6
 
@@ -66,3 +69,15 @@ class DiskError(ZooError):
     """A file that could not be written."""
 
     exit_code = 8
+
+
+class ZooWarning(UserWarning):
+    """Something that works but should be known, such as a name of an earlier version."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the names nearest to ``name``, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    if not near:
+        return ""
+    return f" (did you mean {' or '.join(repr(other) for other in near)}?)"

@@ -1,13 +1,16 @@
-"""Files that are either whole or not there."""
+"""Atomic writes, JSON files and digests."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from zoo.errors import DataError, DiskError
+from zoo.errors import DataError, DiskError, WeightsError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -52,6 +55,13 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def cache_folder() -> Path:
+    """Return where zoo caches downloads and encoded data: ``ZOO_CACHE``, or the user's cache."""
+    import platformdirs
+
+    return Path(os.environ.get("ZOO_CACHE") or platformdirs.user_cache_dir("zoo"))
+
+
 def digest(path: Path) -> str:
     """Return the sha256 of a file; of a folder, that of its files' names and digests.
 
@@ -79,3 +89,28 @@ def digest(path: Path) -> str:
 def digest_text(text: str) -> str:
     """Return the sha256 of a text's UTF-8 bytes."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        WeightsError: It is not one.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError("cannot read", where=str(path), why=str(error)) from error
+    if not isinstance(document, dict):
+        raise WeightsError("not a JSON object", where=str(path))
+    return document
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically, indented."""
+    write_atomically(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def absolute(path: str | Path) -> str:
+    """Return an existing path so that it is found from any folder; other names as they are."""
+    return str(Path(path).resolve()) if path and Path(path).exists() else str(path)

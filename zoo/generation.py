@@ -1,4 +1,4 @@
-"""Sampling text from any causal model, one symbol at a time, one stream or many."""
+"""Sampling text from a causal model, one token at a time, one sample or many."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from zoo.errors import UsageError
 from zoo.interfaces import Generates, State
 
-# From here on products with logits may overflow, and nothing but the likeliest is left anyway.
+# From this scale on products with logits may overflow, and only the likeliest token is left anyway.
 GREEDY = 1e30
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next symbol is drawn.
+    """How the next token is drawn.
 
     Args:
         scale: What logits are multiplied by before the softmax; 1 / temperature. Infinite: always
-            the likeliest symbol.
-        top_k: Draw among the k likeliest symbols; 0: all.
-        top_p: Draw among the likeliest symbols that together have this probability; 1: all.
+            the likeliest token.
+        top_k: Draw among the k likeliest tokens; 0: all.
+        top_p: Draw among the likeliest tokens that together have this probability; 1: all.
             Source: A. Holtzman et al., arXiv:1904.09751.
         seed: Seed of the draws.
 
@@ -46,7 +46,7 @@ class Sampling:
 
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Return the distribution (S, V) that the next symbols are drawn from."""
+    """Return the distribution (N, V) that the next tokens are drawn from."""
     if sampling.scale > GREEDY:
         return nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits.dtype)
     if sampling.scale != 1:
@@ -57,17 +57,17 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     chances = logits.softmax(1)
     if sampling.top_p < 1:
         ranked, order = chances.sort(dim=1, descending=True)
-        # A symbol goes when those before it already reach top_p; the first always stays.
+        # A token is excluded when those before it already reach top_p; the first never is.
         beyond = ranked.cumsum(1) - ranked >= sampling.top_p
         chances = chances.masked_fill(beyond.gather(1, order.argsort(1)), 0.0)
     return chances
 
 
 def draw(chances: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw one symbol (S,) from each distribution (S, V).
+    """Draw one token (N,) from each distribution (N, V).
 
-    What of exponential waiting times at these rates ends first. It is ``torch.multinomial`` at
-    half of its price. Source: L. Devroye, Non-Uniform Random Variate Generation (1986).
+    The index of the smallest of exponential variates with these rates: as ``torch.multinomial``,
+    in half of its time. Source: L. Devroye, Non-Uniform Random Variate Generation (1986).
     """
     return (chances / torch.empty_like(chances).exponential_(generator=generator)).argmax(1)
 
@@ -78,23 +78,23 @@ def generate(
     prompt: str,
     length: int,
     sampling: Sampling,
-    streams: int = 1,
+    samples: int = 1,
 ) -> Iterator[list[str]]:
-    """Yield what follows a prompt, one symbol of every stream at a time.
+    """Yield what follows a prompt, the next token of every sample at a time.
 
     Args:
-        task: Encodes the prompt, decodes the symbols, and gives the step function.
+        task: Encodes the prompt, decodes the tokens, and gives the step function.
         network: A trained network of the task.
-        prompt: Where every stream starts.
-        length: Symbols to draw.
+        prompt: Where every sample starts.
+        length: Tokens to draw.
         sampling: How they are drawn.
-        streams: Texts that are drawn side by side.
+        samples: Texts that are drawn side by side.
 
     Raises:
         DataError: The prompt has a character that the vocabulary lacks.
     """
-    symbols = task.encode(prompt) or [task.start()]
-    step = task.stepper(network)
+    prompt_ids = task.encode(prompt) or [task.start_token()]
+    step = task.decode_step(network)
     device = next(network.parameters()).device
     generator = torch.Generator(device)
     if sampling.seed is None:
@@ -103,11 +103,11 @@ def generate(
         generator.manual_seed(sampling.seed)
     state: State | None = None
     with torch.inference_mode():
-        for symbol in symbols:
-            logits, state = step(torch.full((streams,), symbol, device=device), state)
-    for left in reversed(range(length)):
-        with torch.inference_mode():  # Never across a yield: the caller would be in it, too.
+        for token_id in prompt_ids:
+            logits, state = step(torch.full((samples,), token_id, device=device), state)
+    for remaining in reversed(range(length)):
+        with torch.inference_mode():  # Never across a yield: it would hold for the caller as well.
             drawn = draw(probabilities(logits, sampling), generator)
-            if left:
+            if remaining:
                 logits, state = step(drawn, state)
-        yield [task.decode([symbol]) for symbol in drawn.tolist()]
+        yield [task.decode([token_id]) for token_id in drawn.tolist()]

@@ -1,4 +1,4 @@
-"""Answers to however many texts: in order, in constant memory, and by several threads."""
+"""Predictions of any number of texts: in order, in constant memory, by several threads."""
 
 from __future__ import annotations
 
@@ -10,44 +10,48 @@ from threading import Thread
 
 from torch import nn
 
+from zoo.environment import computing
 from zoo.interfaces import Prediction, Predicts
 
-# Texts that a task is given at once: what bounds the memory.
+# Texts that a task is given at once, which bounds the memory.
 CHUNK = 1024
 
-_Answers = list[Prediction] | BaseException
+_Result = list[Prediction] | BaseException
 
 
 def predict(
     task: Predicts, network: nn.Module, texts: Iterable[str], threads: int = 1
 ) -> Iterator[Prediction]:
-    """Yield the answer to each text, in order; ``threads + 1`` chunks of texts are read ahead.
+    """Yield the prediction of each text, in order; ``threads + 1`` chunks of texts are read ahead.
 
     Args:
-        task: Answers a chunk at a time.
+        task: Predicts a chunk at a time.
         network: A trained network of the task, in evaluation mode.
         texts: Any number of them.
-        threads: How many chunks are answered side by side, each with torch's threads.
+        threads: How many chunks are predicted at the same time, each with torch's threads.
     """
     rest = iter(texts)
     chunks = iter(lambda: list(islice(rest, CHUNK)), [])
     if threads == 1:
         for chunk in chunks:
-            yield from task.predict(network, chunk)
+            with computing():
+                predictions = list(task.predict(network, chunk))
+            yield from predictions
         return
 
-    # An executor's locks are Python's: Ctrl-C while one is taken leaves it taken for ever.
-    waiting: SimpleQueue[tuple[list[str], SimpleQueue[_Answers]] | None] = SimpleQueue()
+    # Not an executor: its locks are Python's, and Ctrl-C while one is acquired leaves it locked.
+    queue: SimpleQueue[tuple[list[str], SimpleQueue[_Result]] | None] = SimpleQueue()
 
     def work() -> None:
-        while (taken := waiting.get()) is not None:
-            chunk, place = taken
-            try:
-                place.put(list(task.predict(network, chunk)))
-            except BaseException as error:  # noqa: BLE001  # Raised where answers are awaited.
-                place.put(error)
+        with computing():
+            while (item := queue.get()) is not None:
+                chunk, result = item
+                try:
+                    result.put(list(task.predict(network, chunk)))
+                except BaseException as error:  # noqa: BLE001 - raised where the result is read
+                    result.put(error)
 
-    ahead: deque[SimpleQueue[_Answers]] = deque()
+    pending: deque[SimpleQueue[_Result]] = deque()
     workers: list[Thread] = []
     try:
         for _ in range(threads):
@@ -55,21 +59,21 @@ def predict(
             worker.start()
             workers.append(worker)
         for chunk in chunks:
-            ahead.append(SimpleQueue())
-            waiting.put((chunk, ahead[-1]))
-            if len(ahead) > threads:
-                yield from _first(ahead)
-        while ahead:
-            yield from _first(ahead)
+            pending.append(SimpleQueue())
+            queue.put((chunk, pending[-1]))
+            if len(pending) > threads:
+                yield from _next_result(pending)
+        while pending:
+            yield from _next_result(pending)
     finally:
         for _ in range(threads):
-            waiting.put(None)
+            queue.put(None)
         for worker in workers:
             worker.join()
 
 
-def _first(ahead: deque[SimpleQueue[_Answers]]) -> list[Prediction]:
-    answers = ahead.popleft().get()
-    if isinstance(answers, BaseException):
-        raise answers
-    return answers
+def _next_result(pending: deque[SimpleQueue[_Result]]) -> list[Prediction]:
+    result = pending.popleft().get()
+    if isinstance(result, BaseException):
+        raise result
+    return result

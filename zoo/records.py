@@ -1,130 +1,14 @@
-"""What the zoo knows about a model, a task, a plugin, a data set and a run. No torch here."""
+"""Records: what plugins and recipe files declare. No torch here."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
 
-Value = bool | int | float | str
-"""What an option can hold; also what a value in ``registry.toml`` or after ``--set`` can be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One setting of a model, a task or the training: its default, its meaning and its bounds.
-
-    The type of the default is the type of the option.
-
-    Args:
-        default: The value used where none is given.
-        help: One line that says what the value means, with its unit.
-        choices: The allowed values, where they can be listed.
-        minimum: The smallest allowed number.
-        maximum: The largest allowed number.
-    """
-
-    default: Value
-    help: str
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-
-    def check(self, value: object) -> Value:
-        """Return ``value`` in the option's type.
-
-        Raises:
-            ValueError: ``value`` has another type or is out of bounds; the text says which.
-        """
-        kind = type(self.default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise ValueError(f"{value!r} is not {_KINDS[kind]}")
-        assert isinstance(value, bool | int | float | str)
-        if self.choices and value not in self.choices:
-            raise ValueError(f"{value!r} is not one of {', '.join(self.choices)}")
-        if isinstance(value, int | float):
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{value} is not a finite number")
-            if self.minimum is not None and value < self.minimum:
-                raise ValueError(f"{value} is less than {self.minimum:g}")
-            if self.maximum is not None and value > self.maximum:
-                raise ValueError(f"{value} is more than {self.maximum:g}")
-        return value
-
-    def parse(self, text: str) -> Value:
-        """Read the value from the text after ``--set key=``.
-
-        Raises:
-            ValueError: The text is not a value of this option.
-        """
-        kind = type(self.default)
-        if kind is str:
-            return self.check(text)
-        if kind is bool:
-            words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-            if text.lower() not in words:
-                raise ValueError(f"{text!r} is not true or false")
-            return words[text.lower()]
-        try:
-            return self.check(kind(text))
-        except ValueError as error:
-            if "could not convert" in str(error) or "invalid literal" in str(error):
-                raise ValueError(f"{text!r} is not {_KINDS[kind]}") from None
-            raise
-
-
-_KINDS: dict[type, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """A recurrent architecture, as a plugin announces it.
-
-    Args:
-        name: What users type; lower case with dashes.
-        summary: One line for ``zoo list``.
-        target: ``"module:Class"``, imported when the model is built and not before.
-        causal: Whether the output at step t depends on steps 1..t alone.
-        options: Every keyword of the class after ``input_size``, with its default.
-        one_hot: Whether ``forward`` also takes (B, T) indices in place of one-hot vectors.
-    """
-
-    name: str
-    summary: str
-    target: str
-    causal: bool
-    options: Mapping[str, Option] = field(default_factory=dict)
-    one_hot: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TaskInfo:
-    """A task, as a plugin announces it.
-
-    Args:
-        name: What users type; lower case with dashes.
-        summary: One line for ``zoo list``.
-        target: ``"module:Class"``, imported when the task is built and not before.
-        monitor: The validation metric by which the best checkpoint is chosen.
-        higher_is_better: Which way ``monitor`` improves.
-        needs_causal: Whether only causal models will do.
-        options: Every keyword of the class, with its default.
-    """
-
-    name: str
-    summary: str
-    target: str
-    monitor: str
-    higher_is_better: bool
-    needs_causal: bool = False
-    options: Mapping[str, Option] = field(default_factory=dict)
+from zoo.options import Options
+from zoo.values import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,32 +19,160 @@ class PluginInfo:
         name: The name of its entry point.
         distribution: The package to install to get it.
         version: The version of that package.
-        models: Names of the models it adds.
-        tasks: Names of the tasks it adds.
+        provides: Names of what it adds, by kind: ``model``, ``task``, ``recipe`` ...
         error: Why it is not usable; empty if it is.
     """
 
     name: str
     distribution: str
     version: str
-    models: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
+    provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     error: str = ""
+
+    def __str__(self) -> str:
+        # What is registered by a program has neither.
+        return f"{self.distribution} {self.version}".strip() or self.name
+
+
+Upgrade = Callable[[dict[str, Any], str], dict[str, Any]]
+"""(header of a weights file, version of the plugin that wrote it) to a header for this version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What every declaration has.
+
+    Args:
+        name: What users type; lower case with hyphens.
+        summary: One line for ``zoo list``.
+        target: ``"module:name"``, imported when it is used and not before; or, for what is
+            registered in a program by :func:`zoo.register`, the class itself.
+        options: The options, as a subclass of :class:`zoo.Options`.
+        plugin: Who declared it; set by zoo.
+    """
+
+    kind: ClassVar[str] = ""
+
+    name: str
+    summary: str
+    target: str | Callable[..., Any]
+    options: type[Options] = Options
+    plugin: PluginInfo | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo(Record):
+    """A recurrent architecture. ``target(input_size, options)`` is a torch module.
+
+    Args:
+        causal: Whether the output at step t depends on steps 1..t alone.
+        upgrade: Brings a weights file of an earlier version of the plugin to this one.
+    """
+
+    kind: ClassVar[str] = "model"
+
+    causal: bool
+    upgrade: Upgrade | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetRow:
-    """A data set that can be downloaded, from the ``data`` table of ``registry.toml``.
+class Submodel:
+    """A second model that a task builds, beside the one that the user names.
 
     Args:
-        name: What a run's ``data`` key refers to.
+        summary: One line on what it does in the task.
+        default: The name of the model that is used where none is given.
+        needs_causal: Whether only causal models will do.
+    """
+
+    summary: str
+    default: str
+    needs_causal: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskInfo(Record):
+    """A task. ``target(options)`` is a :class:`zoo.interfaces.Task`.
+
+    Args:
+        monitor: The validation metric by which the best weights are chosen.
+        higher_is_better: Which way ``monitor`` improves.
+        needs_causal: Whether only causal models will do.
+        submodels: Further models of the task's network, by name. ``--set NAME=gru`` chooses one,
+            ``--set NAME.hidden_size=32`` sets its options.
+        upgrade: Brings a weights file of an earlier version of the plugin to this one.
+    """
+
+    kind: ClassVar[str] = "task"
+
+    monitor: str
+    higher_is_better: bool
+    needs_causal: bool = False
+    submodels: Mapping[str, Submodel] = field(default_factory=dict)
+    upgrade: Upgrade | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerInfo(Record):
+    """An optimizer. ``target(parameter_groups, learning_rate, options)`` is a torch optimizer."""
+
+    kind: ClassVar[str] = "optimizer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerInfo(Record):
+    """A learning-rate schedule. ``target(optimizer, total_steps, options)`` is a torch scheduler.
+
+    It is stepped after every optimizer step; ``ReduceLROnPlateau`` after every evaluation, with
+    the monitored metric.
+    """
+
+    kind: ClassVar[str] = "scheduler"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackInfo(Record):
+    """A callback. ``target(options)`` is a :class:`zoo.interfaces.Callback`, made once a run."""
+
+    kind: ClassVar[str] = "callback"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricInfo(Record):
+    """A further metric. ``target(task)`` is a :class:`zoo.interfaces.Metric`, made once a pass.
+
+    Args:
+        tasks: Names of the tasks that it can be computed for; empty: any.
+    """
+
+    kind: ClassVar[str] = "metric"
+
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandInfo(Record):
+    """A command of ``zoo``. ``target`` names a :class:`click.Command`."""
+
+    kind: ClassVar[str] = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """A data set that can be downloaded, from the ``data`` table of a recipe file.
+
+    Args:
+        name: What a recipe's ``data`` key refers to.
         summary: One line on what it is.
         url: Where it lies.
         sha256: Digest of the file.
         bytes: Length of the file.
         contains: Texts that must stand in the file where its digest is another one. Empty: only
-            the very file that the digest names will do.
+            the very file that the digest names is accepted.
+        plugin: Who declared it.
     """
+
+    kind: ClassVar[str] = "dataset"
 
     name: str
     summary: str
@@ -168,11 +180,12 @@ class DatasetRow:
     sha256: str
     bytes: int
     contains: tuple[str, ...] = ()
+    plugin: PluginInfo | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class WeightsRow:
-    """Published weights of a run: a file that ships inside the package."""
+class WeightsInfo:
+    """Published weights of a recipe: a file beside the recipe file."""
 
     file: str
     sha256: str
@@ -180,8 +193,8 @@ class WeightsRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
-    """A published run, from the ``runs`` table of ``registry.toml``.
+class Recipe:
+    """A published recipe, from the ``recipes`` table of a recipe file.
 
     Args:
         name: What users type: ``what-how``.
@@ -192,13 +205,26 @@ class RunRow:
         settings: Values that differ from the defaults, under the keys that ``--set`` takes.
         metrics: What was measured, and on what.
         weights: The published weights, if there are any.
+        folder: The folder that ``weights.file`` is relative to.
+        source: The recipe file.
+        plugin: Who declared it.
     """
+
+    kind: ClassVar[str] = "recipe"
 
     name: str
     summary: str
     task: str
     model: str
     data: str = ""
-    settings: Mapping[str, Value] = field(default_factory=dict)
-    metrics: Mapping[str, Value] = field(default_factory=dict)
-    weights: WeightsRow | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Scalar] = field(default_factory=dict)
+    weights: WeightsInfo | None = None
+    folder: Path = Path()
+    source: Path = Path()
+    plugin: PluginInfo | None = field(default=None, compare=False)
+
+    @property
+    def weights_path(self) -> Path | None:
+        """Where the published weights lie, or None if there are none."""
+        return self.folder / self.weights.file if self.weights else None

@@ -1,113 +1,167 @@
-"""Names to records: what is installed, who announced it, what a mistyped name may have meant."""
+"""Names to records: what is installed, who declared it, what a mistyped name may have meant."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from zoo.discovery import Plugin, discover
-from zoo.errors import PluginError, UsageError
-from zoo.records import ModelInfo, PluginInfo, TaskInfo
+import pluggy
 
-Record = TypeVar("Record", ModelInfo, TaskInfo)
+from zoo.discovery import Plugin, plugin_manager
+from zoo.errors import PluginError, UsageError, did_you_mean
+from zoo.recipes import RecipeFile, check_data_names
+from zoo.records import PluginInfo
+
+
+class _Named(Protocol):
+    kind: ClassVar[str]
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def plugin(self) -> PluginInfo | None: ...
+
+
+R = TypeVar("R", bound=_Named)
 
 
 class Registry:
-    """The models and tasks of a set of plugins, by name.
+    """The records of a set of plugins and of one recipe file, by kind and name.
 
-    A name that two plugins claim belongs to neither: using it is an error that names both, and
-    every other name keeps working.
+    A name that two plugins declare is ambiguous: using it is an error that names both, and
+    ``DISTRIBUTION:NAME`` chooses one. Every other name keeps working.
+
+    Args:
+        plugins: The plugins, as :func:`zoo.discovery.discover` returns them.
+        recipe_file: The recipe file of the user, or zoo's own.
+
+    Attributes:
+        manager: The plugin manager, in which every valid plugin is registered.
     """
 
-    def __init__(self, plugins: Sequence[Plugin]) -> None:
-        self.plugins = tuple(plugin.info for plugin in plugins)
-        self._models, self._model_owners = _index((p.info, p.models) for p in plugins)
-        self._tasks, self._task_owners = _index((p.info, p.tasks) for p in plugins)
+    def __init__(
+        self, plugins: Iterable[Plugin] = (), recipe_file: RecipeFile | None = None
+    ) -> None:
+        self.manager: pluggy.PluginManager = plugin_manager()
+        self._plugins: list[PluginInfo] = []
+        self._records: dict[tuple[str, str], list[Any]] = {}
+        plugins = list(plugins)
+        files = [file for plugin in plugins for file in plugin.recipe_files]
+        files += [recipe_file] if recipe_file is not None else []
+        datasets = {name for file in files for name in file.datasets}
+        if recipe_file is not None:
+            check_data_names(recipe_file.recipes.values(), datasets)
+            self._add(recipe_file.datasets.values())
+            self._add(recipe_file.recipes.values())
+        for plugin in plugins:
+            self.add(_with_known_data(plugin, datasets))
 
-    @classmethod
-    def installed(cls) -> Registry:
-        """Load the plugins of this Python environment."""
-        return cls(discover())
+    def add(self, plugin: Plugin) -> None:
+        """Add a plugin, valid or not."""
+        self._plugins.append(plugin.info)
+        self._add(plugin.records)
+        for file in plugin.recipe_files:
+            self._add(file.datasets.values())
+            self._add(file.recipes.values())
+        if plugin.module is not None and not self.manager.is_registered(plugin.module):
+            self.manager.register(plugin.module)
+
+    def remove(self, info: PluginInfo) -> None:
+        """Remove a plugin and its records, if it was added before."""
+        self._plugins = [known for known in self._plugins if known != info]
+        for key, found in list(self._records.items()):
+            self._records[key] = [record for record in found if record.plugin != info]
+            if not self._records[key]:
+                del self._records[key]
+
+    def _add(self, records: Iterable[_Named]) -> None:
+        for record in records:
+            self._records.setdefault((record.kind, record.name), []).append(record)
+
+    @property
+    def plugins(self) -> tuple[PluginInfo, ...]:
+        """Every plugin, including those that failed."""
+        return tuple(self._plugins)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The names of the plugins that failed."""
+        return tuple(info.name for info in self._plugins if info.error)
 
     @property
     def clashes(self) -> list[str]:
-        """The names that more than one plugin claims."""
-        owners = {**self._model_owners, **self._task_owners}
-        usable = self._models.keys() | self._tasks.keys()
-        return sorted(name for name in owners if name not in usable)
+        """The names that more than one plugin declares."""
+        return sorted({name for (_, name), found in self._records.items() if len(found) > 1})
 
-    @property
-    def models(self) -> list[ModelInfo]:
-        """The usable models, by name."""
-        return [self._models[name] for name in sorted(self._models)]
+    def all(self, kind: type[R]) -> list[R]:
+        """Return the records of a kind, by name, without ambiguous ones."""
+        wanted = [key for key in self._records if key[0] == kind.kind]
+        return [self._records[key][0] for key in sorted(wanted) if len(self._records[key]) == 1]
 
-    @property
-    def tasks(self) -> list[TaskInfo]:
-        """The usable tasks, by name."""
-        return [self._tasks[name] for name in sorted(self._tasks)]
+    def names(self, kind: type[R], pattern: str = "") -> list[str]:
+        """Return the sorted names of a kind that match a pattern such as ``*lstm*``."""
+        return [r.name for r in self.all(kind) if fnmatchcase(r.name, pattern or "*")]
 
-    def model(self, name: str) -> ModelInfo:
-        """Return the model of that name.
+    def has(self, kind: type[R], name: str) -> bool:
+        """Whether some plugin declares the name or ``DISTRIBUTION:NAME``, ambiguous or not."""
+        return bool(self._find(kind, name))
+
+    def get(self, kind: type[R], name: str) -> R:
+        """Return the record of a name, or of ``DISTRIBUTION:NAME``.
 
         Raises:
-            UsageError: No plugin announces it; the message suggests near names.
+            UsageError: No plugin declares it; the message suggests near names.
             PluginError: More than one does.
         """
-        return self._find("model", name, self._models, self._model_owners)
-
-    def task(self, name: str) -> TaskInfo:
-        """Return the task of that name; errors as for :meth:`model`."""
-        return self._find("task", name, self._tasks, self._task_owners)
-
-    def model_plugin(self, name: str) -> PluginInfo:
-        """Return the plugin that announces the model."""
-        self.model(name)
-        return self._model_owners[name][0]
-
-    def task_plugin(self, name: str) -> PluginInfo:
-        """Return the plugin that announces the task."""
-        self.task(name)
-        return self._task_owners[name][0]
-
-    def _find(
-        self,
-        kind: str,
-        name: str,
-        records: dict[str, Record],
-        owners: dict[str, list[PluginInfo]],
-    ) -> Record:
-        if name in records:
-            return records[name]
-        if name in owners:
-            rivals = " and ".join(plugin.distribution for plugin in owners[name])
+        found = self._find(kind, name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            bare = name.rpartition(":")[2]
+            owners = [_owner(record).distribution for record in found]
             raise PluginError(
-                f"{kind} {name!r} is ambiguous",
-                why=f"announced by {rivals}",
-                fix="uninstall all but one",
+                f"{kind.kind} {name!r} is ambiguous",
+                why=f"declared by {' and '.join(owners)}",
+                fix=f"say {' or '.join(f'{owner}:{bare}' for owner in owners)}",
             )
-        broken = [plugin.name for plugin in self.plugins if plugin.error]
-        fix = f"see `zoo list --{kind}s`"
-        if broken:
-            fix += f" and `zoo plugins` (broken: {', '.join(broken)})"
-        raise UsageError(f"no {kind} {name!r}{suggestion(name, records)}", fix=fix)
+        fix = f"see `zoo list --{kind.kind}s`"
+        if self.broken:
+            fix += f" and `zoo plugins` (broken: {', '.join(self.broken)})"
+        near = did_you_mean(name, self.names(kind))
+        raise UsageError(f"no {kind.kind} {name!r}{near}", fix=fix)
+
+    def _find(self, kind: type[R], name: str) -> list[R]:
+        distribution, _, bare = name.rpartition(":")
+        return [
+            record
+            for record in self._records.get((kind.kind, bare), [])
+            if not distribution or _owner(record).distribution == distribution
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Return the facts that plugins report for ``zoo env``."""
+        facts: dict[str, str] = {}
+        for implementation in self.manager.hook.zoo_environment.get_hookimpls():
+            try:
+                found: Any = implementation.function()
+                facts |= {str(key): str(value) for key, value in found.items()}
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+                name = f"zoo_environment of {implementation.plugin_name}"
+                facts[name] = f"failed: {type(error).__name__}: {error}"
+        return facts
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)`` for the names nearest to ``name``, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    if not near:
-        return ""
-    return f" (did you mean {' or '.join(repr(other) for other in near)}?)"
-
-
-def resolve(target: str) -> Any:
-    """Import the class that a record's ``target`` names.
+def resolve_target(target: str | Callable[..., Any]) -> Any:
+    """Import what the ``target`` of a record names; a target that is a class is returned.
 
     Raises:
         PluginError: The module does not import or has no such attribute.
     """
+    if not isinstance(target, str):
+        return target
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -115,13 +169,15 @@ def resolve(target: str) -> Any:
         raise PluginError("target does not load", where=repr(target), why=str(error)) from error
 
 
-def _index(
-    announced: Iterable[tuple[PluginInfo, Sequence[Record]]],
-) -> tuple[dict[str, Record], dict[str, list[PluginInfo]]]:
-    owners: dict[str, list[PluginInfo]] = {}
-    records: dict[str, Record] = {}
-    for plugin, announcements in announced:
-        for record in announcements:
-            owners.setdefault(record.name, []).append(plugin)
-            records[record.name] = record
-    return {name: r for name, r in records.items() if len(owners[name]) == 1}, owners
+def _with_known_data(plugin: Plugin, datasets: Collection[str]) -> Plugin:
+    """Return the plugin, or without what it declares if a recipe of it names unknown data."""
+    try:
+        for file in plugin.recipe_files:
+            check_data_names(file.recipes.values(), datasets)
+    except UsageError as error:
+        return Plugin(replace(plugin.info, provides={}, error=f"{type(error).__name__}: {error}"))
+    return plugin
+
+
+def _owner(record: _Named) -> PluginInfo:
+    return record.plugin or PluginInfo("registry", "the recipe file", "")

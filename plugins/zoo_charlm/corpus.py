@@ -1,4 +1,4 @@
-"""A text as numbers: read as a stream, coded once, then mapped into memory."""
+"""A text as token ids: read in blocks, encoded once, then mapped into memory."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zoo import files
 from zoo.data import store
-from zoo.data.text import alphabet, blocks, code_points, coder, cut
+from zoo.data.ragged import IntArray
+from zoo.data.text import alphabet, blocks, code_points, cut, token_id_table
 from zoo.errors import DataError
 
-VERSION = 1
+# Increase it when the encoding or the layout of a cache entry changes.
+VERSION = 2
 # The lines that Project Gutenberg puts around a book.
 _GUTENBERG_START = re.compile(r"\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG EBOOK[^\n]*\n")
 _GUTENBERG_END = re.compile(r"\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG EBOOK")
@@ -26,21 +26,21 @@ _GUTENBERG_END = re.compile(r"\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG EBOOK"
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text in numbers.
+    """A text in token ids.
 
     Args:
-        characters: The distinct characters, sorted; a character's number is its place.
-        codes: (N,) the text.
+        characters: The distinct characters, sorted; the index of a character is its token id.
+        token_ids: (N,) the text; uint8, or uint16 where there are more than 256 characters.
         digest: sha256 of the source.
     """
 
     characters: str
-    codes: npt.NDArray[Any]
+    token_ids: IntArray
     digest: str
 
 
 def load(path: Path | None, start: str, end: str) -> Text:
-    """Return a text, coding it if that was not done before.
+    """Return a text, encoding it if it is not in the cache.
 
     Args:
         path: A UTF-8 file; None for Python's own manual.
@@ -49,17 +49,18 @@ def load(path: Path | None, start: str, end: str) -> Text:
 
     Raises:
         DataError: The file is missing, empty or not UTF-8, or a marker is not in it.
+        DiskError: The cache cannot be written.
     """
     if path is None:
         manual = python_manual()
         digest = files.digest_text(manual)
-        return _loaded(lambda: iter([manual]), digest, "", "", "Python's manual")
+        return _load(lambda: iter([manual]), digest, "", "", "Python's manual")
     if path.is_dir():
         raise DataError("data is a folder", where=str(path), fix="give a text file")
     digest = files.digest(path)
     if not start and not end:
         start, end = gutenberg_markers(path)
-    return _loaded(lambda: blocks(path), digest, start, end, str(path))
+    return _load(lambda: blocks(path), digest, start, end, str(path))
 
 
 def python_manual() -> str:
@@ -70,16 +71,16 @@ def python_manual() -> str:
 
 
 def gutenberg_markers(path: Path) -> tuple[str, str]:
-    """Return the lines around a Project Gutenberg book, or nothing for any other text."""
+    """Return the markers of a Project Gutenberg book, or empty ones for any other text."""
     first = "".join(islice(blocks(path), 1))
     found = _GUTENBERG_START.search(first)
     if not found:
         return "", ""
     end = ""
-    held = ""
+    buffer = ""
     for block in blocks(path):
-        held = held[-200:] + block
-        if match := _GUTENBERG_END.search(held):
+        buffer = buffer[-200:] + block
+        if match := _GUTENBERG_END.search(buffer):
             end = match[0]
             break
     # The line itself is not part of the book; the text starts with what follows it.
@@ -87,26 +88,18 @@ def gutenberg_markers(path: Path) -> tuple[str, str]:
     return (following, end) if following.strip() and end else ("", "")
 
 
-def _loaded(
-    read: Callable[[], Iterator[str]], digest: str, start: str, end: str, where: str
-) -> Text:
+def _load(read: Callable[[], Iterator[str]], digest: str, start: str, end: str, where: str) -> Text:
     def build(folder: Path) -> None:
         characters, count = alphabet(cut(read(), start, end))
         if count < 2:
             raise DataError("no text", where=where, why=f"{count} characters")
-        table = coder(characters)
-        kind = np.uint8 if len(characters) <= 256 else np.uint16
-        coded = (table[code_points(text)] for text in cut(read(), start, end))
-        store.save_parts(folder, "codes", coded, kind, count)
+        table = token_id_table(characters)
+        dtype = np.uint8 if len(characters) <= 256 else np.uint16
+        parts = (table[code_points(text)] for text in cut(read(), start, end))
+        store.save_parts(folder, "token_ids", parts, dtype, count)
         (folder / "characters.json").write_text(json.dumps(characters), encoding="utf-8")
 
-    recipe = {
-        "task": "char-lm",
-        "version": VERSION,
-        "digest": digest,
-        "start": start,
-        "end": end,
-    }
-    entry = store.cached(recipe, build)
+    key = {"task": "char-lm", "version": VERSION, "digest": digest, "start": start, "end": end}
+    entry = store.cached(key, build)
     characters = json.loads((entry / "characters.json").read_text(encoding="utf-8"))
-    return Text(characters, store.load(entry, "codes"), digest)
+    return Text(characters, store.load(entry, "token_ids"), digest)

@@ -2,54 +2,64 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from zoo.interfaces import MakeModel, State
-from zoo.layers import Linear
+from zoo.interfaces import BuildModel, DecodeStep, State
+from zoo.nn import Linear, OneHot, decode_step, forward_embedded
+from zoo_charlm.options import CharLMOptions
 
 
-class Predictor(nn.Module):
+class CharPredictor(nn.Module):
     """Embedding -> dropout -> model -> dropout -> Linear.
 
     Args:
-        make_model: Builds the model.
-        characters: Size of the alphabet.
-        embed_size: Numbers in a character's vector; 0: characters are one-hot vectors.
-        embed_dropout: Share of embedded numbers dropped in training.
-        dropout: Share of the model's outputs dropped in training.
+        build_model: Builds the model.
+        options: The task's options.
+        num_characters: V, the size of the vocabulary.
     """
 
     def __init__(
-        self,
-        make_model: MakeModel,
-        *,
-        characters: int,
-        embed_size: int,
-        embed_dropout: float,
-        dropout: float,
+        self, build_model: BuildModel, options: CharLMOptions, num_characters: int
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(characters, embed_size) if embed_size else None
-        self.rnn = make_model(embed_size or characters)
-        self.fc = Linear(self.rnn.output_size, characters)
-        self.embed_dropout = embed_dropout
-        self.dropout = dropout
+        self.options = options
+        self.embedding: nn.Embedding | OneHot
+        if options.input == "onehot":
+            self.embedding = OneHot(num_characters)
+        else:
+            self.embedding = nn.Embedding(num_characters, options.embed_size)
+        self.rnn = build_model(self.embedding.embedding_dim)
+        self.fc = Linear(self.rnn.output_size, num_characters)
 
     def forward(
-        self, inputs: Tensor, lengths: Tensor, state: State | None = None
+        self, token_ids: Tensor, lengths: Tensor, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """Return logits (B, T, characters) of character numbers (B, T), and the state."""
-        values = inputs
-        if self.embedding is not None:
-            values = self.embedding(inputs)
-            values = nn.functional.dropout(values, self.embed_dropout, self.training)
-        outputs, end = self.rnn(values, lengths, state)
-        outputs = nn.functional.dropout(outputs, self.dropout, self.training)
+        """Return logits (B, T, V) of token ids (B, T), and the state after each row."""
+        outputs, end = self.model_outputs(token_ids, lengths, state)
+        outputs = nn.functional.dropout(outputs, self.options.dropout, self.training)
         return self.fc(outputs), end
 
-    def table(self) -> Tensor:
-        """Return (characters, input_size): every vector that the model can be given."""
-        if self.embedding is not None:
-            return self.embedding.weight
-        return torch.eye(self.fc.out_features, device=self.fc.weight.device)
+    def model_outputs(
+        self, token_ids: Tensor, lengths: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Return what the model returns for token ids (B, T): outputs (B, T, F), and the state."""
+        if self.training and isinstance(self.embedding, nn.Embedding):
+            vectors = self.embedding(token_ids)
+            vectors = nn.functional.dropout(vectors, self.options.embed_dropout, self.training)
+            result: tuple[Tensor, State] = self.rnn(vectors, lengths, state)
+            return result
+        return forward_embedded(self.rnn, self.embedding, token_ids, lengths, state)
+
+    def decode_step(self) -> DecodeStep:
+        """Return a function from token ids (N,) and a state to logits (N, V) and the next state.
+
+        It computes with the weights as they are now, and without dropout.
+        """
+        step = decode_step(self.rnn, self.embedding)
+        weight, bias = self.fc.weight.detach(), self.fc.bias.detach()
+
+        def predict(token_ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+            outputs, end = step(token_ids, state)
+            return nn.functional.linear(outputs, weight, bias), end
+
+        return predict

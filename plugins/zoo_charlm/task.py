@@ -2,221 +2,191 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from zoo.data.streams import Stream
+from zoo.data.ragged import Ragged
+from zoo.data.sequence import TokenSequence
 from zoo.errors import DataError
 from zoo.interfaces import (
     Batch,
+    BuildModel,
     Data,
-    MakeModel,
+    DecodeStep,
+    Evaluate,
     Metrics,
-    Score,
+    MetricSums,
+    RowNames,
     Split,
     State,
     Step,
-    Stepper,
-    Sums,
     Task,
 )
-from zoo.intervals import mean_interval
+from zoo.nn import pool
 from zoo_charlm.corpus import load
-from zoo_charlm.network import Predictor
-
-# Losses of neighbouring characters go together, so the interval is taken over blocks of about
-# so many.
-BLOCK = 32
+from zoo_charlm.metrics import compute_metrics, sum_losses
+from zoo_charlm.network import CharPredictor
+from zoo_charlm.options import CharLMOptions
 
 
 class CharLM(Task):
-    """Many-to-many in step: the next character at every character.
+    """Many-to-many in step: predicts the next character at every character.
 
-    The options are those of the plugin's record; see ``zoo show char-lm``.
+    Args:
+        options: See ``zoo show char-lm``.
     """
 
-    def __init__(
-        self,
-        *,
-        input: str,
-        embed_size: int,
-        embed_dropout: float,
-        dropout: float,
-        window: int,
-        reading: str,
-        start: str,
-        end: str,
-        validation: float,
-        test: float,
-    ) -> None:
-        self.embed_size = embed_size if input == "embedding" else 0
-        self.embed_dropout = embed_dropout
-        self.dropout = dropout
-        self.window = window
-        self.reading = reading
-        self.markers = (start, end)
-        self.validation = validation
-        self.test = test
-        self._learned("")
+    def __init__(self, options: CharLMOptions) -> None:
+        self.options = options
+        self._set_vocabulary("")
 
-    def _learned(self, characters: str) -> None:
+    def _set_vocabulary(self, characters: str) -> None:
         self.characters = characters
-        self._number = {character: number for number, character in enumerate(characters)}
+        self._token_ids = {character: index for index, character in enumerate(characters)}
 
-    def prepare(self, path: Path | None, seed: int, *, learn: bool = True) -> Data:
-        """Read the text; its alphabet is that of the whole, so that every part can be read."""
-        text = load(path, *self.markers)
-        codes = text.codes
-        if learn:
-            self._learned(text.characters)
+    # Data
+
+    def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
+        """Read the text; the vocabulary is that of all splits, so that each can be scored."""
+        text = load(path, self.options.start, self.options.end)
+        token_ids = text.token_ids
+        if fit:
+            self._set_vocabulary(text.characters)
         elif text.characters != self.characters:
-            numbers = self.encode(text.characters, where=str(path))
-            codes = np.array(numbers, dtype=np.uint16)[codes]
-        length = len(codes)
-        test = length - round(length * self.test)
-        validation = test - round(length * self.validation)
-        whole = Stream(codes, self.window, self.reading)
-        parts = {
-            "train": whole.part(0, validation),
-            "validation": whole.part(validation, test),
-            "test": whole.part(test, length),
+            table = self.encode(text.characters, where=str(path or "Python's manual"))
+            token_ids = np.array(table, dtype=np.uint16)[token_ids]
+        length = len(token_ids)
+        test = length - round(length * self.options.test_size)
+        validation = test - round(length * self.options.validation_size)
+        whole = TokenSequence(token_ids, self.options.bptt_steps, self.options.batching)
+        splits = {
+            "train": whole.slice(0, validation),
+            "validation": whole.slice(validation, test),
+            "test": whole.slice(test, length),
             "all": whole,
         }
-        for name, part in parts.items():
-            if part.examples < 2:
+        for name, split in splits.items():
+            if split.num_examples < 2:
                 raise DataError(
-                    f"{name} part has {part.examples + 1} characters",
+                    f"{name} split has {split.num_examples + 1} characters",
                     where=str(path or "Python's manual"),
                     why=f"the text has {length}",
                     fix="give a longer text",
                 )
         return Data(
-            splits=parts,
+            splits=splits,
             digest=text.digest,
             summary=f"{length} characters, {len(text.characters)} distinct, "
             f"of {path.name if path else 'the manual of this Python'}",
         )
 
-    def assets(self) -> dict[str, Any]:
+    # Network
+
+    def state_dict(self) -> dict[str, Any]:
         return {"vocabulary": list(self.characters)}
 
-    def restore(self, assets: Mapping[str, Any]) -> None:
-        characters = assets["vocabulary"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        characters = state["vocabulary"]
         if not isinstance(characters, list) or not all(
             isinstance(c, str) and len(c) == 1 for c in characters
         ):
             raise ValueError("vocabulary is not a list of characters")
-        self._learned("".join(characters))
+        self._set_vocabulary("".join(characters))
 
-    def network(self, make_model: MakeModel) -> nn.Module:
-        return Predictor(
-            make_model,
-            characters=len(self.characters),
-            embed_size=self.embed_size,
-            embed_dropout=self.embed_dropout,
-            dropout=self.dropout,
-        )
+    def network(self, build_model: BuildModel) -> nn.Module:
+        return CharPredictor(build_model, self.options, len(self.characters))
+
+    def row_names(self, network: nn.Module) -> dict[str, RowNames]:
+        """Return the characters that rows stand for; see :class:`zoo.interfaces.NamesRows`.
+
+        With one-hot input all parameters of the model depend on the vocabulary.
+        """
+        characters = list(self.characters)
+        names = {name: RowNames(characters) for name in ("fc.weight", "fc.bias")}
+        if self.options.input == "embedding":
+            return names | {"embedding.weight": RowNames(characters)}
+        whole = RowNames(characters, by_row=False)
+        of_model = [name for name, _ in network.named_parameters() if name.startswith("rnn.")]
+        return names | dict.fromkeys(of_model, whole)
+
+    # Training
 
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         logits, end = network(batch.inputs, batch.lengths, state)
         losses = nn.functional.cross_entropy(
             logits.flatten(0, 1), batch.targets.flatten(), reduction="none"
         ).view(batch.targets.shape)
-        return Step(losses.mean(), _sums(losses.detach()), end)
+        return Step(losses.mean(), sum_losses(losses.detach()), end, logits.detach())
 
-    def metrics(self, sums: Sums) -> Metrics:
-        """Return nats and bits a character and perplexity, with the interval of the nats.
+    def metrics(self, metric_sums: MetricSums) -> Metrics:
+        """Return the metrics of :func:`zoo_charlm.metrics.compute_metrics`."""
+        return compute_metrics(metric_sums)
 
-        A text of fewer than two blocks has no interval.
-        """
-        examples = float(sums["examples"])
-        loss = float(sums["loss"]) / examples
-        interval = {}
-        if (blocks := float(sums["blocks"])) >= 2:
-            low, high = mean_interval(
-                float(sums["block_sum"]), float(sums["block_squares"]), blocks
-            )
-            interval = {"loss_low": low, "loss_high": high}
-        return {
-            "examples": int(examples),
-            "loss": loss,
-            **interval,
-            "bits_per_character": loss / math.log(2),
-            "perplexity": math.exp(min(loss, 700.0)),
-        }
-
-    def evaluate(self, split: Split, score: Score) -> Metrics:
-        """Score a split with carried state, and, for comparison, from cold windows."""
-        metrics = score(split)
-        if isinstance(split, Stream):
-            cold = score(split.cold())
-            metrics |= {f"cold_{key}": cold[key] for key in ("loss", "bits_per_character")}
+    def evaluate(self, split: Split, evaluate: Evaluate) -> Metrics:
+        """Evaluate with carried state and, for comparison, in windows from the initial state."""
+        metrics = evaluate(split)
+        if isinstance(split, TokenSequence):
+            windowed = evaluate(split.windows())
+            metrics |= {f"windowed_{key}": windowed[key] for key in ("loss", "bits_per_character")}
         return metrics
 
     def probe(self) -> Batch:
-        """Two rows of equal length that run through the alphabet."""
+        """Return two rows of equal length that run through the vocabulary."""
         inputs = torch.arange(24).view(2, 12) % max(len(self.characters), 1)
         return Batch(inputs, torch.tensor([12, 12]), inputs)
 
-    # Text
+    # Use
 
     def encode(self, text: str, where: str = "the prompt") -> list[int]:
-        lacking = sorted({character for character in text if character not in self._number})
-        if lacking:
+        missing = sorted({character for character in text if character not in self._token_ids})
+        if missing:
             raise DataError(
-                f"the vocabulary lacks {', '.join(map(repr, lacking))}",
+                f"the vocabulary lacks {', '.join(map(repr, missing))}",
                 where=where,
-                why=f"it has {len(self.characters)} characters: {''.join(self.characters)!r}",
+                why=f"it has {len(self.characters)} characters: {self.characters!r}",
                 fix="leave them out",
             )
-        return [self._number[character] for character in text]
+        return [self._token_ids[character] for character in text]
 
-    def decode(self, symbols: Iterable[int]) -> str:
-        return "".join(self.characters[symbol] for symbol in symbols)
+    def decode(self, token_ids: Iterable[int]) -> str:
+        return "".join(self.characters[token_id] for token_id in token_ids)
 
-    def start(self) -> int:
-        return self._number.get("\n", 0)
+    def start_token(self) -> int:
+        return self._token_ids.get("\n", 0)
 
-    def stepper(self, network: nn.Module) -> Stepper:
-        assert isinstance(network, Predictor)
-        ahead = getattr(network.rnn, "stepper", None)
-        if ahead is None:
-            return _plain_stepper(network)
-        step = ahead(network.table())
-        weight, bias = network.fc.weight.detach(), network.fc.bias.detach()
+    def decode_step(self, network: nn.Module) -> DecodeStep:
+        assert isinstance(network, CharPredictor)
+        return network.decode_step()
 
-        def predict(symbols: Tensor, state: State | None) -> tuple[Tensor, State]:
-            outputs, end = step(symbols, state)
-            return nn.functional.linear(outputs, weight, bias), end
+    @torch.inference_mode()
+    def embed(
+        self, network: nn.Module, texts: Sequence[str], *, per_step: bool
+    ) -> list[npt.NDArray[np.float32]]:
+        """Return the mean of the model's outputs (F,) for each text, or all of them (T, F).
 
-        return predict
+        An empty text is read as the token that generation starts from.
 
-
-def _plain_stepper(network: nn.Module) -> Stepper:
-    """One step at a time through ``forward``, for models that offer nothing faster."""
-
-    def predict(symbols: Tensor, state: State | None) -> tuple[Tensor, State]:
-        lengths = torch.ones_like(symbols)
-        logits, end = network(symbols[:, None], lengths, state)
-        return logits[:, 0], end
-
-    return predict
-
-
-def _sums(losses: Tensor) -> dict[str, Tensor]:
-    # Every character is in a block, so that the interval lies around the loss.
-    blocks = losses.double().tensor_split(max(1, losses.shape[1] // BLOCK), dim=1)
-    means = torch.cat([block.mean(1) for block in blocks])
-    return {
-        "loss": losses.double().sum(),
-        "examples": torch.tensor(losses.numel()),
-        "block_sum": means.sum(),
-        "block_squares": (means * means).sum(),
-        "blocks": torch.tensor(len(means)),
-    }
+        Raises:
+            DataError: The vocabulary lacks a character of a text; the message names it.
+        """
+        assert isinstance(network, CharPredictor)
+        rows = [self.encode(t, f"the text {t[:40]!r}") or [self.start_token()] for t in texts]
+        device = next(network.parameters()).device
+        vectors: dict[int, npt.NDArray[np.float32]] = {}
+        for batch in Ragged.of(rows, range(len(rows))).eval_batches():
+            lengths = batch.lengths.to(device)
+            outputs, state = network.model_outputs(batch.inputs.to(device), lengths)
+            if per_step:
+                values = outputs.float().cpu().numpy()
+                found = [values[row, :n].copy() for row, n in enumerate(batch.lengths.tolist())]
+            else:
+                means = pool(network.rnn, outputs, lengths, state, "mean")
+                found = list(means.float().cpu().numpy())
+            vectors.update(zip(batch.targets.tolist(), found, strict=True))
+        return [vectors[index] for index in range(len(texts))]

@@ -1,8 +1,7 @@
-"""Networks whose output, not their hidden layer, is what comes back at the next step.
+"""Networks in which the output, and not the hidden layer, comes back at the next step.
 
-The two other places where a recurrent edge can end, beside hidden-to-hidden: from the output layer
-to the hidden layer, and from the output layer to itself. A stacked layer reads the outputs of the
-one below.
+The recurrent edge goes from the output layer to the hidden layer, or from the output layer to
+itself. A stacked layer reads the outputs of the one below.
 """
 
 from __future__ import annotations
@@ -10,92 +9,137 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.interfaces import State
-from zoo.layers import last, project, real
+from zoo.interfaces import DecodeStep, State
+from zoo.nn import gather_last, length_mask, linear
+from zoo_recurrent.options import OutputRecurrenceOptions
 
 
 class OutputRecurrence(nn.Module):
-    """What both recurrences share: layers, parameters, padding.
+    """What both networks share: layers, parameters, padding.
+
+    The state is one tensor (num_layers, B, output_size), the last output of each layer.
 
     Args:
         input_size: Size of an input vector.
-        hidden_size: Units in the hidden layer of each layer.
-        output_size: Units in the output layer of each layer.
-        num_layers: Layers.
-        dropout: Share of values dropped between layers in training.
-
-    Raises:
-        ValueError: dropout is set and there is nothing between layers to drop.
+        options: The options.
     """
 
     recurrent_name = ""
+    weight_xh_l0: Tensor
+    bias_h_l0: Tensor
 
-    def __init__(
-        self,
-        input_size: int,
-        *,
-        hidden_size: int,
-        output_size: int,
-        num_layers: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, input_size: int, options: OutputRecurrenceOptions) -> None:
         super().__init__()
-        if dropout and num_layers == 1:
-            raise ValueError("dropout acts between layers, and num_layers is 1")
+        self.options = options
         self.input_size = input_size
-        self.output_size = output_size
-        self.num_layers = num_layers
-        self.dropout = dropout
-        end = hidden_size if self.recurrent_name == "oh" else output_size
-        for layer in range(num_layers):
-            read = output_size if layer else input_size
+        self.output_size = output_size = options.output_size
+        hidden_size = options.hidden_size
+        recurrent_size = hidden_size if self.recurrent_name == "oh" else output_size
+        bound = 1 / math.sqrt(hidden_size)
+        for layer in range(options.num_layers):
             shapes = {
-                f"weight_xh_l{layer}": (hidden_size, read),
-                f"weight_ho_l{layer}": (output_size, hidden_size),
-                f"weight_{self.recurrent_name}_l{layer}": (end, output_size),
-                f"bias_h_l{layer}": (hidden_size,),
-                f"bias_o_l{layer}": (output_size,),
+                "weight_xh": (hidden_size, output_size if layer else input_size),
+                "weight_ho": (output_size, hidden_size),
+                f"weight_{self.recurrent_name}": (recurrent_size, output_size),
+                "bias_h": (hidden_size,),
+                "bias_o": (output_size,),
             }
             for name, shape in shapes.items():
-                bound = 1 / math.sqrt(hidden_size)
-                self.register_parameter(
-                    name, nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-                )
+                values = torch.empty(shape).uniform_(-bound, bound)
+                self.register_parameter(f"{name}_l{layer}", nn.Parameter(values))
 
     def forward(
         self, inputs: Tensor, lengths: Tensor, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """See :class:`zoo.interfaces.Model`; the state is the last output of each layer."""
-        padding = ~real(lengths, inputs.shape[1])[..., None]
-        values = inputs.masked_fill(padding, 0.0) if inputs.is_floating_point() else inputs
+        """Run over right-padded rows; see :class:`zoo.interfaces.Model`.
+
+        Args:
+            inputs: (B, T, input_size).
+            lengths: (B,), at least 1.
+            state: What an earlier call returned, or None for zeros.
+
+        Returns:
+            Outputs (B, T, output_size), and the state after the last step of each row.
+        """
+        padding = ~length_mask(lengths, inputs.shape[1])[..., None]
+        values = inputs.masked_fill(padding, 0.0)
+        return self._run(linear(values, self.weight_xh_l0, self.bias_h_l0), padding, lengths, state)
+
+    def forward_embedded(
+        self,
+        weight: Tensor | None,
+        token_ids: Tensor,
+        lengths: Tensor,
+        state: State | None = None,
+        *,
+        return_outputs: bool = True,
+    ) -> tuple[Tensor, State]:
+        """Return what ``forward`` returns for ``weight[token_ids]``; outputs are always returned.
+
+        See :class:`zoo.interfaces.ForwardsEmbedded`.
+        """
+        if weight is not None:
+            result: tuple[Tensor, State] = self.forward(
+                F.embedding(token_ids, weight), lengths, state
+            )
+            return result
+        padding = ~length_mask(lengths, token_ids.shape[1])[..., None]
+        # The product with a one-hot vector is a column of the matrix.
+        products = F.embedding(token_ids, self.weight_xh_l0.t()) + self.bias_h_l0
+        return self._run(products, padding, lengths, state)
+
+    def decode_step(self, weight: Tensor | None) -> DecodeStep:
+        """Return a step function for generation; see :class:`zoo.interfaces.DecodesSteps`."""
+
+        def step(token_ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+            lengths = torch.ones_like(token_ids)
+            outputs, end = self.forward_embedded(weight, token_ids[:, None], lengths, state)
+            return outputs[:, 0], end
+
+        return step
+
+    def _run(
+        self, products: Tensor, padding: Tensor, lengths: Tensor, state: State | None
+    ) -> tuple[Tensor, State]:
+        """Run all layers; ``products`` (B, T, hidden_size) are W_xh x + b_h of the first."""
         ends = []
-        for layer in range(self.num_layers):
-            if layer and self.dropout:
-                values = nn.functional.dropout(values, self.dropout, self.training)
+        for layer in range(self.options.num_layers):
+            w_ho, w_recurrent, b_o = self._parameters_of(
+                layer, "weight_ho", f"weight_{self.recurrent_name}", "bias_o"
+            )
             if state is None:
-                start = self.bias_o_l0.new_zeros(len(inputs), self.output_size)
+                start = b_o.new_zeros(products.shape[0], self.output_size)
             else:
                 start = state[0][layer]
-            names = ("weight_xh", "weight_ho", f"weight_{self.recurrent_name}", "bias_h", "bias_o")
-            weights = [getattr(self, f"{name}_l{layer}") for name in names]
-            outputs = self.scan(values, start, *weights)
-            ends.append(last(outputs, lengths))
+            outputs = self.run_layer(products, start, w_ho, w_recurrent, b_o)
+            ends.append(gather_last(outputs, lengths))
             values = outputs.masked_fill(padding, 0.0)
+            if layer + 1 < self.options.num_layers:
+                read = values
+                if self.options.dropout:
+                    read = F.dropout(values, self.options.dropout, self.training)
+                w_xh, b_h = self._parameters_of(layer + 1, "weight_xh", "bias_h")
+                products = linear(read, w_xh, b_h)
         return values, (torch.stack(ends),)
 
-    def scan(
-        self,
-        inputs: Tensor,
-        start: Tensor,
-        w_xh: Tensor,
-        w_ho: Tensor,
-        w_back: Tensor,
-        b_h: Tensor,
-        b_o: Tensor,
+    def _parameters_of(self, layer: int, *names: str) -> list[Tensor]:
+        return [getattr(self, f"{name}_l{layer}") for name in names]
+
+    def run_layer(
+        self, products: Tensor, start: Tensor, w_ho: Tensor, w_recurrent: Tensor, b_o: Tensor
     ) -> Tensor:
-        """Return outputs (B, T, output_size) of one layer that starts from an output (B, O)."""
+        """Return outputs (B, T, output_size) of one layer.
+
+        Args:
+            products: (B, T, hidden_size), W_xh x + b_h of every step.
+            start: (B, output_size), the output before the first step.
+            w_ho: (output_size, hidden_size).
+            w_recurrent: W_oh (hidden_size, output_size) or W_oo (output_size, output_size).
+            b_o: (output_size,).
+        """
         raise NotImplementedError
 
 
@@ -107,22 +151,14 @@ class OutputToHidden(OutputRecurrence):
 
     recurrent_name = "oh"
 
-    def scan(
-        self,
-        inputs: Tensor,
-        start: Tensor,
-        w_xh: Tensor,
-        w_ho: Tensor,
-        w_back: Tensor,
-        b_h: Tensor,
-        b_o: Tensor,
+    def run_layer(
+        self, products: Tensor, start: Tensor, w_ho: Tensor, w_recurrent: Tensor, b_o: Tensor
     ) -> Tensor:
         output = start
         outputs = []
-        # The product with the inputs needs no earlier step, so it is one product for all steps.
-        for read in project(inputs, w_xh, b_h).unbind(1):
-            hidden = torch.tanh(read + output @ w_back.t())
-            output = torch.tanh(nn.functional.linear(hidden, w_ho, b_o))
+        for product in products.unbind(1):
+            hidden = torch.tanh(product + output @ w_recurrent.t())
+            output = torch.tanh(F.linear(hidden, w_ho, b_o))
             outputs.append(output)
         return torch.stack(outputs, dim=1)
 
@@ -135,19 +171,11 @@ class OutputToOutput(OutputRecurrence):
 
     recurrent_name = "oo"
 
-    def scan(
-        self,
-        inputs: Tensor,
-        start: Tensor,
-        w_xh: Tensor,
-        w_ho: Tensor,
-        w_back: Tensor,
-        b_h: Tensor,
-        b_o: Tensor,
+    def run_layer(
+        self, products: Tensor, start: Tensor, w_ho: Tensor, w_recurrent: Tensor, b_o: Tensor
     ) -> Tensor:
-        hidden = torch.tanh(project(inputs, w_xh, b_h))
-        weights = [w_ho, w_back, b_o, torch.zeros_like(b_o)]
+        weights = [w_ho, w_recurrent, b_o, torch.zeros_like(b_o)]
         outputs, _ = torch.rnn_tanh(
-            hidden, start[None], weights, True, 1, 0.0, self.training, False, True
+            torch.tanh(products), start[None], weights, True, 1, 0.0, self.training, False, True
         )
         return outputs

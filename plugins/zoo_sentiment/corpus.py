@@ -1,4 +1,4 @@
-"""Reviews as numbers: read and tokenised once, then mapped into memory."""
+"""Reviews as token ids: read and tokenized once, then mapped into memory."""
 
 from __future__ import annotations
 
@@ -8,53 +8,56 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zoo import files
 from zoo.data import store
+from zoo.data.ragged import IntArray
 from zoo.errors import DataError
 from zoo_sentiment.reviews import Review, Reviews, read
 from zoo_sentiment.sample import sample
 from zoo_sentiment.tokens import tokenize
 
-Array = npt.NDArray[Any]
-
-# Raise it when the tokeniser or the layout of an entry changes.
+# Increase it when the tokenizer or the layout of a cache entry changes.
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Every review of a source, in corpus-wide word numbers.
+    """All M reviews of a source, in token ids of the corpus.
 
     Args:
-        words: Distinct words, in order of first appearance.
+        words: Distinct words, in order of first appearance; the index of a word is its token id.
         labels: Distinct labels, sorted.
-        values: Word numbers of all reviews, end to end.
-        starts: Where each review starts.
-        lengths: How many words it has.
-        label: Index of its label.
-        is_test: Whether the source puts it into a test part.
-        film: Number of its film; -1 where unknown.
+        values: (N,) token ids of all reviews, end to end.
+        starts: (M,) where each review starts.
+        lengths: (M,) how many words it has.
+        label: (M,) index of its label.
+        is_test: (M,) whether the source has it in a test split.
+        film: (M,) index of its film; -1 where unknown.
         digest: sha256 of the source.
     """
 
     words: list[str]
     labels: list[str]
-    values: Array
-    starts: Array
-    lengths: Array
-    label: Array
-    is_test: Array
-    film: Array
+    values: IntArray
+    starts: IntArray
+    lengths: IntArray
+    label: IntArray
+    is_test: npt.NDArray[np.bool_]
+    film: IntArray
     digest: str
+
+    def review(self, row: int) -> IntArray:
+        """Return the token ids of a review."""
+        start = self.starts[row]
+        return self.values[start : start + self.lengths[row]]
 
 
 def load(path: Path | None, text_column: str, label_column: str) -> Corpus:
-    """Return the corpus of a source, encoding it if that was not done before.
+    """Return the corpus of a source, encoding it if it is not in the cache.
 
     Raises:
         DataError: The source is missing, malformed, empty or has a single label.
@@ -74,13 +77,13 @@ def load(path: Path | None, text_column: str, label_column: str) -> Corpus:
             str(path or "the sample"),
         )
 
-    recipe = {
+    key = {
         "task": "sentiment",
         "version": VERSION,
         "digest": digest,
         "columns": [text_column, label_column],
     }
-    entry = store.cached(recipe, build)
+    entry = store.cached(key, build)
     names = json.loads((entry / "names.json").read_text(encoding="utf-8"))
     parts = ("values", "starts", "lengths", "label", "is_test", "film")
     arrays = {part: store.load(entry, part) for part in parts}
@@ -113,23 +116,26 @@ def _encode(source: Reviews, folder: Path, where: str) -> None:
 
 
 def encode(texts: Iterable[str]) -> tuple[array[int], array[int], list[str]]:
-    """Number the words of texts by first appearance: all numbers, lengths, and the words."""
-    number: defaultdict[str, int] = defaultdict()
-    number.default_factory = number.__len__
+    """Return the token ids of all words, the length of each text, and the words by token id.
+
+    Token ids are given by first appearance.
+    """
+    token_id: defaultdict[str, int] = defaultdict()
+    token_id.default_factory = token_id.__len__
     values, lengths = array("i"), array("i")
     for text in texts:
         before = len(values)
-        values.extend(map(number.__getitem__, tokenize(text)))
+        values.extend(map(token_id.__getitem__, tokenize(text)))
         lengths.append(len(values) - before)
-    return values, lengths, list(number)
+    return values, lengths, list(token_id)
 
 
-def _films(reviews: list[Review], source: Reviews) -> Array:
-    number: defaultdict[str, int] = defaultdict()
-    number.default_factory = number.__len__
+def _films(reviews: list[Review], source: Reviews) -> IntArray:
+    film_index: defaultdict[str, int] = defaultdict()
+    film_index.default_factory = film_index.__len__
     films = np.full(len(reviews), -1)
     for index, review in enumerate(reviews):
         listed = source.films.get((review.part, review.label), [])
         if review.number < len(listed):
-            films[index] = number[listed[review.number]]
+            films[index] = film_index[listed[review.number]]
     return films

@@ -11,8 +11,8 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 from zoo.data.text import blocks, decode
 from zoo.errors import DataError
@@ -29,8 +29,8 @@ class Review:
     Args:
         text: As written.
         label: Its label.
-        part: ``train`` or ``test``; empty where the data makes no difference.
-        number: Its place in the data.
+        part: ``train`` or ``test``; empty where the data has no such split.
+        number: Its number in the data.
     """
 
     text: str
@@ -57,7 +57,7 @@ def read(path: Path, text_column: str, label_column: str) -> Reviews:
         label_column: Column of a table with the labels.
 
     Raises:
-        DataError: It is none of these, or is damaged; the message says where.
+        DataError: It is none of these or is damaged; the message names file and line.
     """
     if path.is_dir():
         return _imdb(path, _folder(path))
@@ -92,7 +92,7 @@ def _imdb(path: Path, files: Iterator[tuple[str, bytes]]) -> Reviews:
             why="it has no train/pos, train/neg, test/pos or test/neg",
             fix="give the archive as it was published, or the folder that it unpacks to",
         )
-    # An archive and its folder list files in different orders; the data is the same.
+    # An archive and its folder list files in different orders.
     reviews.sort(key=lambda review: (review.part, review.label, review.number))
     return Reviews(reviews, films)
 
@@ -107,8 +107,8 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
                     file = archive.extractfile(member)
                     assert file is not None
                     yield member.name, file.read()
-            # tarfile takes whatever is no header for the end. The end is a block of zeros, and
-            # the checksum of what was compressed comes after it.
+            # tarfile takes anything but a header for the end of the archive. The end is a block of
+            # zeros, and the checksum of the compression comes after it.
             stream.seek(archive.offset)
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise EOFError(f"no file and no end at offset {archive.offset}")
@@ -123,8 +123,8 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
         ) from error
 
 
-def _decompressed(path: Path) -> IO[bytes]:
-    """Open an archive by what it is, whatever its name says."""
+def _decompressed(path: Path) -> BufferedIOBase:
+    """Open an archive in the compression that its first bytes tell, whatever its name."""
     with path.open("rb") as file:
         start = file.read(6)
     if start.startswith(b"\x1f\x8b"):
@@ -135,7 +135,7 @@ def _decompressed(path: Path) -> IO[bytes]:
 
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
-    # The folder may be given as aclImdb, or as the one that holds it.
+    # The folder may be aclImdb, or the one that contains it.
     inside = [path, *sorted(child for child in path.iterdir() if child.is_dir())]
     roots = [root for root in inside if (root / "train").is_dir() or (root / "test").is_dir()]
     if len(roots) > 1:
@@ -192,12 +192,12 @@ def _lines(path: Path, text: str, label: str) -> Iterator[Review]:
 
 def _review(text: object, label: object, number: int, where: str, column: str) -> Review:
     if not isinstance(text, str):
-        raise DataError("text is not a text", where=where, why=f"got {text!r}")
+        raise DataError("text is not a string", where=where, why=f"got {text!r}")
     if not isinstance(label, str | int) or not str(label).strip():
         raise DataError("label is missing", where=where, why=f"column {column!r} is empty")
     try:
         (text + str(label)).encode()
-    except UnicodeEncodeError as error:  # An escape in JSON may stand for half a character.
+    except UnicodeEncodeError as error:  # JSON can escape half of a surrogate pair.
         raise DataError("text is not Unicode", where=where, why=str(error)) from error
     return Review(text, str(label).strip(), "", number)
 
@@ -213,9 +213,9 @@ def _no_column(path: Path, column: str, columns: list[str], where: str = "") -> 
 
 
 def _physical_lines(path: Path) -> Iterator[str]:
-    held = ""
+    rest = ""
     for block in blocks(path):
-        *lines, held = (held + block).split("\n")
+        *lines, rest = (rest + block).split("\n")
         yield from (line + "\n" for line in lines)
-    if held:
-        yield held
+    if rest:
+        yield rest

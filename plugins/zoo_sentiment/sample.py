@@ -1,8 +1,8 @@
-"""A deterministic sample of made-up reviews whose label is in the order of the words.
+"""A deterministic sample of made-up reviews whose label depends on the order of the words.
 
-Most reviews have a twin that holds the same words and means the opposite: 'the acting was superb
-but the plot was dull' ends badly, 'the plot was dull but the acting was superb' ends well. A
-classifier that counts words cannot tell twins apart; one that reads can.
+Most reviews have a counterpart with the same words and the opposite label: 'the acting was superb
+but the plot was dull' is negative, 'the plot was dull but the acting was superb' positive. A
+bag-of-words classifier cannot separate them; a sequence model can.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _OPENINGS = (
 
 
 def sample() -> list[Review]:
-    """Return the sample's reviews, the same ones each time."""
+    """Return the reviews of the sample, the same ones at every call."""
     draw = random.Random(SEED)
     made = [_review(draw, number) for number in range(REVIEWS)]
     return [

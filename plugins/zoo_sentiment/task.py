@@ -12,91 +12,75 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from zoo.data.ragged import Ragged
+from zoo.data.ragged import IntArray, Ragged
 from zoo.errors import DataError
-from zoo.interfaces import Batch, Data, MakeModel, Metrics, Prediction, State, Step, Sums, Task
-from zoo.intervals import wilson
-from zoo_sentiment import vocabulary
+from zoo.interfaces import (
+    Batch,
+    BuildModel,
+    Data,
+    LabelPrediction,
+    Metrics,
+    MetricSums,
+    RowNames,
+    State,
+    Step,
+    Task,
+)
+from zoo.nn import pool
 from zoo_sentiment.corpus import Corpus, load
 from zoo_sentiment.lookup import Lookup
-from zoo_sentiment.network import UNKNOWN, Classifier
+from zoo_sentiment.metrics import (
+    compute_metrics,
+    confusion_matrix,
+    cross_entropy,
+    predicted_labels,
+)
+from zoo_sentiment.network import Classifier
+from zoo_sentiment.options import SentimentOptions
+from zoo_sentiment.splits import check_labels, split_rows
 from zoo_sentiment.tokens import spaced
-
-Array = npt.NDArray[Any]
+from zoo_sentiment.truncation import truncate
+from zoo_sentiment.vocabulary import UNKNOWN, build_vocabulary, load_vectors
 
 
 class Sentiment(Task):
     """Many-to-one: the label of a text.
 
-    The options are those of the plugin's record; see ``zoo show sentiment``.
+    Args:
+        options: See ``zoo show sentiment``.
     """
 
-    def __init__(
-        self,
-        *,
-        input: str,
-        embed_size: int,
-        embed_std: float,
-        fc_size: int,
-        pooling: str,
-        ngram_bits: int,
-        word_dropout: float,
-        embed_dropout: float,
-        dropout: float,
-        max_tokens: int,
-        keep: str,
-        min_count: int,
-        max_vocab: int,
-        vectors: str,
-        validation: float,
-        test: float,
-        split: str,
-        text_column: str,
-        label_column: str,
-    ) -> None:
-        self.embed_size = embed_size if input == "embedding" else 0
-        self.embed_std = embed_std
-        self.fc_size = fc_size
-        self.pooling = pooling
-        self.ngram_bits = ngram_bits
-        self.word_dropout = word_dropout
-        self.embed_dropout = embed_dropout
-        self.dropout = dropout
-        self.max_tokens = max_tokens
-        self.keep = keep
-        self.min_count = min_count
-        self.max_vocab = max_vocab
-        self.vectors = vectors
-        self.validation = validation
-        self.test = test
-        self.split = split
-        self.columns = (text_column, label_column)
+    def __init__(self, options: SentimentOptions) -> None:
+        self.options = options
         self._pretrained: Tensor | None = None
-        self._learned([], [])
+        self._set_vocabulary([], [])
 
-    def _learned(self, words: list[str], labels: list[str]) -> None:
+    def _set_vocabulary(self, words: list[str], labels: list[str]) -> None:
         self.words = words
         self.labels = labels
         self._lookup = Lookup(words, UNKNOWN)
 
     # Data
 
-    def prepare(self, path: Path | None, seed: int, *, learn: bool = True) -> Data:
-        """Read reviews, and learn the vocabulary from the training part alone."""
-        corpus = load(path, *self.columns)
-        rows = self._parts(corpus, seed)
-        if learn:
-            _check_labels(corpus, rows)
-            self._learn(corpus, rows["train"])
-        elif strange := sorted(set(corpus.labels) - set(self.labels)):
+    def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
+        """Read reviews; the vocabulary is built of the training split alone."""
+        corpus = load(path, self.options.text_column, self.options.label_column)
+        rows = split_rows(corpus, self.options, seed)
+        if fit:
+            check_labels(corpus, rows)
+            self._fit(corpus, rows["train"])
+        elif unknown := sorted(set(corpus.labels) - set(self.labels)):
             raise DataError(
-                f"label {strange[0]!r} is not among those learned",
-                where=str(path),
+                f"label {unknown[0]!r} is not among those of the training",
+                where=str(path or "the sample"),
                 why=f"they are {', '.join(self.labels)}",
             )
-        known = self._lookup.numbers([" ".join(corpus.words).encode()])[0].astype(np.int32)
+        # From the token ids of the corpus to those of the vocabulary.
+        table = self._lookup.token_ids([" ".join(corpus.words).encode()])[0].astype(np.int32)
         label = np.array([self.labels.index(label) for label in corpus.labels])[corpus.label]
-        everything = self._cut(Ragged(known[corpus.values], corpus.starts, corpus.lengths, label))
+        everything = self._truncate(
+            Ragged(table[corpus.values], corpus.starts, corpus.lengths, label)
+        )
         splits = {name: everything.select(part) for name, part in rows.items()}
         return Data(
             splits={**splits, "all": everything},
@@ -104,139 +88,76 @@ class Sentiment(Task):
             summary=f"{len(corpus.lengths)} reviews of {path.name if path else 'the sample'}",
         )
 
-    def _learn(self, corpus: Corpus, rows: Array) -> None:
-        counts = np.bincount(
-            np.concatenate([_steps(corpus, row) for row in rows]), minlength=len(corpus.words)
-        )
+    def _fit(self, corpus: Corpus, rows: IntArray) -> None:
+        token_ids = np.concatenate([corpus.review(row) for row in rows])
+        counts = np.bincount(token_ids, minlength=len(corpus.words))
         seen = Counter({corpus.words[i]: int(counts[i]) for i in np.flatnonzero(counts)})
-        self._learned(vocabulary.learn(seen, self.min_count, self.max_vocab), corpus.labels)
-        if self.vectors:
-            self._pretrained = vocabulary.vectors(Path(self.vectors), self.words, self.embed_size)
+        words = build_vocabulary(seen, self.options.min_count, self.options.max_vocab)
+        self._set_vocabulary(words, corpus.labels)
+        if self.options.vectors:
+            path = Path(self.options.vectors)
+            self._pretrained = load_vectors(path, words, self.options.embed_size)
 
-    def _parts(self, corpus: Corpus, seed: int) -> dict[str, Array]:
-        """Return row numbers of the parts. The book's split is torch's random_split."""
-        generator = torch.Generator().manual_seed(seed)
-        rest = np.flatnonzero(~corpus.is_test)
-        test = np.flatnonzero(corpus.is_test)
-        if not len(test):
-            rest, test = self._hold_out(corpus, rest, self.test, generator)
-        train, validation = self._hold_out(corpus, rest, self.validation, generator)
-        return {"train": train, "validation": validation, "test": test}
-
-    def _hold_out(
-        self, corpus: Corpus, rows: Array, share: float, generator: torch.Generator
-    ) -> tuple[Array, Array]:
-        """Split rows in two, by review or by film."""
-        if self.split == "film":
-            if (corpus.film[rows] < 0).any():
-                raise DataError("films are not known", fix="use --set split=random")
-            films = np.unique(corpus.film[rows])
-            order = torch.randperm(len(films), generator=generator).numpy()
-            sizes = np.bincount(corpus.film[rows], minlength=films.max() + 1)[films[order]]
-            taken = films[order][np.cumsum(sizes) <= round(len(rows) * share)]
-            held = np.isin(corpus.film[rows], taken)
-            return rows[~held], rows[held]
-        order = torch.randperm(len(rows), generator=generator).numpy()
-        kept = len(rows) - round(len(rows) * share)
-        return rows[order[:kept]], rows[order[kept:]]
-
-    def _cut(self, reviews: Ragged) -> Ragged:
-        """Keep the words that are read, and give an empty review one unknown word."""
-        values, starts, lengths = reviews.values, reviews.starts, reviews.lengths
-        if not self.max_tokens and lengths.min() > 0:
-            return reviews
-        if self.keep == "head" and lengths.min() > 0:
-            kept = np.minimum(lengths, self.max_tokens)
-            return Ragged(values, starts, kept, reviews.targets)
-        rows = [
-            self._kept(values[start : start + length])
-            for start, length in zip(starts, lengths, strict=True)
-        ]
-        return Ragged.of(rows, reviews.targets)
-
-    def _kept(self, words: Array) -> Array:
-        if not len(words):
-            return np.array([UNKNOWN], dtype=np.int32)
-        limit = self.max_tokens
-        if not limit or len(words) <= limit:
-            return words
-        if self.keep == "head":
-            return words[:limit]
-        if self.keep == "tail":
-            return words[-limit:]
-        head = limit // 2
-        return np.concatenate([words[:head], words[len(words) - (limit - head) :]])
+    def _truncate(self, texts: Ragged) -> Ragged:
+        return truncate(texts, self.options.max_tokens, self.options.truncation)
 
     def encode(self, texts: Sequence[str]) -> Ragged:
-        """Return the numbers of the words of texts that are read; a text's target is its place."""
-        values, lengths = self._lookup.numbers([spaced(text) for text in texts])
+        """Return the token ids of the words that are read; the target of a text is its index."""
+        values, lengths = self._lookup.token_ids([spaced(text) for text in texts])
         starts = np.cumsum(lengths) - lengths
-        return self._cut(Ragged(values, starts, lengths, np.arange(len(texts))))
+        return self._truncate(Ragged(values, starts, lengths, np.arange(len(texts))))
 
     # Network
 
-    def assets(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {"vocabulary": self.words, "labels": self.labels}
 
-    def restore(self, assets: Mapping[str, Any]) -> None:
-        words, labels = assets["vocabulary"], assets["labels"]
-        for name, texts in (("vocabulary", words), ("labels", labels)):
-            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                raise ValueError(f"{name} is not a list of texts")
-        self._learned(words, labels)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        words, labels = state["vocabulary"], state["labels"]
+        for name, values in (("vocabulary", words), ("labels", labels)):
+            if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+                raise ValueError(f"{name} is not a list of strings")
+        self._set_vocabulary(words, labels)
 
-    def network(self, make_model: MakeModel) -> nn.Module:
-        network = Classifier(
-            make_model,
-            words=len(self.words),
-            answers=1 if len(self.labels) == 2 else len(self.labels),
-            embed_size=self.embed_size,
-            embed_std=self.embed_std,
-            fc_size=self.fc_size,
-            pooling=self.pooling,
-            ngram_bits=self.ngram_bits,
-            word_dropout=self.word_dropout,
-            embed_dropout=self.embed_dropout,
-            dropout=self.dropout,
-        )
-        if self._pretrained is not None and network.embedding is not None:
+    def network(self, build_model: BuildModel) -> nn.Module:
+        num_logits = 1 if len(self.labels) == 2 else len(self.labels)
+        network = Classifier(build_model, self.options, len(self.words), num_logits)
+        if self._pretrained is not None and isinstance(network.embedding, nn.Embedding):
             network.embedding.weight.data.copy_(self._pretrained)
         return network
 
+    def row_names(self, network: nn.Module) -> dict[str, RowNames]:
+        """Return the words and labels that rows stand for; see :class:`zoo.interfaces.NamesRows`.
+
+        With one-hot input all parameters of the model depend on the vocabulary.
+        """
+        labels = RowNames(self.labels, by_row=False)
+        names = {"fc2.weight": labels, "fc2.bias": labels}
+        if self.options.ngram_bits:
+            # A bucket is a hash of token ids.
+            names["ngrams.weight"] = RowNames([*self.words, *self.labels], by_row=False)
+        if self.options.input == "onehot":
+            words = RowNames(self.words, by_row=False)
+            of_model = [name for name, _ in network.named_parameters() if name.startswith("rnn.")]
+            return names | dict.fromkeys(of_model, words)
+        return names | {"embedding.weight": RowNames(self.words)}
+
+    # Training
+
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         logits = network(batch.inputs, batch.lengths)[0]
-        answers = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
-        losses = _losses(logits, batch.targets)
-        kinds = len(self.labels)
-        pairs = torch.bincount(batch.targets * kinds + answers, minlength=kinds * kinds)
-        return Step(
-            losses.mean(), {"loss": losses.detach().sum(), "confusion": pairs.view(kinds, kinds)}
-        )
+        predicted = predicted_labels(logits)
+        losses = cross_entropy(logits, batch.targets)
+        confusion = confusion_matrix(batch.targets, predicted, len(self.labels))
+        metric_sums = {"loss": losses.detach().sum(), "confusion": confusion}
+        return Step(losses.mean(), metric_sums, outputs=logits.detach())
 
-    def metrics(self, sums: Sums) -> Metrics:
-        """Return accuracy with its interval, the majority baseline, loss, F1 and confusion.
-
-        F1 is that of the last label where there are two, else the mean over labels.
-        """
-        confusion = sums["confusion"]
-        examples = float(confusion.sum())
-        hits = float(confusion.diag().sum())
-        low, high = wilson(hits, examples)
-        f1 = 2 * confusion.diag() / (confusion.sum(0) + confusion.sum(1)).clamp(min=1)
-        return {
-            "examples": int(examples),
-            "accuracy": hits / examples,
-            "accuracy_low": low,
-            "accuracy_high": high,
-            "baseline": float(confusion.sum(1).max()) / examples,
-            "loss": float(sums["loss"]) / examples,
-            "f1": float(f1[-1] if len(self.labels) == 2 else f1.mean()),
-            "labels": self.labels,
-            "confusion": confusion.long().tolist(),
-        }
+    def metrics(self, metric_sums: MetricSums) -> Metrics:
+        """Return the metrics of :func:`zoo_sentiment.metrics.compute_metrics`."""
+        return compute_metrics(metric_sums, self.labels)
 
     def probe(self) -> Batch:
-        """Two rows of unlike length over the commonest words."""
+        """Return two rows of different lengths of the most frequent words."""
         words = max(len(self.words), 2)
         rows = [
             np.arange(12) % (words - 1) + 1,
@@ -244,16 +165,18 @@ class Sentiment(Task):
         ]
         return Ragged.of(rows, [0, 1]).batch(np.arange(2))
 
-    # Answers
+    # Use
 
-    def predict(self, network: nn.Module, texts: Sequence[str]) -> list[Prediction]:
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> list[LabelPrediction]:
         """Return the label of each text, and the probability of every label."""
         if not texts:
             return []
         scores = self._scores(network, self.encode(texts))
         best_labels = scores.argmax(1).tolist()
         return [
-            Prediction(text, self.labels[best], row[best], dict(zip(self.labels, row, strict=True)))
+            LabelPrediction(
+                text, self.labels[best], row[best], dict(zip(self.labels, row, strict=True))
+            )
             for text, best, row in zip(texts, best_labels, scores.tolist(), strict=True)
         ]
 
@@ -261,35 +184,35 @@ class Sentiment(Task):
     def _scores(self, network: nn.Module, rows: Ragged) -> Tensor:
         """Return the probability of every label (M, K) for each row."""
         device = next(network.parameters()).device
-        scores = torch.empty(rows.examples, len(self.labels))
-        for batch in rows.ordered():
+        scores = torch.empty(rows.num_examples, len(self.labels))
+        for batch in rows.eval_batches():
             logits = network(batch.inputs.to(device), batch.lengths.to(device))[0].cpu()
             if logits.shape[1] == 1:
                 logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
             scores[batch.targets] = logits.softmax(1)
         return scores
 
+    @torch.inference_mode()
+    def embed(
+        self, network: nn.Module, texts: Sequence[str], *, per_step: bool
+    ) -> list[npt.NDArray[np.float32]]:
+        """Return the pooled vector (F,) of each text, or the model's outputs (T, F).
 
-def _check_labels(corpus: Corpus, parts: Mapping[str, Array]) -> None:
-    """Refuse parts that nothing can be learned from or told by."""
-    for name, rows in parts.items():
-        if len(np.unique(corpus.label[rows])) < 2:
-            raise DataError(
-                f"{name} part has fewer than two labels",
-                why=f"it has {len(rows)} of {len(corpus.label)} reviews",
-                fix="give more data, or change task.validation or task.test",
-            )
-
-
-def _losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the cross-entropy (B,) of logits (B, 1) of the second label, or (B, K) of each."""
-    if logits.shape[1] == 1:
-        return nn.functional.binary_cross_entropy_with_logits(
-            logits[:, 0], targets.to(logits.dtype), reduction="none"
-        )
-    return nn.functional.cross_entropy(logits, targets, reduction="none")
-
-
-def _steps(corpus: Corpus, row: int) -> Array:
-    start = corpus.starts[row]
-    return corpus.values[start : start + corpus.lengths[row]]
+        T is the number of words that are read; a text without words is one unknown word.
+        """
+        if not texts:
+            return []
+        assert isinstance(network, Classifier)
+        device = next(network.parameters()).device
+        vectors: dict[int, npt.NDArray[np.float32]] = {}
+        for batch in self.encode(texts).eval_batches():
+            lengths = batch.lengths.to(device)
+            outputs, state = network.model_outputs(batch.inputs.to(device), lengths)
+            if per_step:
+                values = outputs.float().cpu().numpy()
+                found = [values[row, :n].copy() for row, n in enumerate(batch.lengths.tolist())]
+            else:
+                pooled = pool(network.rnn, outputs, lengths, state, self.options.pooling)
+                found = list(pooled.float().cpu().numpy())
+            vectors.update(zip(batch.targets.tolist(), found, strict=True))
+        return [vectors[index] for index in range(len(texts))]

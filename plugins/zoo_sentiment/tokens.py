@@ -1,4 +1,4 @@
-"""Text to words."""
+"""The tokenizer: text to words."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _TAG = re.compile(r"<[^>]*>")
 # An emoticon, not the start of a word, or a run of letters, digits and _.
 _MOUTH = r"-?[()dpDP](?!\w)"
 _TOKEN = re.compile(rf"[:;=]{_MOUTH}|\w+")
-# One pattern an eye: those that begin with one certain character search five times faster.
+# One pattern for each eye: patterns that begin with a fixed character search five times faster.
 _EMOTICONS = {eye: re.compile(eye + _MOUTH) for eye in ":;="}
-# Characters beyond ASCII that are in no word.
+# Characters beyond ASCII that are not part of words.
 _OTHER = re.compile(r"[^\w\x00-\x7f]")
-# Bytes of ASCII in lower case, or spaces where they are in no word.
+# Bytes of ASCII in lower case, with spaces for those that are not part of words.
 _WORDS = re.sub(rb"\W", b" ", bytes(range(128)).lower()) + bytes(range(128, 256))
 
 
@@ -25,7 +25,7 @@ def spaced(text: str) -> bytes:
     if any(eye in text and smile.search(text) for eye, smile in _EMOTICONS.items()):
         words = _TOKEN.findall(text.lower())
         return " ".join(w.replace("-", "") if w[0] in ":;=" else w for w in words).encode()
-    # The same words, sooner: a regular expression that finds every word is slow.
+    # The same words, faster: a regular expression that finds every word is slow.
     return text.encode().translate(_WORDS)
 
 

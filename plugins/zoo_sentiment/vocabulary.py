@@ -1,4 +1,4 @@
-"""Words to numbers and vectors. This is where torchtext works for us."""
+"""The vocabulary and pretrained word vectors, by torchtext."""
 
 from __future__ import annotations
 
@@ -12,25 +12,33 @@ from torch import Tensor
 from zoo.errors import DataError
 
 SPECIALS = ("<pad>", "<unk>")
+PAD, UNKNOWN = 0, 1
 
 
-def learn(counts: Counter[str], min_count: int, max_vocab: int) -> list[str]:
-    """Return the vocabulary: ``<pad>``, ``<unk>``, then words by falling frequency.
+def build_vocabulary(counts: Counter[str], min_count: int, max_vocab: int) -> list[str]:
+    """Return the vocabulary: ``<pad>``, ``<unk>``, then words by decreasing frequency.
 
     Args:
-        counts: How often each word occurs in the training part.
-        min_count: Times that a word must occur.
-        max_vocab: Words to keep beside the specials; 0: all.
+        counts: How often each word occurs in the training split.
+        min_count: Occurrences that a word needs.
+        max_vocab: Largest number of words, ``<pad>`` and ``<unk>`` not counted; 0: all.
     """
-    # Imported here: it takes a while, and whoever only predicts does without.
+    # Imported here: it takes a while, and predictions do not need it.
     from torchtext.vocab import Vocab
 
     vocab = Vocab(counts, max_size=max_vocab or None, min_freq=min_count, specials=list(SPECIALS))
     return list(vocab.itos)
 
 
-def vectors(path: Path, vocabulary: list[str], size: int) -> Tensor:
-    """Return pretrained vectors (V, size); words that the file lacks get small random ones.
+def load_vectors(path: Path, vocabulary: list[str], size: int) -> Tensor:
+    """Return pretrained vectors (V, size).
+
+    Words that the file lacks have random ones, of standard deviation 0.1; that of ``<pad>`` is 0.
+
+    Args:
+        path: A text file: on each line a word and the elements of its vector.
+        vocabulary: V words.
+        size: Dimensions of a vector.
 
     Raises:
         DataError: The file is missing, malformed, or its vectors have another size.
@@ -39,7 +47,7 @@ def vectors(path: Path, vocabulary: list[str], size: int) -> Tensor:
 
     if not path.is_file():
         raise DataError("no file of word vectors", where=str(path), fix="check --set vectors=PATH")
-    # torchtext keeps a pickle of what it read; in a folder of our own nobody else's is ever read.
+    # torchtext caches what it read as a pickle; in a private folder no pickle is ever loaded.
     with tempfile.TemporaryDirectory() as cache:
         try:
             table = Vectors(str(path), cache=cache)
@@ -49,15 +57,15 @@ def vectors(path: Path, vocabulary: list[str], size: int) -> Tensor:
             ) from error
     if table.dim != size:
         raise DataError(
-            f"word vectors have {table.dim} numbers",
+            f"word vectors have {table.dim} dimensions",
             where=str(path),
             why=f"embed_size is {size}",
             fix=f"add --set embed_size={table.dim}",
         )
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(len(vocabulary), size, generator=generator) * 0.1
-    for number, word in enumerate(vocabulary):
+    for token_id, word in enumerate(vocabulary):
         if word in table.stoi:
-            values[number] = table.vectors[table.stoi[word]]
-    values[0] = 0.0
+            values[token_id] = table.vectors[table.stoi[word]]
+    values[PAD] = 0.0
     return values

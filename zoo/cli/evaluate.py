@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from zoo.cli import completion, options
@@ -17,8 +15,8 @@ Examples:
   zoo evaluate imdb.safetensors --data aclImdb_v1.tar.gz --split test
   zoo evaluate runs/book --split validation --json
 
-The data is that of the training unless --data names another. For a run directory, what was
-measured is kept there and travels with `zoo export`.
+The data is that of the training unless --data names another. The result for a run directory is
+stored in it, and written into the weights file by `zoo export`.
 """
 )
 @click.argument("run_or_file", shell_complete=completion.weights)
@@ -32,8 +30,9 @@ measured is kept there and travels with `zoo export`.
 @click.option(
     "--shuffle-words",
     is_flag=True,
-    help="Shuffle the words of each text first: what is lost is what order told.",
+    help="Shuffle the words of each text first: the difference is what their order tells.",
 )
+@options.metrics
 @options.device
 @options.threads
 @options.as_json
@@ -42,45 +41,31 @@ def command(
     data: str,
     split: str,
     shuffle_words: bool,
+    metrics: tuple[str, ...],
     device: str,
     threads: int,
     as_json: bool,
 ) -> None:
-    """Score a run directory, a weights file or a published run on a part of some data."""
-    from zoo import catalog as catalogs
-    from zoo.api import locate_weights
-    from zoo.cli.progress import watched
-    from zoo.engine.device import choose
-    from zoo.engine.rundir import RunDirectory
-    from zoo.engine.session import run_evaluation
-    from zoo.errors import DiskError
-    from zoo.registry import Registry
-    from zoo.weights.file import read
-    from zoo.weights.network import build
+    """Evaluate trained weights on a split of some data.
 
-    catalog = catalogs.read()
-    target = choose(device, threads)
-    found = read(locate_weights(run_or_file, catalog))
-    task, network = build(found, Registry.installed())
-    run = RunDirectory(Path(run_or_file))
-    document = run_evaluation(
-        found,
-        task,
-        network.to(target),
-        catalog,
-        data=data or (run.read_config()["data"] if run.exists() else ""),
+    RUN_OR_FILE is a run directory, a weights file or a recipe with weights.
+    """
+    from zoo.api import evaluate
+    from zoo.environment import set_up_process
+
+    set_up_process(threads)
+    result = evaluate(
+        run_or_file,
+        data,
         split=split,
-        shuffle=shuffle_words,
-        watch=watched,
+        shuffle_steps=shuffle_words,
+        metrics=metrics,
+        device=device,
+        threads=threads,
     )
-    if not document["training_data"]:
+    if not result["training_data"]:
         click.echo("note: this is not the data of the training", err=True)
     if as_json:
-        echo_json(document)
+        echo_json(result)
     else:
-        echo_metrics(document)
-    if run.exists() and not shuffle_words:
-        try:
-            run.add_evaluation(split, document)
-        except DiskError as error:
-            click.echo(f"note: not kept for the export: {error}", err=True)
+        echo_metrics(result)

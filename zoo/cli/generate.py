@@ -14,18 +14,22 @@ Examples:
   zoo generate book.safetensors --prompt "The island" --scale 2 --seed 1
   zoo generate book.safetensors --temperature 0 --samples 1
 
-Temperature 0 always takes the likeliest symbol. More than one sample are written one after the
+Temperature 0 always takes the likeliest token. More than one sample are printed one after the
 other, each after a line `--- N`.
 """
 )
 @click.argument("file", shell_complete=completion.weights)
 @click.option("--prompt", default="", help="Where the text starts.")
-@click.option("--length", type=click.IntRange(0), default=500, show_default=True, help="Symbols.")
-@click.option("--temperature", type=float, help="Above 1 is wilder, below 1 tamer.  [default: 1]")
+@click.option("--length", type=click.IntRange(0), default=500, show_default=True, help="Tokens.")
+@click.option(
+    "--temperature", type=float, help="Above 1: more random, below 1: less.  [default: 1]"
+)
 @click.option("--scale", type=float, help="1 / temperature: what logits are multiplied by.")
 @click.option("--top-k", type=int, default=0, help="Draw among the K likeliest; 0: all.")
 @click.option("--top-p", type=float, default=1.0, help="Draw among the likeliest that hold P.")
-@click.option("--seed", type=click.IntRange(0), help="Seed of the draws; the same text each time.")
+@click.option(
+    "--seed", type=click.IntRange(0), help="Seed of the sampling, for the same text each time."
+)
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Texts.")
 @options.device
 @options.threads
@@ -42,7 +46,10 @@ def command(
     device: str,
     threads: int,
 ) -> None:
-    """Write text with the network in FILE: a weights file, run directory or published run."""
+    """Generate text with trained weights.
+
+    FILE is a weights file, a run directory or a recipe with weights.
+    """
     from zoo.errors import UsageError
 
     if temperature is not None and scale is not None:
@@ -53,21 +60,21 @@ def command(
         scale = 1 / temperature if temperature else float("inf")
 
     from zoo.api import load
-    from zoo.engine.device import choose
+    from zoo.environment import set_up_process
     from zoo.generation import Sampling
 
     sampling = Sampling(1.0 if scale is None else scale, top_k, top_p, seed)
-    loaded = load(file, str(choose(device, threads)))
-    symbols = loaded.stream(prompt, length, sampling, samples)
+    set_up_process(threads)
+    tokens = load(file, device).stream(prompt, length, sampling, samples)
     if samples == 1:
         click.echo(prompt, nl=False)
-        for (symbol,) in symbols:
-            click.echo(symbol, nl=False)
+        for (token,) in tokens:
+            click.echo(token, nl=False)
         click.echo()
         return
     texts = [prompt] * samples
-    for row in symbols:
-        texts = [text + symbol for text, symbol in zip(texts, row, strict=True)]
+    for row in tokens:
+        texts = [text + token for text, token in zip(texts, row, strict=True)]
     for number, text in enumerate(texts, 1):
         click.echo(f"--- {number}")
         click.echo(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from zoo.cli import completion, options
@@ -18,28 +20,35 @@ Examples:
 @click.argument("file", shell_complete=completion.weights)
 @options.as_json
 def command(file: str, as_json: bool) -> None:
-    """Show what a weights file says of itself; no tensor is loaded, and no plugin."""
-    from zoo import catalog
+    """Show the header of a weights file; no tensor is loaded.
+
+    FILE is a weights file, a run directory or a recipe with weights.
+    """
     from zoo.api import locate_weights
+    from zoo.installed import registry
+    from zoo.registry import Registry
     from zoo.weights.file import inspect
 
-    found = inspect(locate_weights(file, catalog.read()))
+    # Plugins are needed for the name of a recipe only: any of them may bring it.
+    known = Registry() if Path(file).exists() else registry()
+    found = inspect(locate_weights(file, known))
     tensors = {name: {"dtype": d, "shape": list(s)} for name, (d, s) in found.shapes.items()}
     if as_json:
         echo_json({**found.header, "tensors": tensors})
         return
-    header = found.header
-    facts = [("name", header["name"])]
+    header, run = found.header, found.header["run"]
+    facts = [("name", run["name"]), ("zoo", header["zoo"])]
     for part in ("task", "model"):
-        made = header[part]
+        made = run[part]
         facts.append((part, f"{made['name']} ({made['distribution']} {made['version']})"))
     facts.append(("data", f"{header['data']['summary']}, sha256 {header['data']['sha256']}"))
-    facts += [(name, f"{len(asset)} entries") for name, asset in header["assets"].items()]
-    facts += [("storage", header["storage"]), ("digest", header["digest"])]
+    facts += [(name, f"{len(value)} entries") for name, value in header["task_state"].items()
+              if isinstance(value, list | dict)]  # fmt: skip
+    facts += [("dtype", header["dtype"]), ("digest", header["digest"])]
     echo_columns(facts)
     for part in ("task", "model"):
         click.echo(f"\n{part} options")
-        echo_columns([(k, str(v)) for k, v in header[part]["options"].items()], indent="  ")
+        echo_columns([(k, str(v)) for k, v in run[part]["options"].items()], indent="  ")
     for split, metrics in header["metrics"].items():
         click.echo(f"\nmeasured on {split}")
         plain = [(k, str(v)) for k, v in metrics.items() if not isinstance(v, list)]

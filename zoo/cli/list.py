@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from fnmatch import fnmatchcase
 from typing import Any
 
 import click
 
 from zoo.cli import options
-from zoo.cli.output import echo_columns, echo_json
+from zoo.cli.kinds import KINDS, AnyRecord
+from zoo.cli.output import echo_columns, echo_json, warn_renamed
+from zoo.records import Recipe
+
+# Listed without an option; the others where they are asked for.
+_SHOWN = ("tasks", "models", "recipes")
+
+
+def _kind_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for each kind of record."""
+    for name in reversed(list(KINDS)):
+        flag = click.option(f"--{name}", "kind", flag_value=name, help=f"List {name} only.")
+        function = flag(function)
+    return function
 
 
 @click.command(
@@ -17,57 +30,59 @@ from zoo.cli.output import echo_columns, echo_json
 Examples:
   zoo list
   zoo list '*lstm*' --models
-  zoo list --runs --json
+  zoo list --recipes --json
 """
 )
 @click.argument("pattern", default="")
-@click.option("--tasks", "kinds", flag_value="tasks", help="Tasks only.")
-@click.option("--models", "kinds", flag_value="models", help="Models only.")
-@click.option("--runs", "kinds", flag_value="runs", help="Published runs only.")
+@_kind_options
+@click.option("--runs", "kind", flag_value="runs", hidden=True, help="The name of 0.1.")
 @options.as_json
-def command(pattern: str, kinds: str | None, as_json: bool) -> None:
-    """List tasks, models and published runs, those that match PATTERN (such as '*lstm*')."""
-    from zoo import catalog
-    from zoo.registry import Registry
+def command(pattern: str, kind: str | None, as_json: bool) -> None:
+    """List tasks, models and recipes, or another kind of record.
 
-    registry, rows = Registry.installed(), catalog.read()
-    shown: dict[str, list[dict[str, Any]]] = {
-        "tasks": [
-            {"name": t.name, "summary": t.summary, "plugin": registry.task_plugin(t.name).name}
-            for t in registry.tasks
-        ],
-        "models": [
-            {
-                "name": m.name,
-                "summary": m.summary,
-                "causal": m.causal,
-                "plugin": registry.model_plugin(m.name).name,
-            }
-            for m in registry.models
-        ],
-        "runs": [asdict(row) for _, row in sorted(rows.runs.items())],
-    }
-    shown = {
-        kind: [record for record in records if fnmatchcase(record["name"], pattern or "*")]
-        for kind, records in shown.items()
-        if kinds in (None, kind)
-    }
+    PATTERN chooses names as in a shell: '*lstm*'.
+    """
+    from zoo.installed import registry
+
+    if kind == "runs":
+        warn_renamed("--runs", "--recipes")
+        kind = "recipes"
+    known = registry()
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for name in [kind] if kind else _SHOWN:
+        names = known.names(KINDS[name], pattern)
+        shown[name] = [_record(known.get(KINDS[name], found)) for found in names]
     if as_json:
         echo_json(shown)
         return
-    for kind, records in shown.items():
+    for name, records in shown.items():
         if records:
-            click.echo(kind)
-            rows_shown = [
+            click.echo(name)
+            rows = [
                 (r["name"], r["summary"] + ("; weights included" if r.get("weights") else ""))
                 for r in records
             ]
-            echo_columns(rows_shown, indent="  ")
+            echo_columns(rows, indent="  ")
     if not any(shown.values()):
-        click.echo(f"nothing matches {pattern!r}", err=True)
-    broken = [plugin.name for plugin in registry.plugins if plugin.error]
-    if broken:
-        click.echo(f"warning: broken plugins: {', '.join(broken)}; see `zoo plugins`", err=True)
-    if registry.clashes:
-        names = ", ".join(registry.clashes)
-        click.echo(f"warning: names that two plugins claim: {names}; see `zoo plugins`", err=True)
+        click.echo(f"nothing matches {pattern!r}" if pattern else "nothing is installed", err=True)
+    if known.broken:
+        failed = ", ".join(known.broken)
+        click.echo(f"warning: plugins that failed: {failed}; see `zoo plugins`", err=True)
+    if known.clashes:
+        clashes = ", ".join(known.clashes)
+        click.echo(
+            f"warning: names that two plugins declare: {clashes}; see `zoo plugins`", err=True
+        )
+
+
+def _record(record: AnyRecord) -> dict[str, Any]:
+    """Return what ``--json`` prints of a record."""
+    if isinstance(record, Recipe):
+        keys = ("name", "summary", "task", "model", "data", "settings", "metrics")
+        weights = asdict(record.weights) if record.weights else None
+        return {key: getattr(record, key) for key in keys} | {"weights": weights}
+    found: dict[str, Any] = {"name": record.name, "summary": record.summary}
+    for key in ("causal", "needs_causal", "tasks", "url"):
+        if hasattr(record, key):
+            found[key] = getattr(record, key)
+    return found | {"plugin": record.plugin.name if record.plugin else ""}

@@ -8,14 +8,15 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
-from zoo import __version__
-from zoo.catalog import ENVIRONMENT_VARIABLE
-from zoo.errors import DiskError, ZooError
+from zoo import __version__, discovery, recipes
+from zoo.cli import plugin_commands
+from zoo.errors import DiskError, ZooError, ZooWarning
 
 COMMANDS = (
     "list",
@@ -25,35 +26,60 @@ COMMANDS = (
     "export",
     "predict",
     "generate",
+    "embed",
     "inspect",
     "verify",
-    "diagnose",
     "plugins",
+    "env",
 )
 OUT_OF_MEMORY, INTERRUPTED = 9, 130
 
 
 class LazyGroup(click.Group):
-    """Imports ``zoo.cli.NAME`` when the command NAME is asked for."""
+    """Imports a command when it is used; those of plugins are known by name and summary."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *_of_plugins()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(f"zoo.cli.{cmd_name}").command
-        assert isinstance(command, click.Command)
+        if cmd_name in COMMANDS:
+            command = importlib.import_module(f"zoo.cli.{cmd_name}").command
+        else:
+            command = plugin_commands.load(cmd_name)
+        assert command is None or isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        ours = [(name, self.get_command(ctx, name)) for name in COMMANDS]
+        rows = [(name, command.get_short_help_str(100)) for name, command in ours if command]
+        rows += _of_plugins().items()
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        from zoo.registry import suggestion
+        from zoo.errors import did_you_mean
 
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}{suggestion(args[0], COMMANDS)}")
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            ctx.fail(f"no command {name!r}{did_you_mean(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+
+def _of_plugins() -> dict[str, str]:
+    """Return the summaries of the commands of plugins; those of zoo cannot be replaced."""
+    found = sorted(plugin_commands.summaries().items())
+    return {name: summary for name, summary in found if name not in COMMANDS}
+
+
+def _set_environment(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:
+    """Apply an option before a command is looked up, which may need the plugins."""
+    del ctx
+    if value and param.name == "registry":
+        os.environ[recipes.ENVIRONMENT_VARIABLE] = str(value)
+    if value and param.name == "no_plugins":
+        os.environ[discovery.ENVIRONMENT_VARIABLE] = ""
 
 
 @click.group(
@@ -72,19 +98,30 @@ Examples:
     "--registry",
     metavar="FILE",
     type=click.Path(dir_okay=False),
-    help=f"Another registry.toml; also {ENVIRONMENT_VARIABLE}.",
+    is_eager=True,
+    expose_value=False,
+    callback=_set_environment,
+    help=f"Another registry.toml; also {recipes.ENVIRONMENT_VARIABLE}.",
 )
-def cli(debug: bool, registry: str | None) -> None:
+@click.option(
+    "--no-plugins",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_environment,
+    help=f"Load no plugin; also {discovery.ENVIRONMENT_VARIABLE}= (or the names of some).",
+)
+def cli(debug: bool) -> None:
     """Recurrent sequence models: train, evaluate, export, predict and generate."""
-    del debug  # Looked for by main(), which also serves failures before this runs.
-    if registry:
-        os.environ[ENVIRONMENT_VARIABLE] = registry
+    del debug  # Read by main(), which also handles failures before this is called.
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the failure's own code."""
     _open_streams()
     signal.signal(signal.SIGINT, _interrupt)
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", ZooWarning)
     stdout = sys.stdout
     try:
         code = cli.main(prog_name="zoo", standalone_mode=False)
@@ -120,6 +157,20 @@ def main() -> NoReturn:
             sys.exit(0)
         raise
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning of zoo as one line; those of libraries are for developers."""
+    del filename, lineno, file, line
+    if issubclass(category, ZooWarning):
+        click.echo(f"warning: {message}", err=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from zoo.cli import completion
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 data: Decorator = click.option(
@@ -14,16 +16,20 @@ data: Decorator = click.option(
     default="",
     type=click.Path(),
     metavar="PATH",
-    help="A path or the name of a data set; `sample` is built in.",
+    help="A path, the name of a data set, or `sample`.",
 )
 device: Decorator = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."
 )
 threads: Decorator = click.option(
     "--threads", type=click.IntRange(0, 1024), default=0, help="Threads; 0: all processors."
+)
+metrics: Decorator = click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completion.metrics,
+    help="Also compute this metric.",
 )
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -25,22 +25,28 @@ def echo_columns(rows: Sequence[Sequence[str]], indent: str = "") -> None:
 
 
 def echo_metrics(metrics: Mapping[str, Any]) -> None:
-    """Print metrics one a line, each mean with its 95 % interval, and a confusion matrix."""
-    rows = []
+    """Print metrics, one a line, each with its 95 % interval; tables of numbers come last."""
+    rows, tables = [], []
     for key, value in metrics.items():
-        if key in ("labels", "confusion", "training_data") or key.endswith(("_low", "_high")):
+        if key == "training_data" or key.endswith(("_low", "_high")):
+            continue
+        if isinstance(value, dict) and {"rows", "columns", "values"} <= value.keys():
+            tables.append((key, value))
+        if not isinstance(value, bool | int | float | str):
             continue
         text = f"{value:.4f}" if isinstance(value, float) else str(value)
         if f"{key}_low" in metrics:
             text += f"  (95 %: {metrics[f'{key}_low']:.4f} to {metrics[f'{key}_high']:.4f})"
         rows.append((key.replace("_", " "), text))
     echo_columns(rows)
-    if "confusion" in metrics:
-        labels = metrics["labels"]
-        click.echo("confusion (rows: true, columns: answered)")
-        table = [["", *labels]]
-        table += [
-            [label, *map(str, counts)]
-            for label, counts in zip(labels, metrics["confusion"], strict=True)
-        ]
-        echo_columns(table, indent="  ")
+    for key, table in tables:
+        click.echo(f"{key.replace('_', ' ')} ({table.get('note', '')})".replace(" ()", ""))
+        lines = [["", *map(str, table["columns"])]]
+        lines += [[str(name), *map(str, row)]
+                  for name, row in zip(table["rows"], table["values"], strict=True)]  # fmt: skip
+        echo_columns(lines, indent="  ")
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Say that an option of 0.1 has another name now."""
+    click.echo(f"warning: {old} is now called {new}", err=True)

@@ -19,16 +19,18 @@ Examples:
 )
 @options.as_json
 def command(as_json: bool) -> None:
-    """List every plugin: its package, what it adds, and its error if it is broken."""
-    from zoo.registry import Registry
+    """List plugins: their packages, what they provide, errors."""
+    from zoo.installed import registry
 
-    found = Registry.installed().plugins
+    found = registry().plugins
     if as_json:
         echo_json([asdict(plugin) for plugin in found])
         return
     rows = []
     for plugin in found:
-        adds = [*plugin.tasks, *plugin.models]
-        state = f"BROKEN: {plugin.error}" if plugin.error else ", ".join(adds) or "nothing"
+        provided = [
+            f"{kind}s: {', '.join(names)}" for kind, names in sorted(plugin.provides.items())
+        ]
+        state = f"FAILED: {plugin.error}" if plugin.error else "; ".join(provided) or "nothing"
         rows.append((plugin.name, f"{plugin.distribution} {plugin.version}", state))
     echo_columns(rows)

@@ -28,28 +28,28 @@ Texts come from the arguments, or else one a line from stdin, however many there
 @options.threads
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def command(file: str, text: tuple[str, ...], device: str, threads: int, as_json: bool) -> None:
-    """Answer each TEXT with the network in FILE: a weights file, run directory or published run."""
-    from zoo.api import load
-    from zoo.engine.device import choose, processors
+    """Predict texts with trained weights.
 
-    # Threads share the texts, not the arithmetic of each: that leaves nobody waiting.
-    loaded = load(file, str(choose(device, threads=1)))
+    FILE is a weights file, a run directory or a recipe with weights.
+    """
+    from zoo.api import load
+    from zoo.environment import num_processors, set_up_process
+
+    # Each thread predicts texts of its own: faster than several threads for one text.
+    set_up_process(threads=1)
     failures: list[DataError] = []
-    answers = loaded.predict(text or _lines(failures), threads=threads or processors())
-    # Not by click.echo, which hands every line to the system by itself.
-    out = sys.stdout
-    for answer in answers:
-        if as_json:
-            out.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
-        else:
-            shown = " ".join(answer.text.splitlines())
-            out.write(f"{answer.label}\t{answer.probability:.4f}\t{shown}\n")
+    model = load(file, device)
+    predictions = model.predict(text or read_lines(failures), threads=threads or num_processors())
+    # Not by click.echo, which flushes every line.
+    for prediction in predictions:
+        line = json.dumps(asdict(prediction), ensure_ascii=False) if as_json else str(prediction)
+        sys.stdout.write(f"{line}\n")
     if failures:
         raise failures[0]
 
 
-def _lines(failures: list[DataError]) -> Iterator[str]:
-    """Yield the lines of stdin up to one that is no text, which is told once those are answered."""
+def read_lines(failures: list[DataError]) -> Iterator[str]:
+    """Yield the lines of stdin; one that is not UTF-8 ends them and is appended to ``failures``."""
     from zoo.data.text import decode
 
     if sys.stdin is None:

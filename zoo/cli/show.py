@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli import completion, options
+from zoo.cli.kinds import KINDS, AnyRecord
 from zoo.cli.output import echo_columns, echo_json
+from zoo.options import options_of
+from zoo.records import Recipe, Record
+from zoo.registry import Registry
+from zoo.values import Option
+
+if TYPE_CHECKING:
+    from zoo.spec import Component
 
 
 @click.command(
@@ -18,88 +26,117 @@ Examples:
   zoo show imdb-bilstm
   zoo show lstm
   zoo show sentiment/gru --json
+  zoo show adamw
 """
 )
-@click.argument("name", shell_complete=completion.runs)
+@click.argument("name", shell_complete=completion.every_name)
 @options.as_json
 def command(name: str, as_json: bool) -> None:
-    """Show a run, TASK/MODEL, task or model: its options, their defaults, where it comes from."""
-    from zoo import catalog
-    from zoo.config import TRAINING_OPTIONS, resolve
-    from zoo.errors import UsageError
-    from zoo.records import Option, RunRow
-    from zoo.registry import Registry, suggestion
+    """Show a recipe, TASK/MODEL or any other name, with its options.
 
-    registry = Registry.installed()
-    rows = catalog.read()
-    document: dict[str, Any] = {"name": name}
-    sections: dict[str, Mapping[str, Option]] = {}
-    values: dict[str, Any] = {}
-    # A clashing name is looked up, too, so that the error names who claims it.
-    models = {info.name for info in registry.models} | set(registry.clashes)
-    tasks = {info.name for info in registry.tasks}
-    if name not in rows.runs and name in models:
-        model = registry.model(name)
-        document |= {"kind": "model", "summary": model.summary, "causal": model.causal}
-        document["plugin"] = asdict(registry.model_plugin(name))
-        sections["model"] = model.options
-    elif name not in rows.runs and name in tasks:
-        task = registry.task(name)
-        document |= {"kind": "task", "summary": task.summary, "needs_causal": task.needs_causal}
-        document["monitor"] = task.monitor
-        document["plugin"] = asdict(registry.task_plugin(name))
-        sections["task"] = task.options
+    NAME is what `zoo list` lists, of any kind: a task, a model, an optimizer ...
+    """
+    from zoo.errors import UsageError, did_you_mean
+    from zoo.installed import registry
+
+    known = registry()
+    bare = name.rpartition(":")[2]  # A name is also found as DISTRIBUTION:NAME.
+    kinds = [kind for kind in KINDS.values() if known.has(kind, bare)]
+    if "/" in name or known.has(Recipe, name):
+        document = _run(name, known)
+    elif kinds:
+        document = _record(known.get(kinds[0], name))
+        for other in kinds[1:]:
+            click.echo(f"note: there is also a {other.kind} {bare!r}", err=True)
     else:
-        if name not in rows.runs and "/" not in name:
-            near = suggestion(name, [*rows.runs, *models, *tasks])
-            raise UsageError(f"nothing is called {name!r}{near}", fix="see `zoo list`")
-        configuration = resolve(name, registry, rows)
-        row = rows.runs.get(name, RunRow(name, "", "", ""))
-        document |= {
-            "kind": "run",
-            "summary": row.summary,
-            "task": configuration.task.name,
-            "model": configuration.model.name,
-            "data": configuration.data or "sample",
-            "metrics": dict(row.metrics),
-            "weights": asdict(row.weights) if row.weights else None,
-        }
-        settings = configuration.to_json()["settings"]
-        values = {f"{s}.{key}": v for s, table in settings.items() for key, v in table.items()}
-        sections = {
-            "model": configuration.model.options,
-            "task": configuration.task.options,
-            "training": TRAINING_OPTIONS,
-        }
-    document["options"] = {
-        section: {
-            key: asdict(option) | {"value": values.get(f"{section}.{key}", option.default)}
-            for key, option in options.items()
-        }
-        for section, options in sections.items()
-    }
+        every = [found for kind in KINDS.values() for found in known.names(kind)]
+        raise UsageError(f"no {name!r}{did_you_mean(name, every)}", fix="see `zoo list`")
     if as_json:
         echo_json(document)
-        return
-    _echo(document)
+    else:
+        _echo(document)
 
 
-def _echo(document: dict[str, Any]) -> None:
-    keys = ("name", "kind", "summary", "task", "model", "data", "causal", "monitor")
+def _run(name: str, known: Registry) -> dict[str, Any]:
+    """Return what is shown of a recipe or TASK/MODEL; ``run`` is the JSON form of its RunSpec."""
+    from zoo.settings import find_recipe, resolve
+    from zoo.spec import TrainingOptions
+
+    recipe = find_recipe(name, known)
+    spec = resolve(name, known)
+    run = spec.to_json()
+    components: dict[str, Component[Any]] = {
+        "model": spec.network.model, "task": spec.network.task, **spec.network.submodels,
+        "optimizer": spec.optimizer, "scheduler": spec.scheduler,
+    }  # fmt: skip
+    sections = {
+        section: _options(options_of(part.info.options), part.to_json()["options"])
+        for section, part in components.items()
+    }
+    sections["training"] = _options(options_of(TrainingOptions), run["training"])
+    return {
+        "name": name,
+        "kind": "recipe",
+        "summary": recipe.summary,
+        "task": recipe.task,
+        "model": recipe.model,
+        "data": recipe.data or "sample",
+        "metrics": dict(recipe.metrics),
+        "weights": asdict(recipe.weights) if recipe.weights else None,
+        "options": sections,
+        "run": run,
+    }
+
+
+def _record(record: AnyRecord) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": record.name, "kind": record.kind, "summary": record.summary,
+    }  # fmt: skip
+    for key in ("causal", "needs_causal", "monitor", "tasks", "url", "sha256", "bytes"):
+        if hasattr(record, key):
+            document[key] = getattr(record, key)
+    if record.plugin:
+        plugin = record.plugin
+        document["plugin"] = {
+            "name": plugin.name, "distribution": plugin.distribution, "version": plugin.version,
+        }  # fmt: skip
+    if isinstance(record, Record):
+        document["options"] = {record.kind: _options(options_of(record.options), {})}
+    return document
+
+
+def _options(declared: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("default", "help", "choices", "minimum", "maximum")
+    return {
+        name: {key: getattr(option, key) for key in keys}
+        | {"type": option.described, "value": values.get(name, option.default)}
+        for name, option in declared.items()
+    }
+
+
+def _echo(document: Mapping[str, Any]) -> None:
+    keys = (
+        "name", "kind", "summary", "task", "model", "data", "causal", "monitor", "url", "sha256",
+        "bytes",
+    )  # fmt: skip
     facts = [(key, str(document[key])) for key in keys if document.get(key) not in (None, "")]
+    if tasks := document.get("tasks"):
+        facts.append(("tasks", ", ".join(tasks)))
     if plugin := document.get("plugin"):
         facts.append(("plugin", f"{plugin['name']} ({plugin['distribution']} {plugin['version']})"))
     for key, value in document.get("metrics", {}).items():
         facts.append((f"measured {key}", str(value)))
     echo_columns(facts)
-    for section, known in document["options"].items():
+    for section, known in document.get("options", {}).items():
+        if not known:
+            continue
         click.echo(f"\n{section} options")
         rows = []
         for key, option in known.items():
-            told = option["help"]
+            text = option["help"]
             if option["choices"]:
-                told += f" [{', '.join(option['choices'])}]"
+                text += f" [{', '.join(option['choices'])}]"
             if option["value"] != option["default"]:
-                told += f" (default {option['default']!r})"
-            rows.append((key, repr(option["value"]).strip("'") or "''", told))
+                text += f" (default {option['default']!r})"
+            rows.append((key, repr(option["value"]).strip("'") or "''", text))
         echo_columns(rows, indent="  ")

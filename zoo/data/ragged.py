@@ -13,17 +13,23 @@ import torch
 from zoo.interfaces import Batch
 
 Array = npt.NDArray[Any]
+IntArray = npt.NDArray[np.integer[Any]]
+"""Token ids, indices, lengths: integers of any width."""
 
-# Lengths are rounded up to a multiple of this. It costs and gains no time; it stays because dropout
-# draws by shape, so that what a training arrives at depends on it.
-LENGTH_STEP = 16
+PAD_TO_MULTIPLE_OF = 16
+"""Every batch is padded to a multiple of this many steps, of which the longest row may use fewer.
+
+Networks do not depend on it, as padding is never read; dropout does, because it draws random
+numbers by shape: another value changes what a training arrives at.
+"""
 # Batches are drawn from pools of this many batches sorted by length.
 POOL_BATCHES = 50
+# Steps in a batch of evaluation, padding included.
 EVALUATION_STEPS = 1 << 16
 
 
 class Batches(Sequence[Batch]):
-    """Batches that are built when they are asked for, from a plan of what goes into each."""
+    """Batches that are built when they are read, from a plan of what each of them holds."""
 
     def __init__(self, plan: Sequence[Any], build: Callable[[Any], Batch]) -> None:
         self._plan = plan
@@ -46,38 +52,45 @@ class Batches(Sequence[Batch]):
 class Ragged:
     """A split of rows of different lengths.
 
+    A batch is padded on the right with zeros, to the length of its longest row rounded up to a
+    multiple of 16 steps (:data:`PAD_TO_MULTIPLE_OF`): rows of 5 and 12 steps make inputs of shape
+    (2, 16), of which ``lengths`` says what is padding.
+
     Args:
-        values: (N,) indices or (N, F) numbers: the steps of all rows, end to end.
+        values: (N,) token ids or (N, F) vectors: the steps of all rows, end to end.
         starts: (M,) where each row starts in ``values``.
-        lengths: (M,) how many steps each row has.
-        targets: (M, ...) one a row, or (N, ...) one a step where ``per_step``.
+        lengths: (M,) number of steps of each row.
+        targets: (M, ...) one for each row, or (N, ...) one for each step where ``per_step``.
         per_step: Which of the two.
     """
 
     values: Array
-    starts: Array
-    lengths: Array
+    starts: IntArray
+    lengths: IntArray
     targets: Array
     per_step: bool = False
 
     @classmethod
-    def of(cls, rows: Sequence[Any], targets: Sequence[Any], *, per_step: bool = False) -> Ragged:
+    def of(
+        cls, rows: Sequence[Any], targets: Sequence[Any] | Array, *, per_step: bool = False
+    ) -> Ragged:
         """Store a list of rows; targets are one a row, or a sequence as long as the row."""
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
-        flat = _joined(targets) if per_step else np.asarray(targets)
-        return cls(_joined(rows), starts, lengths, flat, per_step)
+        flat = _concatenate(targets) if per_step else np.asarray(targets)
+        return cls(_concatenate(rows), starts, lengths, flat, per_step)
 
     @property
-    def examples(self) -> int:
+    def num_examples(self) -> int:
+        """How many rows there are."""
         return len(self.lengths)
 
-    def select(self, rows: Array) -> Ragged:
+    def select(self, rows: IntArray) -> Ragged:
         """Return the split of some of the rows, by index."""
         targets = self.targets if self.per_step else self.targets[rows]
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], targets=targets)
 
-    def shuffled_within(self, seed: int) -> Ragged:
+    def shuffle_steps(self, seed: int) -> Ragged:
         """Return the split with the steps of each row, and their targets, in random order."""
         order = np.arange(len(self.values))
         generator = np.random.default_rng(seed)
@@ -86,11 +99,15 @@ class Ragged:
         targets = self.targets[order] if self.per_step else self.targets
         return replace(self, values=self.values[order], targets=targets)
 
-    def epoch(self, seed: int, epoch: int, batch_size: int) -> Batches:
-        """Return batches of rows of like length, in random order."""
+    def train_batches(self, seed: int, epoch: int, batch_size: int) -> Batches:
+        """Return batches of rows of similar length, in random order.
+
+        Rows are shuffled, sorted by length within pools of 50 batches, and cut into batches, which
+        are shuffled.
+        """
         generator = np.random.default_rng((seed, epoch))
-        order = generator.permutation(self.examples)
-        plan: list[Array] = []
+        order = generator.permutation(self.num_examples)
+        plan: list[IntArray] = []
         pool = batch_size * POOL_BATCHES
         for first in range(0, len(order), pool):
             rows = order[first : first + pool]
@@ -98,10 +115,10 @@ class Ragged:
             plan += [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
         return Batches([plan[i] for i in generator.permutation(len(plan))], self.batch)
 
-    def ordered(self) -> Batches:
+    def eval_batches(self) -> Batches:
         """Return batches of up to 65,536 steps, padding included, or of one row; longest first."""
         order = np.argsort(-self.lengths, kind="stable")
-        plan: list[Array] = []
+        plan: list[IntArray] = []
         first = 0
         while first < len(order):
             after = first + max(1, EVALUATION_STEPS // _padded_length(self.lengths[order[first]]))
@@ -109,29 +126,29 @@ class Ragged:
             first = after
         return Batches(plan, self.batch)
 
-    def batch(self, rows: Array) -> Batch:
-        """Pad some rows to a rectangle."""
+    def batch(self, rows: IntArray) -> Batch:
+        """Return some rows, by index, padded to the same length."""
         lengths = self.lengths[rows]
         steps = _padded_length(lengths.max())
         step = np.arange(steps)
-        real = step < lengths[:, None]
-        index = (self.starts[rows][:, None] + step)[real]
-        inputs = _padded(self.values, index, real)
-        targets = _padded(self.targets, index, real) if self.per_step else self.targets[rows]
+        length_mask = step < lengths[:, None]
+        index = (self.starts[rows][:, None] + step)[length_mask]
+        inputs = _pad(self.values, index, length_mask)
+        targets = _pad(self.targets, index, length_mask) if self.per_step else self.targets[rows]
         return Batch(torch.from_numpy(inputs), torch.from_numpy(lengths), torch.as_tensor(targets))
 
 
 def _padded_length(longest: int) -> int:
-    return max(-(-int(longest) // LENGTH_STEP), 1) * LENGTH_STEP
+    return max(-(-int(longest) // PAD_TO_MULTIPLE_OF), 1) * PAD_TO_MULTIPLE_OF
 
 
-def _padded(values: Array, index: Array, real: Array) -> Array:
+def _pad(values: Array, index: IntArray, length_mask: npt.NDArray[np.bool_]) -> Array:
     kind = np.int64 if values.dtype.kind in "iu" else values.dtype
-    padded = np.zeros(real.shape + values.shape[1:], dtype=kind)
-    padded[real] = values[index]
+    padded = np.zeros(length_mask.shape + values.shape[1:], dtype=kind)
+    padded[length_mask] = values[index]
     return padded
 
 
-def _joined(rows: Sequence[Any]) -> Array:
-    # An empty list would count as numbers with a point.
+def _concatenate(rows: Sequence[Any] | Array) -> Array:
+    # An empty list by itself would be an array of floats.
     return np.concatenate([np.asarray(row) for row in rows if len(row)] or [np.empty(0, np.int64)])

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.catalog import Catalog
 from zoo.data.download import fetch
 from zoo.errors import DataError
-from zoo.registry import suggestion
+from zoo.records import DatasetInfo
+from zoo.spec import SAMPLE
 
-SAMPLE = "sample"
 
-
-def locate(data: str, catalog: Catalog) -> Path | None:
-    """Return where the data lies, downloading it if it is a data row of the catalog.
+def locate(data: str, dataset: DatasetInfo | None) -> Path | None:
+    """Return where the data is, downloading it if it is a data set that is not in the cache.
 
     Args:
-        data: ``sample`` or nothing for the sample that a task carries, the name of a data row, or
-            a path.
-        catalog: The rows.
+        data: ``sample`` or nothing for the sample that a task carries, the name of ``dataset``,
+            or a path.
+        dataset: The data set that ``data`` names, if it names one.
 
     Raises:
-        DataError: It is neither a row nor a path.
+        DataError: There is nothing at the path.
         NetworkError: The download failed.
     """
     if data in ("", SAMPLE):
         return None
-    if data in catalog.data:
-        return fetch(catalog.data[data])
+    if dataset is not None:
+        return fetch(dataset)
     path = Path(data)
     if not path.exists():
         raise DataError(
-            f"no data {data!r}{suggestion(data, [SAMPLE, *catalog.data])}",
-            why="it is neither a path nor a name",
-            fix=f"names are {', '.join([SAMPLE, *catalog.data])}",
+            f"no data {data!r}",
+            why="it is neither a path nor the name of a data set",
+            fix="check the path",
         )
     return path

@@ -1,37 +1,39 @@
-"""Encoded data, kept on disk under the digest of what it was made from, and memory-mapped."""
+"""Encoded data, cached on disk under a digest of what it was made from, and memory-mapped."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from zoo.data.download import cache_folder
 from zoo.errors import DiskError
+from zoo.files import cache_folder
 
 Array = npt.NDArray[Any]
 
 
-def cached(recipe: dict[str, Any], build: Callable[[Path], None]) -> Path:
-    """Return the folder of an entry, built once.
+def cached(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+    """Return the folder of a cache entry, building it if it is missing.
+
+    One process builds an entry at a time; the others wait for it.
 
     Args:
-        recipe: JSON values that decide the content: a digest of the source, a format version, the
-            options of the encoding. Another recipe is another entry.
-        build: Fills an empty folder; it is renamed into place when it is complete.
+        key: JSON values that decide the content: a digest of the source, a format version, the
+            options of the encoding. Another key is another entry.
+        build: Fills an empty folder, which is renamed into place when it is complete.
 
     Raises:
         DiskError: The cache cannot be written.
     """
     from filelock import FileLock
 
-    canonical = json.dumps(recipe, sort_keys=True).encode()
+    canonical = json.dumps(key, sort_keys=True).encode()
     folder = cache_folder() / "encoded"
     entry = folder / hashlib.sha256(canonical).hexdigest()[:32]
     try:
@@ -40,7 +42,7 @@ def cached(recipe: dict[str, Any], build: Callable[[Path], None]) -> Path:
             if entry.exists():
                 return entry
             building = folder / f".building-{entry.name}"
-            # What a process that was killed left behind.
+            # A process that was killed may have left a part of it.
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
             try:
@@ -50,7 +52,7 @@ def cached(recipe: dict[str, Any], build: Callable[[Path], None]) -> Path:
                 shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise DiskError(
-            "cannot keep encoded data",
+            "cannot cache encoded data",
             where=str(folder),
             why=str(error),
             fix="set ZOO_CACHE to a folder that can be written",
@@ -66,7 +68,7 @@ def save(folder: Path, name: str, values: Array) -> None:
 def save_parts(
     folder: Path, name: str, parts: Iterable[Array], dtype: npt.DTypeLike, length: int
 ) -> None:
-    """Write an array (length,) into an entry, a part at a time and never the whole in memory."""
+    """Write an array (length,) into an entry, part by part, without holding it in memory."""
     header = {
         "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
         "fortran_order": False,

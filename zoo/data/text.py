@@ -1,4 +1,4 @@
-"""Text files as streams: decoded, cut at markers, coded as integers, in constant memory."""
+"""Text files read in blocks: decoded, cut at markers, turned into token ids, in constant memory."""
 
 from __future__ import annotations
 
@@ -66,62 +66,67 @@ def blocks(path: Path) -> Iterator[str]:
 
 
 def cut(texts: Iterable[str], start: str, end: str) -> Iterator[str]:
-    """Yield what stands from the first ``start`` (included) to the ``end`` after it (excluded).
+    """Yield the text from the first ``start`` (included) to the next ``end`` (excluded).
 
-    An empty marker cuts nothing.
+    Args:
+        texts: The text in blocks.
+        start: The marker before which nothing is yielded; empty: from the beginning.
+        end: The marker from which on nothing is yielded; empty: to the end.
 
     Raises:
         DataError: A marker is not found.
     """
     started = not start
-    held = ""
+    buffer = ""
     for text in texts:
-        held += text
+        buffer += text
         if not started:
-            at = held.find(start)
+            at = buffer.find(start)
             if at < 0:
-                held = held[max(0, len(held) - len(start) + 1) :]
+                buffer = buffer[max(0, len(buffer) - len(start) + 1) :]
                 continue
-            held = held[at:]
+            buffer = buffer[at:]
             started = True
         if end:
-            at = held.find(end)
+            at = buffer.find(end)
             if at >= 0:
-                yield held[:at]
+                yield buffer[:at]
                 return
-            # The marker may straddle two blocks: hold back what could be its beginning.
-            keep = min(len(end) - 1, len(held))
-            yield held[: len(held) - keep]
-            held = held[len(held) - keep :]
+            # The marker may straddle two blocks: what could be its beginning stays in the buffer.
+            overlap = min(len(end) - 1, len(buffer))
+            yield buffer[: len(buffer) - overlap]
+            buffer = buffer[len(buffer) - overlap :]
         else:
-            yield held
-            held = ""
+            yield buffer
+            buffer = ""
     if not started or end:
         missing = start if not started else end
         raise DataError("marker not found", where="the text", why=repr(missing))
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
-    """Return the code points of a text, one number a character."""
+    """Return the Unicode code points (N,) of a text of N characters."""
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
 def alphabet(texts: Iterable[str]) -> tuple[str, int]:
-    """Return the distinct characters of a stream, sorted, and how many characters it has."""
+    """Return the distinct characters of a text in blocks, sorted, and its length."""
     seen = np.zeros(CODE_POINTS, dtype=bool)
     count = 0
     for text in texts:
-        codes = code_points(text)
-        seen[codes] = True
-        count += len(codes)
+        points = code_points(text)
+        seen[points] = True
+        count += len(points)
     return "".join(map(chr, np.flatnonzero(seen))), count
 
 
-def coder(characters: str) -> npt.NDArray[np.uint16]:
-    """Return the table from code point to index in ``characters``.
+def token_id_table(characters: str) -> npt.NDArray[np.uint16]:
+    """Return the token id of every code point (1114112,): its index in ``characters``.
+
+    Code points that are not among them have the token id 0.
 
     Raises:
-        DataError: They are more than 65,535.
+        DataError: There are more than 65,535 characters.
     """
     if len(characters) > np.iinfo(np.uint16).max:
         raise DataError("too many distinct characters", why=f"the text has {len(characters):,}")

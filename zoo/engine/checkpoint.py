@@ -1,9 +1,10 @@
-"""A checkpoint: one file that a run goes on from as if it had never stopped."""
+"""Checkpoints: one file from which a run resumes with the same bits as if it had never stopped."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,51 +12,33 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
-from zoo.engine.optimisation import Plateau
+from zoo.engine.state import Scheduler, TrainState
 from zoo.errors import WeightsError
 from zoo.files import write_atomically
-from zoo.interfaces import State
+from zoo.formats import (
+    FORMAT,
+    REQUIRES,
+    check_format,
+    upgrade_checkpoint,
+    upgrade_tensor_name,
+)
 from zoo.weights.file import digest
 
 KEY = "zoo-checkpoint"
-FORMAT = 1
-
-
-@dataclass(slots=True)
-class Position:
-    """Where a run stands: what changes while it trains, apart from tensors.
-
-    Args:
-        epoch: The pass through the data that the next batch belongs to, from 0.
-        batch: The number of the next batch in it, from 0.
-        step: Optimiser steps taken.
-        best: The best validation value so far; None before the first evaluation.
-        stale: Evaluations since then.
-        seconds: Time spent, over all sittings.
-        done: Whether the training came to its end.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best: float | None = None
-    stale: int = 0
-    seconds: float = 0.0
-    done: bool = False
 
 
 def save(
     path: Path,
-    position: Position,
+    state: TrainState,
     network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    plateau: Plateau,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Scheduler,
     averaged: AveragedModel | None,
-    state: State | None,
 ) -> None:
-    """Write a checkpoint: one file, one rename.
+    """Write a checkpoint atomically.
 
     Raises:
         DiskError: It cannot be written.
@@ -63,22 +46,24 @@ def save(
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     if averaged is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in averaged.state_dict().items()}
-    # By name, not by torch's position, so that a reordered network cannot mix moments up.
-    for name, parameter in _trained(network):
-        for key, value in optimiser.state[parameter].items():
-            tensors[f"optimiser.{name}.{key}"] = torch.as_tensor(value)
-    for number, part in enumerate(state or ()):
+    # By parameter name, not by position as in torch, so that a reordered network is no danger.
+    for name, parameter in _trainable(network):
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
+    for number, part in enumerate(state.recurrent or ()):
         tensors[f"state.{number}"] = part
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     header = {
         "format": FORMAT,
-        "position": asdict(position),
-        "plateau": vars(plateau),
-        "states": len(state or ()),
+        "requires": REQUIRES,
+        "state": state.to_json(),
+        "scheduler": _json_values(scheduler.state_dict()),
+        "parameter_groups": [_numbers(group) for group in optimizer.param_groups],
+        "states": len(state.recurrent or ()),
     }
-    # Cloned, because the file format has no place for tensors that share memory.
+    # Cloned, because the file format does not allow tensors that share memory.
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
     full = {**header, "digest": digest(header, plain)}
     write_atomically(path, safetensors.torch.save(plain, {KEY: json.dumps(full)}))
@@ -87,36 +72,39 @@ def save(
 def load(
     path: Path,
     network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    plateau: Plateau,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Scheduler,
     averaged: AveragedModel | None,
-) -> tuple[Position, State | None]:
-    """Put everything back as :func:`save` found it.
+    *,
+    higher_is_better: bool,
+) -> TrainState:
+    """Restore everything that :func:`save` wrote and return the state of the training.
+
+    Args:
+        path: The checkpoint.
+        network: Takes its tensors.
+        optimizer: Takes its state.
+        scheduler: Takes its state.
+        averaged: The moving average of the network, if there is one.
+        higher_is_better: Which way the monitored metric improves.
 
     Raises:
         WeightsError: The file is not a checkpoint of this run.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if header["format"] != FORMAT:
-            raise ValueError(f"unknown format {header['format']}")
-        # safetensors has no checksum of its own.
-        if header["digest"] != digest(header, tensors):
-            raise ValueError("digest does not match")
-        position = Position(**header["position"])
-        vars(plateau).update(header["plateau"])
-        network.load_state_dict(_under(tensors, "network."))
+        header, tensors = _read(path)
+        state = TrainState(**header["state"])
+        network.load_state_dict(_with_prefix(tensors, "network."))
         if averaged is not None:
-            averaged.load_state_dict(_under(tensors, "average."))
-        for name, parameter in _trained(network):
-            moments = _under(tensors, f"optimiser.{name}.")
-            # The step count too: fused optimisers keep it beside the parameter.
-            optimiser.state[parameter] = {
-                key: value.to(parameter.device) for key, value in moments.items()
+            averaged.load_state_dict(_with_prefix(tensors, "average."))
+        for name, parameter in _trainable(network):
+            # The step count too: fused optimizers have it beside the parameter.
+            optimizer.state[parameter] = {
+                key: value.to(parameter.device)
+                for key, value in _with_prefix(tensors, f"optimizer.{name}.").items()
             }
-        state = tuple(tensors[f"state.{number}"] for number in range(header["states"]))
+        _restore_schedule(header, state, optimizer, scheduler, higher_is_better)
+        recurrent = tuple(tensors[f"state.{number}"] for number in range(header["states"]))
         torch.set_rng_state(tensors["random.cpu"])
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"])
@@ -125,14 +113,76 @@ def load(
     except RuntimeError as error:  # What load_state_dict raises where tensors do not fit.
         raise _damaged(path, error) from error
     device = next(network.parameters()).device
-    return position, tuple(part.to(device) for part in state) or None
+    state.recurrent = tuple(part.to(device) for part in recurrent) or None
+    return state
 
 
-def _trained(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return header and tensors in the form of this version, after checking the digest."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        header = json.loads((file.metadata() or {})[KEY])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    version = check_format(header, str(path))
+    # safetensors itself has no checksum.
+    if header["digest"] != digest(header, tensors):
+        raise ValueError("digest does not match")
+    if version == 1:
+        header = upgrade_checkpoint(header)
+        tensors = {upgrade_tensor_name(name): tensor for name, tensor in tensors.items()}
+    return header, tensors
+
+
+def _restore_schedule(
+    header: Mapping[str, Any],
+    state: TrainState,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Scheduler,
+    higher_is_better: bool,
+) -> None:
+    if header["parameter_groups"] is not None:
+        scheduler.load_state_dict({**scheduler.state_dict(), **header["scheduler"]})
+        groups = zip(optimizer.param_groups, header["parameter_groups"], strict=True)
+        for group, values in groups:
+            group |= {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    elif isinstance(scheduler, ReduceLROnPlateau):  # Of format 1.
+        scheduler.num_bad_epochs = header["scheduler"].get("num_bad_epochs", 0)
+        if state.best is not None:  # The trainer passes the negative where higher is better.
+            scheduler.best = -state.best if higher_is_better else state.best
+        for group in optimizer.param_groups:
+            group["lr"] *= header["scheduler"].get("factor", 1.0)
+    else:
+        with warnings.catch_warnings():  # The optimizer has taken these steps in another process.
+            warnings.simplefilter("ignore")
+            for _ in range(state.step):
+                scheduler.step()
+
+
+def _numbers(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a parameter group: what a scheduler may change, such as betas."""
+    return {
+        key: value
+        for key, value in group.items()
+        if all(type(v) in (int, float) for v in (value if isinstance(value, tuple) else (value,)))
+    }
+
+
+def _json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that JSON can hold; a scheduler makes functions anew."""
+    found = {}
+    for key, value in values.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            continue
+        found[key] = value
+    return found
+
+
+def _trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return [(name, p) for name, p in network.named_parameters() if p.requires_grad]
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Any]:
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -142,8 +192,8 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Any]:
 
 def _damaged(path: Path, error: Exception) -> WeightsError:
     return WeightsError(
-        "cannot go on from the checkpoint",
+        "cannot resume from the checkpoint",
         where=str(path),
         why=str(error).splitlines()[0],
-        fix="start anew in another --out",
+        fix="start again in another --out",
     )

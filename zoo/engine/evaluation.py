@@ -1,50 +1,116 @@
-"""Scoring a split: sums over batches, made into metrics once at the end."""
+"""Evaluation of a split: sums over batches, made into metrics once at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from zoo.errors import UsageError
-from zoo.interfaces import Batch, Data, Metrics, Split, State, Sums, Task
-from zoo.registry import suggestion
+from zoo.errors import DataError, PluginError, UsageError, did_you_mean
+from zoo.interfaces import (
+    Batch,
+    Data,
+    Metric,
+    Metrics,
+    MetricSums,
+    ShufflesSteps,
+    Split,
+    State,
+    Task,
+)
+from zoo.records import MetricInfo, TaskInfo
+from zoo.registry import resolve_target
 
-Watch = Callable[[Sequence[Batch]], Iterable[Batch]]
+Progress = Callable[[Sequence[Batch]], Iterable[Batch]]
 """Wraps a sequence of batches, for instance in a progress bar."""
 
 
-class Adder:
-    """Adds up sums in float64."""
+class SumAccumulator:
+    """Adds up metric sums in float64, on the device that they are on."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, torch.Tensor] = {}
+        self.sums: dict[str, Tensor] = {}
 
-    def add(self, sums: Sums) -> None:
+    def add(self, sums: MetricSums) -> None:
         """Add the sums of one batch."""
         for name, value in sums.items():
-            value = value.detach().to("cpu", torch.float64)
+            value = value.detach().double()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
+    def total(self) -> MetricSums:
+        """Return the sums on the CPU."""
+        return {name: value.cpu() for name, value in self.sums.items()}
 
-def score(
-    task: Task, network: nn.Module, split: Split, watch: Watch = lambda batches: batches
+
+def evaluate(
+    task: Task,
+    network: nn.Module,
+    split: Split,
+    metrics: Sequence[MetricInfo] = (),
+    progress: Progress = lambda batches: batches,
 ) -> Metrics:
-    """Return the task's metrics of a split; the network is put into evaluation mode."""
+    """Return the metrics of a split; the network is put into evaluation mode.
+
+    Args:
+        task: Computes the sums of a batch and the metrics.
+        network: The network, on the device to compute on.
+        split: The examples.
+        metrics: Further metrics.
+        progress: Wraps the batches.
+
+    Raises:
+        PluginError: A further metric has the name of another one.
+    """
     device = next(network.parameters()).device
     network.eval()
-    adder = Adder()
+    further: list[Metric] = [resolve_target(info.target)(task) for info in metrics]
+    sums = SumAccumulator()
     state: State | None = None
     with torch.inference_mode():
-        for batch in watch(split.ordered()):
-            step = task.step(network, batch.to(device), None if batch.fresh else state)
+        for batch in progress(split.eval_batches()):
+            batch = batch.to(device)
+            step = task.step(network, batch, None if batch.reset_state else state)
             state = step.state
-            adder.add(step.sums)
-    return task.metrics(adder.sums)
+            sums.add(step.metric_sums)
+            for metric in further:
+                metric.update(batch, step)
+    values = task.metrics(sums.total())
+    for info, metric in zip(metrics, further, strict=True):
+        computed = metric.compute()
+        if clash := sorted(computed.keys() & values.keys()):
+            raise PluginError(f"metric {info.name!r} returns {clash[0]!r}, which exists already")
+        values |= computed
+    return values
 
 
-def part(data: Data, name: str) -> Split:
+def evaluate_split(
+    task: Task,
+    network: nn.Module,
+    split: Split,
+    metrics: Sequence[MetricInfo] = (),
+    progress: Progress = lambda batches: batches,
+) -> Metrics:
+    """Return what :meth:`zoo.interfaces.Task.evaluate` says of a split; as :func:`evaluate`."""
+    return task.evaluate(split, lambda part: evaluate(task, network, part, metrics, progress))
+
+
+def check_metrics(metrics: Iterable[MetricInfo], task: TaskInfo) -> None:
+    """Refuse further metrics that are declared for other tasks.
+
+    Raises:
+        UsageError: One of them is; the message names it.
+    """
+    for metric in metrics:
+        if metric.tasks and task.name not in metric.tasks:
+            raise UsageError(
+                f"metric {metric.name!r} cannot be computed for task {task.name!r}",
+                why=f"it is declared for {', '.join(metric.tasks)}",
+                fix="see `zoo list --metrics`",
+            )
+
+
+def get_split(data: Data, name: str) -> Split:
     """Return a split by name.
 
     Raises:
@@ -52,8 +118,25 @@ def part(data: Data, name: str) -> Split:
     """
     if name not in data.splits:
         raise UsageError(
-            f"no split {name!r}{suggestion(name, data.splits)}",
+            f"no split {name!r}{did_you_mean(name, data.splits)}",
             where=data.summary,
             fix=f"splits are {', '.join(data.splits)}",
         )
     return data.splits[name]
+
+
+def choose_split(data: Data, name: str, shuffle_seed: int | None = None) -> Split:
+    """Return a split to evaluate on, with the steps of its rows shuffled if a seed is given.
+
+    Raises:
+        UsageError: The data has no such split, or its steps cannot be shuffled.
+        DataError: The split is empty.
+    """
+    split = get_split(data, name)
+    if not split.num_examples:
+        raise DataError(f"the {name} split is empty", where=data.summary, fix="use --split all")
+    if shuffle_seed is None:
+        return split
+    if not isinstance(split, ShufflesSteps):
+        raise UsageError("the steps of this data cannot be shuffled", where=data.summary)
+    return split.shuffle_steps(shuffle_seed)

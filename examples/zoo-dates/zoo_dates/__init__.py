@@ -1,21 +1,22 @@
-"""Date normalisation: read a written date, then write it anew, many-to-many delayed."""
+"""Date normalization: an encoder reads a date, a decoder writes it as ISO 8601 does."""
 
 from __future__ import annotations
 
-from zoo import Option, TaskInfo, hookimpl
+import zoo
+from zoo_dates.options import DatesOptions
 
 
-@hookimpl
-def zoo_tasks() -> list[TaskInfo]:
+@zoo.hookimpl
+def zoo_tasks() -> list[zoo.TaskInfo]:
     return [
-        TaskInfo(
+        zoo.TaskInfo(
             name="dates",
             summary="Written dates to ISO 8601: 'the third of March 1986' to '1986-03-03'",
             target="zoo_dates.task:Dates",
+            options=DatesOptions,
             monitor="accuracy",
             higher_is_better=True,
-            # The decoder writes a character at a time and cannot read ahead.
+            # The decoder generates one character at a time and cannot read ahead.
             needs_causal=True,
-            options={"embed_size": Option(32, "numbers in a character's vector", minimum=1)},
         )
     ]

@@ -36,7 +36,7 @@ def load(path: Path | None) -> tuple[list[Pair], str]:
     """Return the pairs of a file, or of the sample, and the sha256 of their source.
 
     Raises:
-        DataError: The file cannot be read, or is not written as :func:`sample` writes.
+        DataError: The file cannot be read, or does not have the form that :func:`sample` returns.
     """
     text = sample() if path is None else "".join(blocks(path))
     pairs = [
@@ -48,7 +48,7 @@ def load(path: Path | None) -> tuple[list[Pair], str]:
 def _pair(line: str, where: str) -> Pair:
     written, _, iso = line.partition("\t")
     try:
-        # Parsed and printed, because Python also takes 19860303, which is not what is learned.
+        # Parsed and formatted, because Python also accepts 19860303.
         return written, datetime.date.fromisoformat(iso).isoformat()
     except ValueError as error:
         raise DataError(

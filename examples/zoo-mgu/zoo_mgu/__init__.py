@@ -1,6 +1,13 @@
-"""A model for the zoo: the minimal gated unit."""
+"""A model for zoo: the minimal gated unit."""
+
+from dataclasses import dataclass
 
 import zoo
+
+
+@dataclass(frozen=True)
+class MGUOptions(zoo.Options):
+    hidden_size: int = zoo.option(64, "units in the hidden state", minimum=1)
 
 
 @zoo.hookimpl
@@ -11,6 +18,6 @@ def zoo_models() -> list[zoo.ModelInfo]:
             summary="Minimal gated unit",
             target="zoo_mgu.model:MGU",
             causal=True,
-            options={"hidden_size": zoo.Option(64, "units in the state", minimum=1)},
+            options=MGUOptions,
         )
     ]

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from zoo import Option, TaskInfo, hookimpl
+import zoo
+from zoo_tagging.options import TaggingOptions
 
 
-@hookimpl
-def zoo_tasks() -> list[TaskInfo]:
+@zoo.hookimpl
+def zoo_tasks() -> list[zoo.TaskInfo]:
     return [
-        TaskInfo(
+        zoo.TaskInfo(
             name="tagging",
             summary="The part of speech of every word of a sentence",
             target="zoo_tagging.task:Tagging",
+            options=TaggingOptions,
             monitor="accuracy",
             higher_is_better=True,
-            options={
-                "embed_size": Option(32, "numbers in a word's vector", minimum=1),
-                "word_dropout": Option(
-                    0.05, "share of words made unknown in training", minimum=0.0, maximum=0.99
-                ),
-            },
         )
     ]

@@ -1,9 +1,9 @@
 """Made-up sentences in which a word's tag depends on the words on both sides of it.
 
 Many words have two tags. 'watch' is a noun in 'they see the watch' and a verb in 'they watch the
-boats', which the words before it tell. 'her' is a pronoun in 'they watch her' and a determiner in
-'they watch her boats', which only the words after it tell. And in 'the old guard the boats' and
-'the old guard see the boats' both 'old' and 'guard' wait for what follows.
+boats', which the words before it decide. 'her' is a pronoun in 'they watch her' and a determiner in
+'they watch her boats', which the words after it decide. In 'the old guard the boats' and 'the old
+guard see the boats' the tags of 'old' and 'guard' both depend on what follows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def load(path: Path | None) -> tuple[list[list[Word]], str]:
     """Return the sentences of a file, or of the sample, and the sha256 of their source.
 
     Raises:
-        DataError: The file cannot be read, or is not written as :func:`sample` writes.
+        DataError: The file cannot be read, or does not have the form that :func:`sample` returns.
     """
     text = sample() if path is None else "".join(blocks(path))
     sentences = [
@@ -63,7 +63,7 @@ def sample() -> str:
     sentences = [
         " ".join(f"{word}/{tag}" for word, tag in _sentence(draw)) for _ in range(SENTENCES)
     ]
-    # A sentence that was made twice could be trained on and tested on.
+    # Without duplicates, which could be both in the training and in the test split.
     return "\n".join(dict.fromkeys(sentences)) + "\n"
 
 
@@ -75,7 +75,7 @@ def _sentence(draw: random.Random) -> list[Word]:
 
 
 def _clause(draw: random.Random) -> list[Word]:
-    """Subject, verb, object, and now and then an adverb or a prepositional phrase."""
+    """Return subject, verb, object and, in some clauses, an adverb or a prepositional phrase."""
     subject = [(draw.choice(_PRONOUNS), "P")] if draw.random() < 0.3 else _noun_phrase(draw)
     verb = (draw.choice(_VERBS + _NOUNS_OR_VERBS), "V")
     object_ = [(draw.choice(_OBJECTS), "P")] if draw.random() < 0.4 else _noun_phrase(draw)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from zoo import TaskInfo, hookimpl
+import zoo
 
 
-@hookimpl
-def zoo_tasks() -> list[TaskInfo]:
+@zoo.hookimpl
+def zoo_tasks() -> list[zoo.TaskInfo]:
     return [
-        TaskInfo(
+        zoo.TaskInfo(
             name="waves",
             summary="The samples of a damped sine wave, given frequency, phase and decay",
             target="zoo_waves.task:Waves",

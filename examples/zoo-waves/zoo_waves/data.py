@@ -22,11 +22,11 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class WaveSplit:
-    """M waves and the vectors that they are to be made from; a :class:`zoo.interfaces.Split`.
+    """A split of M waves and the vectors that describe them.
 
     Args:
         vectors: (M, 3) frequency in cycles a sample, phase in cycles, decay a sample.
-        lengths: (M,) how many samples each wave has.
+        lengths: (M,) number of samples of each wave.
         waves: (M, LONGEST) samples, zero after the last one.
     """
 
@@ -35,27 +35,28 @@ class WaveSplit:
     waves: Array
 
     @property
-    def examples(self) -> int:
+    def num_examples(self) -> int:
+        """How many waves there are."""
         return len(self.lengths)
 
     def select(self, rows: Array) -> WaveSplit:
         """Return the split of some of the waves, by index."""
         return WaveSplit(self.vectors[rows], self.lengths[rows], self.waves[rows])
 
-    def epoch(self, seed: int, epoch: int, batch_size: int) -> Batches:
+    def train_batches(self, seed: int, epoch: int, batch_size: int) -> Batches:
         """Return batches of waves in random order."""
-        order = np.random.default_rng((seed, epoch)).permutation(self.examples)
+        order = np.random.default_rng((seed, epoch)).permutation(self.num_examples)
         return self._batches(order, batch_size)
 
-    def ordered(self) -> Batches:
+    def eval_batches(self) -> Batches:
         """Return batches that hold every wave once."""
-        return self._batches(np.arange(self.examples), EVALUATION_ROWS)
+        return self._batches(np.arange(self.num_examples), EVALUATION_ROWS)
 
     def _batches(self, order: Array, size: int) -> Batches:
         return Batches([order[at : at + size] for at in range(0, len(order), size)], self.batch)
 
     def batch(self, rows: Array) -> Batch:
-        """Return some waves, as many steps as the longest of them has."""
+        """Return some waves, by index, padded to the longest of them."""
         lengths = self.lengths[rows]
         return Batch(
             inputs=torch.from_numpy(self.vectors[rows]),

@@ -1,0 +1,189 @@
+"""Runs stacks of recurrent layers with the backend that fits: compiled layers or torch's own.
+
+Compiled layers (:mod:`zoo_recurrent.kernels`, by numba) compute float32 on the CPU. Torch's layers
+(:mod:`zoo_recurrent.torch_layers`) compute everything else: other devices and types, a few steps
+for which compiled code is not worth loading, and everything where numba is missing. What
+``torch.export`` traces is computed by :mod:`zoo_recurrent.traceable`. Results agree to within
+rounding.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.errors import ZooWarning
+from zoo.interfaces import State
+from zoo_recurrent import torch_layers, traceable
+from zoo_recurrent.environment import VARIABLE, missing_numba, requested_backend
+
+# So many steps without gradient are computed by torch: importing numba takes a fifth of a second.
+# The rule stays the same once compiled code is loaded, so that what a network answers does not
+# depend on what it was asked before.
+_FEW_STEPS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A stack of layers as backends see it.
+
+    Args:
+        mode: ``RNN_TANH``, ``LSTM`` or ``GRU``, with the equations of torch.nn.
+        weights: W_ih, W_hh, b_ih and b_hh of each layer, of its forward direction first.
+        num_directions: 1 or 2.
+        dropout: Probability that a value between two layers is zeroed in training.
+        training: Whether the stack is in training mode.
+    """
+
+    mode: str
+    weights: list[list[Tensor]]
+    num_directions: int
+    dropout: float
+    training: bool
+
+    @property
+    def num_layers(self) -> int:
+        return len(self.weights) // self.num_directions
+
+
+def run_layers(
+    layers: Layers,
+    inputs: Tensor,
+    lengths: Tensor,
+    state: State,
+    *,
+    embedding: Tensor | None = None,
+    return_outputs: bool = True,
+) -> tuple[Tensor, State]:
+    """Run a stack over right-padded rows.
+
+    Args:
+        layers: The stack.
+        inputs: (B, T, I); or token ids (B, T) of rows of ``embedding``.
+        lengths: (B,); a row without steps keeps its state.
+        state: Tensors (num_layers * num_directions, B, H), hidden state first.
+        embedding: (V, I); None stands for the identity: token ids are one-hot vectors then.
+        return_outputs: Whether outputs are needed; if not, an empty tensor may be returned.
+
+    Returns:
+        Outputs (B, T, num_directions * H), zero at padding, and the state after each row's last
+        step.
+
+    Raises:
+        ValueError: Sizes or types do not fit, or a length or token id is out of range.
+        zoo.errors.UsageError: ``ZOO_BACKEND`` names a backend that cannot be used.
+    """
+    if torch.compiler.is_exporting():
+        if embedding is not None:
+            inputs = F.embedding(inputs, embedding)
+        return traceable.run_traceable(layers, inputs, lengths, state)
+    if torch.compiler.is_compiling():
+        # torch.compile leaves the layers as they are, and compiles what is around them.
+        run: Any = torch.compiler.disable(_run_eagerly)
+        result: tuple[Tensor, State] = run(
+            layers, inputs, lengths, state, embedding, return_outputs
+        )
+        return result
+    return _run_eagerly(layers, inputs, lengths, state, embedding, return_outputs)
+
+
+def _run_eagerly(
+    layers: Layers,
+    inputs: Tensor,
+    lengths: Tensor,
+    state: State,
+    embedding: Tensor | None,
+    return_outputs: bool,
+) -> tuple[Tensor, State]:
+    like = layers.weights[0][0]
+    compiled = _uses_kernels(layers, inputs, embedding)
+    if embedding is not None and not (compiled and embedding.dtype == torch.float32):
+        inputs, embedding = F.embedding(inputs, embedding), None
+    if inputs.is_floating_point() and like.device.type == "cpu":
+        # Under mixed precision, too, the CPU computes in the type of the weights: sums are long.
+        inputs = inputs.to(like.dtype)
+    with torch.autocast("cpu", enabled=False):
+        if not compiled:
+            return torch_layers.run_packed(layers, inputs, lengths, state)
+        return _run_kernels(layers, inputs, lengths, state, embedding, return_outputs)
+
+
+def _uses_kernels(layers: Layers, inputs: Tensor, embedding: Tensor | None) -> bool:
+    requested = requested_backend()
+    if requested == "torch":
+        return False
+    for tensor in (weight for weights in layers.weights for weight in weights):
+        if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
+            return False
+    if requested == "auto":
+        num_steps = inputs.shape[0] * inputs.shape[1]
+        one_hot = embedding is None and not inputs.is_floating_point()
+        input_size = layers.weights[0][0].shape[1]
+        large = one_hot and num_steps * input_size > torch_layers.MAX_ONE_HOT
+        if not torch.is_grad_enabled() and num_steps <= _FEW_STEPS and not large:
+            return False
+    return _numba_works(demanded=requested == "numba")
+
+
+@cache
+def _numba_works(*, demanded: bool) -> bool:
+    """Return whether numba can be imported.
+
+    Raises:
+        UsageError: It is demanded and cannot be imported.
+    """
+    try:
+        import numba  # noqa: F401
+    except (ImportError, OSError) as error:
+        if demanded:
+            raise missing_numba(str(error)) from error
+        if importlib.util.find_spec("numba") is not None:
+            warnings.warn(
+                f"numba is installed but does not import ({error}): recurrent layers are computed "
+                f"by torch, which is slower; {VARIABLE}=torch silences this",
+                ZooWarning,
+                stacklevel=2,
+            )
+        return False
+    return True
+
+
+def _run_kernels(
+    layers: Layers,
+    inputs: Tensor,
+    lengths: Tensor,
+    state: State,
+    embedding: Tensor | None,
+    return_outputs: bool,
+) -> tuple[Tensor, State]:
+    from zoo_recurrent.kernels import run_layer
+
+    ends: list[State] = []
+    values = inputs
+    for layer in range(layers.num_layers):
+        if layer and layers.dropout:
+            values = F.dropout(values, layers.dropout, layers.training)
+        directions = []
+        for direction in range(layers.num_directions):
+            index = layer * layers.num_directions + direction
+            outputs, end = run_layer(
+                layers.mode,
+                values,
+                lengths,
+                tuple(part[index] for part in state),
+                layers.weights[index],
+                reverse=direction == 1,
+                embedding=None if layer else embedding,
+                return_outputs=return_outputs or layer < layers.num_layers - 1,
+            )
+            directions.append(outputs)
+            ends.append(end)
+        values = torch.cat(directions, dim=2) if len(directions) > 1 else directions[0]
+    return values, tuple(torch.stack(parts) for parts in zip(*ends, strict=True))

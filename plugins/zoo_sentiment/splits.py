@@ -1,0 +1,64 @@
+"""Which reviews are in which split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from zoo.data.ragged import IntArray
+from zoo.errors import DataError
+from zoo_sentiment.corpus import Corpus
+from zoo_sentiment.options import SentimentOptions
+
+
+def split_rows(corpus: Corpus, options: SentimentOptions, seed: int) -> dict[str, IntArray]:
+    """Return the row numbers of the splits ``train``, ``validation`` and ``test``.
+
+    The random split is that of ``torch.utils.data.random_split``. A test part that the source
+    has stays the test split.
+
+    Raises:
+        DataError: Reviews are to be split by film, and films are not known.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rest: IntArray = np.flatnonzero(~corpus.is_test)
+    test: IntArray = np.flatnonzero(corpus.is_test)
+    if not len(test):
+        rest, test = _hold_out(corpus, rest, options.split, options.test_size, generator)
+    train, validation = _hold_out(corpus, rest, options.split, options.validation_size, generator)
+    return {"train": train, "validation": validation, "test": test}
+
+
+def check_labels(corpus: Corpus, splits: Mapping[str, IntArray]) -> None:
+    """Check that every split has at least two labels, so that it can be trained on and scored.
+
+    Raises:
+        DataError: One has not.
+    """
+    for name, rows in splits.items():
+        if len(np.unique(corpus.label[rows])) < 2:
+            raise DataError(
+                f"{name} split has fewer than two labels",
+                why=f"it has {len(rows)} of {len(corpus.label)} reviews",
+                fix="give more data, or change task.validation_size or task.test_size",
+            )
+
+
+def _hold_out(
+    corpus: Corpus, rows: IntArray, by: str, share: float, generator: torch.Generator
+) -> tuple[IntArray, IntArray]:
+    """Return the rows that stay and a share that is held out, by review or by film."""
+    if by == "film":
+        if (corpus.film[rows] < 0).any():
+            raise DataError("films are not known", fix="use --set split=random")
+        films = np.unique(corpus.film[rows])
+        order = torch.randperm(len(films), generator=generator).numpy()
+        sizes = np.bincount(corpus.film[rows], minlength=films.max() + 1)[films[order]]
+        held_out = films[order][np.cumsum(sizes) <= round(len(rows) * share)]
+        is_held_out = np.isin(corpus.film[rows], held_out)
+        return rows[~is_held_out], rows[is_held_out]
+    order = torch.randperm(len(rows), generator=generator).numpy()
+    count = len(rows) - round(len(rows) * share)
+    return rows[order[:count]], rows[order[count:]]

@@ -1,0 +1,25 @@
+"""The public functions: whatever the command line does is one call here."""
+
+from zoo.api.models import create_model
+from zoo.api.same_run import check_same_run
+from zoo.api.training import resume, train
+from zoo.api.verification import verify
+from zoo.api.weights import evaluate, export, load, locate_weights
+from zoo.installed import list_models, list_recipes, list_tasks, register, registry
+
+__all__ = [
+    "check_same_run",
+    "create_model",
+    "evaluate",
+    "export",
+    "list_models",
+    "list_recipes",
+    "list_tasks",
+    "load",
+    "locate_weights",
+    "register",
+    "registry",
+    "resume",
+    "train",
+    "verify",
+]

@@ -1,0 +1,89 @@
+"""Verification: a weights file against its digests, its probe and its published score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from zoo.api.weights import load, locate_weights
+from zoo.engine.progress import progress_bar
+from zoo.errors import UsageError, WeightsError
+from zoo.files import digest
+from zoo.installed import registry
+from zoo.records import Recipe
+
+# A published metric is rounded to four decimals, and on another machine a borderline example may
+# be classified otherwise.
+TOLERANCE = 2e-4
+
+
+def verify(
+    name: str | Path,
+    data: str | Path = "",
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    progress: bool = True,
+) -> Iterator[str]:
+    """Verify a weights file, a run directory or a recipe with weights.
+
+    Args:
+        name: As for :func:`zoo.load`.
+        data: The data that a published score was measured on; empty: the score is not measured.
+        device: Where to compute.
+        threads: Threads of torch for the evaluation; 0: one for each processor.
+        progress: Whether to show the progress of the evaluation.
+
+    Yields:
+        What was found to agree, in one line each.
+
+    Raises:
+        WeightsError: Something does not agree.
+        UsageError: ``data`` is given and no score is published.
+    """
+    known = registry()
+    recipe = known.get(Recipe, str(name)) if known.has(Recipe, str(name)) else None
+    path = locate_weights(name, known)
+    if recipe and recipe.weights:
+        if (found := digest(path)) != recipe.weights.sha256:
+            raise WeightsError(
+                "the file is not the published one",
+                where=str(path),
+                why=f"its sha256 is {found}",
+                fix="install the package again",
+            )
+        yield f"sha256 agrees: {recipe.weights.sha256}"
+    model = load(name, device)
+    yield "digest of header and tensors agrees"
+    yield f"probe agrees: outputs differ by at most {model.verify():.1e}"
+    if not data:
+        return
+    if recipe is None or "split" not in recipe.metrics:
+        raise UsageError("no published score to verify", where=str(name))
+    measured = model.evaluate(
+        data,
+        split=str(recipe.metrics["split"]),
+        threads=threads,
+        progress=progress_bar if progress else (lambda batches: batches),
+    )
+    if recipe.metrics.get("data_sha256", measured["data_sha256"]) != measured["data_sha256"]:
+        yield f"note: the published score was measured on other bytes than those of {data}"
+    yield f"evaluated on {measured['split']}: {measured['data']}"
+    yield from _compare(recipe, measured)
+
+
+def _compare(recipe: Recipe, measured: dict[str, Any]) -> Iterator[str]:
+    for key, published in recipe.metrics.items():
+        if isinstance(published, str):
+            continue
+        again = float(measured.get(key, "nan"))
+        allowed = 0 if isinstance(published, int) else TOLERANCE * max(1.0, abs(published))
+        if not abs(published - again) <= allowed:
+            raise WeightsError(
+                f"{key} does not agree",
+                where=recipe.name,
+                why=f"published {published:g}, measured {again:g}",
+                fix="check that the data is the published one",
+            )
+        yield f"{key} agrees: published {published:g}, measured {again:g}"

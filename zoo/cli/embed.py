@@ -1,0 +1,54 @@
+"""``zoo embed``."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import click
+
+from zoo.cli import completion, options
+from zoo.cli.predict import read_lines
+from zoo.errors import DataError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  zoo embed imdb-bilstm -o vectors.npy < reviews.txt
+  zoo embed imdb-bilstm "A film to remember." -o vectors.npy
+
+Texts come from the arguments, or else one a line from stdin. Read the file with numpy.load.
+"""
+)
+@click.argument("file", shell_complete=completion.weights)
+@click.argument("text", nargs=-1)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The .npy file to write: float32, a row for each text.",
+)
+@options.device
+@options.threads
+def command(file: str, text: tuple[str, ...], output: Path, device: str, threads: int) -> None:
+    """Write a vector for each text into a NumPy file.
+
+    FILE is a weights file, a run directory or a recipe with weights.
+    """
+    import numpy as np
+
+    from zoo.api import load
+    from zoo.environment import set_up_process
+    from zoo.files import write_atomically
+
+    set_up_process(threads)
+    failures: list[DataError] = []
+    vectors = load(file, device).embed(text or read_lines(failures))
+    if failures:
+        raise failures[0]
+    buffer = io.BytesIO()
+    np.save(buffer, vectors, allow_pickle=False)
+    write_atomically(output, buffer.getvalue())
+    click.echo(str(output))

@@ -1,0 +1,97 @@
+"""The callbacks of every training: metrics log, saved weights, early stopping, signals."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Mapping
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.interfaces import Callback, Metrics
+from zoo.weights import writer
+
+if TYPE_CHECKING:
+    from zoo.engine.trainer import Trainer
+
+
+class MetricsLog(Callback):
+    """Appends training and validation metrics to ``metrics.jsonl``."""
+
+    def on_log(self, trainer: Trainer, metrics: Metrics) -> None:
+        trainer.directory.log({**_where("train", trainer), **metrics})
+
+    def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
+        line = {**_where("evaluation", trainer), **metrics, "best": trainer.state.is_best}
+        trainer.directory.log(line)
+
+
+def _where(kind: str, trainer: Trainer) -> dict[str, Any]:
+    state = trainer.state
+    seconds = round(state.seconds, 3)
+    return {"kind": kind, "step": state.step, "epoch": state.epoch, "seconds": seconds}
+
+
+class SaveWeights(Callback):
+    """Writes the weights file of a run: the best weights, or with ``selection=last`` the last.
+
+    Args:
+        header: What the weights file says apart from its metrics.
+    """
+
+    def __init__(self, header: Mapping[str, Any]) -> None:
+        self.header = header
+
+    def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
+        if not (trainer.state.is_best or trainer.spec.training.selection == "last"):
+            return
+        position = {"epoch": trainer.state.epoch, "step": trainer.state.step}
+        header = {**self.header, "metrics": {"validation": {**metrics, **position}}}
+        writer.save(trainer.directory.weights, trainer.eval_network, trainer.task, header)
+
+
+class EarlyStopping(Callback):
+    """Completes a training that has not improved for ``patience`` evaluations."""
+
+    def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
+        del metrics
+        patience = trainer.spec.training.patience
+        if patience and trainer.state.evaluations_since_best >= patience:
+            trainer.stop(f"no improvement in {patience} evaluations", complete=True)
+
+
+class StopOnSignal(Callback):
+    """Stops a training after the current step on the first Ctrl-C or SIGTERM.
+
+    The second one ends the process at once, as it would without this callback. Signals can be
+    handled in the main thread only; in any other thread nothing is changed.
+
+    Attributes:
+        received: Whether a signal came.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> StopOnSignal:
+        if threading.current_thread() is threading.main_thread():
+            for number in (int(signal.SIGINT), int(signal.SIGTERM)):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if self.received:
+            trainer.stop("interrupted")
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.received = True
+        signal.signal(number, self._previous[number])
+        click.echo("stopping after this step; interrupt again to stop at once", err=True)

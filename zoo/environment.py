@@ -1,0 +1,144 @@
+"""The process under the arithmetic: device, threads, and settings that are worth a factor of two.
+
+This is the one place that changes settings of the process. The command line calls
+:func:`set_up_process` once. Python programs are left as they are: :func:`computing` sets threads
+and denormal handling for the duration of a training, an evaluation or a prediction and restores
+them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import gc
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from zoo.errors import UsageError
+
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8
+_RETAINED_BYTES = 1 << 30
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return a device.
+
+    Args:
+        name: ``auto``, or a device as torch names it: ``cpu``, ``cuda``, ``cuda:1`` ...
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"no device {name!r}", why=str(error).splitlines()[0]) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "no CUDA device", why="torch finds none on this machine", fix="use --device cpu"
+        )
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise UsageError(f"no device {name!r}", why=str(error).splitlines()[0]) from error
+    return device
+
+
+def num_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def set_up_process(threads: int = 0) -> None:
+    """Set this process up for arithmetic, as a command of ``zoo`` does.
+
+    Args:
+        threads: Threads of torch; 0: one for each processor that this process may use.
+    """
+    retain_memory()
+    # What is loaded by now stays; the garbage collector need not traverse it again and again.
+    gc.freeze()
+    _flush_denormals(True)
+    torch.set_num_threads(threads or num_processors())
+
+
+@contextmanager
+def computing(threads: int | None = None) -> Iterator[None]:
+    """Compute as the command line does, and restore the settings of the process afterwards.
+
+    Denormal numbers are flushed to zero: vanishing gradients are denormal, and a processor is four
+    times slower with them. glibc is told to retain freed memory, which cannot be undone.
+
+    Args:
+        threads: Threads of torch; 0: one for each processor; None: as many as are set.
+    """
+    before, flushed = torch.get_num_threads(), _flushes_denormals()
+    # Worker threads inherit the setting when they are started, so it comes first.
+    _flush_denormals(True)
+    if threads is not None:
+        torch.set_num_threads(threads or num_processors())
+    try:
+        yield
+    finally:
+        _flush_denormals(flushed)
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+def retain_memory() -> None:
+    """Let glibc retain freed memory instead of returning it to the system.
+
+    A training step frees and allocates the same few large blocks again. By default each is mapped
+    anew, and its first use costs a page fault every 4 KiB, which is half of the time of a step.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    library = ctypes.util.find_library("c")
+    mallopt = getattr(ctypes.CDLL(library), "mallopt", None) if library else None
+    if mallopt is not None:  # musl has none, and needs none.
+        mallopt(_M_MMAP_THRESHOLD, _RETAINED_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _RETAINED_BYTES)
+        # One arena: memory that one thread freed can be used by another.
+        mallopt(_M_ARENA_MAX, 1)
+
+
+def facts() -> dict[str, str]:
+    """Return what a bug report needs to say of the machine, by name."""
+    return {
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": platform.platform(),
+        "processor": _processor(),
+        "processors": str(num_processors()),
+        "torch": torch.__version__,
+        "threads": str(torch.get_num_threads()),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "not available",
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - no path of ours
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _flush_denormals(on: bool) -> None:
+    torch.set_flush_denormal(on)
+
+
+def _flushes_denormals() -> bool:
+    """Return whether denormal numbers are flushed now; torch has no function that tells."""
+    return float(torch.tensor(1e-310, dtype=torch.float64) * 1.0) == 0.0

@@ -1,0 +1,74 @@
+"""The two interfaces, Model and Task, and what passes between them and the engine.
+
+A *model* is a recurrent architecture over vectors; it knows nothing of words, labels or losses.
+A *task* is everything else: data, batches, the network around the model, loss, metrics and
+predictions. The engine asks the task for batches, calls :meth:`Task.step` on each and adds up the
+sums that it returns; it never looks into a batch or a network.
+
+What a model, a network, a split or a task can do beyond its interface is a protocol of its own,
+found by ``isinstance``.
+"""
+
+from zoo.interfaces.capabilities import (
+    Embeds,
+    Generates,
+    NamesRows,
+    Predicts,
+    RowNames,
+    WrapsModel,
+)
+from zoo.interfaces.data import Batch, Data, ShufflesSteps, Split
+from zoo.interfaces.models import (
+    BuildModel,
+    DecodesSteps,
+    DecodeStep,
+    ForwardsEmbedded,
+    HasParameterGroups,
+    HasPenalty,
+    HasReadout,
+    Model,
+    State,
+)
+from zoo.interfaces.predictions import (
+    LabelPrediction,
+    Prediction,
+    TagsPrediction,
+    TextPrediction,
+    ValuesPrediction,
+)
+from zoo.interfaces.tasks import Evaluate, Metrics, MetricSums, Step, Task
+from zoo.interfaces.training import Callback, Metric
+
+__all__ = [
+    "Batch",
+    "BuildModel",
+    "Callback",
+    "Data",
+    "DecodeStep",
+    "DecodesSteps",
+    "Embeds",
+    "Evaluate",
+    "ForwardsEmbedded",
+    "Generates",
+    "HasParameterGroups",
+    "HasPenalty",
+    "HasReadout",
+    "LabelPrediction",
+    "Metric",
+    "MetricSums",
+    "Metrics",
+    "Model",
+    "NamesRows",
+    "Prediction",
+    "Predicts",
+    "RowNames",
+    "ShufflesSteps",
+    "Split",
+    "State",
+    "Step",
+    "TagsPrediction",
+    "Task",
+    "TextPrediction",
+    "ValuesPrediction",
+    "WrapsModel",
+]

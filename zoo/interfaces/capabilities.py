@@ -1,0 +1,89 @@
+"""What a network or a task can do beyond its interface; each is a protocol, found by isinstance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from zoo.interfaces.models import DecodeStep
+from zoo.interfaces.predictions import Prediction
+
+
+@runtime_checkable
+class WrapsModel(Protocol):
+    """A network that has its model under the name ``rnn``, as most do."""
+
+    rnn: nn.Module
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """A task that answers texts, or whatever else it documents."""
+
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterable[Prediction]:
+        """Answer up to a thousand inputs, in order; several threads may call it at once."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A task that turns texts into vectors."""
+
+    def embed(
+        self, network: nn.Module, texts: Sequence[str], *, per_step: bool
+    ) -> Iterable[npt.NDArray[np.float32]]:
+        """Return a pooled vector (F,) a text, or where ``per_step`` its outputs (T, F)."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A task that generates text token by token."""
+
+    def encode(self, text: str) -> list[int]:
+        """Turn a prompt into token ids.
+
+        Raises:
+            zoo.errors.DataError: The vocabulary lacks a character; the message names it.
+        """
+        ...
+
+    def decode(self, token_ids: Iterable[int]) -> str:
+        """Turn token ids into text."""
+        ...
+
+    def start_token(self) -> int:
+        """Return the token id that an empty prompt starts from."""
+        ...
+
+    def decode_step(self, network: nn.Module) -> DecodeStep:
+        """Return the function from token ids (N,) to logits (N, V) that generation calls."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RowNames:
+    """What the rows of a parameter stand for, so that they can be found in another network.
+
+    Args:
+        names: A word, label or character for each row; or all that the parameter depends on.
+        by_row: Whether each row can be taken by itself. False: the parameter is taken where all
+            names are the same, and starts afresh otherwise.
+    """
+
+    names: Sequence[str]
+    by_row: bool = True
+
+
+@runtime_checkable
+class NamesRows(Protocol):
+    """A task that says what rows of parameters stand for; used by fine-tuning (``--init``)."""
+
+    def row_names(self, network: nn.Module) -> Mapping[str, RowNames]:
+        """Return them by parameter name; parameters that are not named are taken by shape."""
+        ...

@@ -1,0 +1,58 @@
+"""What follows a training: callbacks and further metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from zoo.interfaces.data import Batch
+from zoo.interfaces.tasks import Metrics, Step
+
+if TYPE_CHECKING:
+    from zoo.engine.trainer import Trainer
+
+
+class Callback:
+    """Follows a training; every method does nothing unless it is overridden.
+
+    ``trainer.state`` says where the training is, ``trainer.stop(reason)`` ends it after the
+    current step, with a checkpoint. A callback that raises ends the training with an error that
+    names it; the last checkpoint stays.
+    """
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Called before the first step, also of a resumed run."""
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """Called after every optimizer step."""
+
+    def on_log(self, trainer: Trainer, metrics: Metrics) -> None:
+        """Called every ``log_every`` steps with the metrics of these steps.
+
+        They include ``batch_loss``, ``learning_rate`` and ``rows_per_second``.
+        """
+
+    def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
+        """Called after each evaluation with the validation metrics.
+
+        ``trainer.state.is_best`` says whether they are the best so far.
+        """
+
+    def on_checkpoint(self, trainer: Trainer, path: Path) -> None:
+        """Called after a checkpoint was written."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Called when the training has come to its end or was stopped, and not after an error."""
+
+
+class Metric(Protocol):
+    """A further metric of a task: ``target(task)``, made anew for every pass over a split."""
+
+    def update(self, batch: Batch, step: Step) -> None:
+        """Add a batch; ``step`` is what :meth:`Task.step` returned for it."""
+        ...
+
+    def compute(self) -> Mapping[str, float]:
+        """Return values by name; a name that the task's own metrics have is refused."""
+        ...

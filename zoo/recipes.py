@@ -1,0 +1,176 @@
+"""Recipe files: ``registry.toml`` and the TOML files of plugins, read into records."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UsageError, ZooWarning
+from zoo.records import DatasetInfo, PluginInfo, Recipe, WeightsInfo
+
+ENVIRONMENT_VARIABLE = "ZOO_REGISTRY"
+# Set by zoo, not by the file.
+_OWN_FIELDS = {"name", "folder", "source", "plugin"}
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFile:
+    """The records of one recipe file."""
+
+    path: Path
+    datasets: Mapping[str, DatasetInfo] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+
+
+def default_path() -> Path:
+    """Return the registry that the user named in ``ZOO_REGISTRY``, or else the one shipped."""
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    return Path(named) if named else shipped_path()
+
+
+def shipped_path() -> Path:
+    """Return zoo's own registry: inside the installed package, or above it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "registry.toml"
+    return inside if inside.exists() else package.parent / "registry.toml"
+
+
+def read(path: Path, plugin: PluginInfo | None = None) -> RecipeFile:
+    """Read and check a recipe file.
+
+    Args:
+        path: A TOML file.
+        plugin: The plugin that brings it.
+
+    Raises:
+        UsageError: The file is missing, is not TOML, has an unknown key or a value of a wrong
+            type; the message names file, recipe and key.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError("cannot read the recipe file", where=str(path), why=str(error)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("recipe file is not TOML", where=str(path), why=str(error)) from error
+    if "runs" in document:  # The name of the table in 0.1.
+        warnings.warn(f"{path}: table 'runs' is now called 'recipes'", ZooWarning, stacklevel=2)
+        document.setdefault("recipes", document.pop("runs"))
+    _refuse_other_keys(document, {"data", "recipes"}, str(path))
+    datasets = {
+        name: _record(DatasetInfo, {"name": name, "plugin": plugin}, table, f"{path}, data.{name}")
+        for name, table in _tables(document, "data", str(path)).items()
+    }
+    # The weights of zoo's own registry are in the package, also where the file is above it.
+    folder = Path(__file__).parent if path == shipped_path() else path.parent
+    own = {"folder": folder, "source": path, "plugin": plugin}
+    recipes = {
+        name: _recipe({**own, "name": name}, table, f"{path}, recipes.{name}")
+        for name, table in _tables(document, "recipes", str(path)).items()
+    }
+    return RecipeFile(path, datasets, recipes)
+
+
+def check_data_names(recipes: Iterable[Recipe], datasets: Collection[str]) -> None:
+    """Check that the data set of every recipe is declared in some recipe file.
+
+    Raises:
+        UsageError: One is not.
+    """
+    for recipe in recipes:
+        # DISTRIBUTION:NAME, where two plugins have data of that name.
+        if recipe.data and recipe.data.rpartition(":")[2] not in datasets:
+            raise UsageError(
+                f"data {recipe.data!r} is not in a data table",
+                where=f"{recipe.source}, recipes.{recipe.name}",
+            )
+
+
+def _recipe(own: dict[str, Any], table: dict[str, Any], where: str) -> Recipe:
+    table = dict(table)
+    table["settings"] = _settings(table.get("settings", {}), where)
+    metrics = table.setdefault("metrics", {})
+    if not isinstance(metrics, dict):
+        raise UsageError("metrics is not a table", where=where)
+    for key, value in metrics.items():
+        if not isinstance(value, bool | int | float | str):
+            raise UsageError(f"key {key!r} of metrics is not a plain value", where=where)
+    if "weights" in table:
+        weights = table.pop("weights")
+        if not isinstance(weights, dict):
+            raise UsageError("weights is not a table", where=where)
+        own = {**own, "weights": _record(WeightsInfo, {}, weights, f"{where}, weights")}
+    recipe: Recipe = _record(Recipe, own, table, where)
+    return recipe
+
+
+def _settings(table: object, where: str) -> dict[str, Any]:
+    """Flatten ``model.hidden_size = 64`` to the key that ``--set`` takes."""
+    if not isinstance(table, dict):
+        raise UsageError("settings is not a table", where=where)
+    settings: dict[str, Any] = {}
+    for section, values in table.items():
+        if not isinstance(values, dict):
+            raise UsageError(
+                f"key {section!r} of settings is not a table",
+                where=where,
+                fix="write settings.model = { hidden_size = 64 }",
+            )
+        for key, value in values.items():
+            if not isinstance(value, bool | int | float | str | list):
+                raise UsageError(f"setting {section}.{key} is not a plain value", where=where)
+            settings[f"{section}.{key}"] = value
+    return settings
+
+
+_TYPES: Mapping[str, tuple[type[Any], str]] = {
+    "str": (str, "a string"),
+    "int": (int, "an integer"),
+    "tuple[str, ...]": (list, "a list of strings"),
+}
+
+
+def _record(cls: Any, own: Mapping[str, Any], table: dict[str, Any], where: str) -> Any:
+    """Build a record from a table, checked against the fields of the record."""
+    known = {f.name: f for f in fields(cls) if f.name not in _OWN_FIELDS | own.keys()}
+    _refuse_other_keys(table, set(known), where)
+    values: dict[str, Any] = dict(own)
+    for key, f in known.items():
+        if key not in table:
+            if f.default is MISSING and f.default_factory is MISSING:
+                raise UsageError(f"key {key!r} is missing", where=where)
+            continue
+        kind, described = _TYPES.get(str(f.type), (object, ""))
+        value: Any = table[key]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise UsageError(f"key {key!r} is not {described}", where=where, why=f"got {value!r}")
+        if kind is list:
+            if not all(isinstance(item, str) for item in value):
+                raise UsageError(f"key {key!r} is not {described}", where=where)
+            value = tuple(value)
+        values[key] = value
+    return cls(**values)
+
+
+def _tables(document: dict[str, Any], key: str, where: str) -> dict[str, dict[str, Any]]:
+    tables = document.get(key, {})
+    if not isinstance(tables, dict):
+        raise UsageError(f"key {key!r} is not a table", where=where)
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{key}.{name} is not a table", where=where)
+    return tables
+
+
+def _refuse_other_keys(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise UsageError(
+            f"unknown key {unknown[0]!r}",
+            where=where,
+            why=f"known keys are {', '.join(sorted(known))}",
+        )

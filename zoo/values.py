@@ -1,0 +1,125 @@
+"""One option: its type, default and bounds, and how its value is read from text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Scalar = bool | int | float | str
+Value = Scalar | tuple[Scalar, ...] | None
+"""What an option can hold. Lists in TOML and JSON are tuples here; ``none`` is None."""
+
+# The types of options and of the elements of lists, in words.
+SCALARS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+}
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its type, default, meaning and bounds.
+
+    Args:
+        name: The name of the field.
+        type: ``bool``, ``int``, ``float`` or ``str``: of the value or, where ``many``, of its
+            elements.
+        default: The value used where none is given.
+        help: One line that says what the value means, with its unit.
+        choices: The allowed strings, where they can be listed.
+        minimum: The smallest allowed number.
+        maximum: The largest allowed number.
+        optional: Whether ``None`` is allowed, written ``none``.
+        many: Whether the value is a tuple, written with commas: ``64,32``.
+        old_names: Names that this option had in earlier versions.
+        old_values: Values of earlier versions and what they are called now.
+    """
+
+    name: str
+    type: type
+    default: Value
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    optional: bool = False
+    many: bool = False
+    old_names: tuple[str, ...] = ()
+    old_values: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, value: object) -> Value:
+        """Return ``value`` in the option's type.
+
+        Raises:
+            ValueError: ``value`` has another type or is out of bounds; the message says which.
+        """
+        if value is None and self.optional:
+            return None
+        if not self.many:
+            return self._check_scalar(value)
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{value!r} is not {self.described}")
+        return tuple(self._check_scalar(item) for item in value)
+
+    def parse(self, text: str) -> Value:
+        """Read the value from the text after ``--set key=``.
+
+        Raises:
+            ValueError: The text is not a value of this option.
+        """
+        if self.optional and text.lower() == "none":
+            return None
+        if self.many:
+            items = [item.strip() for item in text.split(",")] if text.strip() else []
+            return tuple(self._parse_scalar(item) for item in items)
+        return self._parse_scalar(text)
+
+    @property
+    def described(self) -> str:
+        """The type in words, such as ``an integer or none``."""
+        kind = f"a list, each element {SCALARS[self.type]}" if self.many else SCALARS[self.type]
+        return f"{kind} or none" if self.optional else kind
+
+    @property
+    def _element(self) -> str:
+        """The type of an element in words; the same as ``described`` where there is one."""
+        return SCALARS[self.type] if self.many else self.described
+
+    def _check_scalar(self, value: object) -> Scalar:
+        if self.type is float and type(value) is int:
+            try:
+                value = float(value)
+            except OverflowError:
+                raise ValueError("an integer of that size is not a finite number") from None
+        if type(value) is not self.type:
+            raise ValueError(f"{value!r} is not {self._element}")
+        if isinstance(value, str):
+            value = self.old_values.get(value, value)
+            if self.choices and value not in self.choices:
+                raise ValueError(f"{value!r} is not one of {', '.join(self.choices)}")
+        elif isinstance(value, int | float):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{value} is not a finite number")
+            if self.minimum is not None and value < self.minimum:
+                raise ValueError(f"{value} is less than {self.minimum:g}")
+            if self.maximum is not None and value > self.maximum:
+                raise ValueError(f"{value} is more than {self.maximum:g}")
+        assert isinstance(value, bool | int | float | str)
+        return value
+
+    def _parse_scalar(self, text: str) -> Scalar:
+        if self.type is str:
+            return self._check_scalar(text)
+        if self.type is bool:
+            if text.lower() not in _BOOLEANS:
+                raise ValueError(f"{text!r} is not true or false")
+            return _BOOLEANS[text.lower()]
+        try:
+            value = self.type(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not {self._element}") from None
+        return self._check_scalar(value)
