@@ -103,7 +103,7 @@ def _step(*, length: int = 200, hidden: int = 64, words: int = 20_000) -> float:
 
 
 def _text(megabytes: int) -> float:
-    from zoo.data.text import alphabet, blocks, code_points, coder
+    from zoo.data.text import alphabet, blocks, code_points, token_id_table
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "text.txt"
@@ -112,7 +112,7 @@ def _text(megabytes: int) -> float:
                 file.write("The island lay before them, green and still.\n" * 22_300)
         started = time.perf_counter()
         characters, _ = alphabet(blocks(path))
-        table = coder(characters)
+        table = token_id_table(characters)
         for text in blocks(path):
             table[code_points(text)]
         return time.perf_counter() - started

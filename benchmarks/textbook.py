@@ -74,15 +74,15 @@ class Classifier(nn.Module):
 def train_reviews(network: Classifier, data: Reviews, steps: int) -> Iterator[int]:
     """Train, yielding the number of words after each batch."""
     loss_function = nn.BCELoss()
-    optimiser = torch.optim.Adam(network.parameters(), lr=0.001)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
     network.train()
     for step, (words, labels, lengths) in enumerate(data.batches(shuffle=True)):
         if step == steps:
             return
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = loss_function(network(words, lengths), labels)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         yield int(lengths.sum())
 
 
@@ -126,18 +126,18 @@ class CharacterModel(nn.Module):
 def train_characters(network: CharacterModel, windows: Windows, steps: int) -> Iterator[int]:
     """Train, yielding the number of characters after each batch of 64 windows."""
     loss_function = nn.CrossEntropyLoss()
-    optimiser = torch.optim.Adam(network.parameters(), lr=0.001)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
     loader = DataLoader(windows, 64, shuffle=True, drop_last=True)
     for _ in range(steps):
         state = (torch.zeros(1, 64, 512), torch.zeros(1, 64, 512))
         inputs, targets = next(iter(loader))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = torch.tensor(0.0)
         for at in range(40):
             logits, state = network(inputs[:, at], state)
             loss = loss + loss_function(logits, targets[:, at])
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         yield inputs.numel()
 
 

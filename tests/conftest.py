@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import zoo
-from zoo import installed
+from zoo import discovery, installed
 from zoo.cli.main import main
 from zoo.environment import set_up_process
 from zoo.interfaces import Callback
@@ -50,6 +50,11 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.environ["ZOO_CACHE"] = str(cache)
     for name in ("ZOO_REGISTRY", "ZOO_PLUGINS", "ZOO_BACKEND"):
         os.environ.pop(name, None)
+    points = discovery.entry_points()
+    ours = [point.name for point in points if point.dist and point.dist.name == "seqzoo"]
+    if len(ours) < len(points):
+        # Tests see the plugins of this package and those that they install themselves.
+        os.environ["ZOO_PLUGINS"] = ",".join(ours)
     return cache
 
 
@@ -57,6 +62,16 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick_arithmetic() -> None:
     """Set this process up as the commands do, on one thread: tests are small and many."""
     set_up_process(threads=1)
+
+
+@pytest.fixture(scope="module")
+def every_plugin() -> Iterator[None]:
+    """Load every installed plugin during the tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ZOO_PLUGINS", raising=False)
+        installed.forget()
+        yield
+    installed.forget()
 
 
 @pytest.fixture
@@ -138,6 +153,8 @@ def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         if source is not None:
             (folder / f"{module}.py").write_text(source)
         monkeypatch.syspath_prepend(folder)
+        if chosen := os.environ.get("ZOO_PLUGINS"):
+            monkeypatch.setenv("ZOO_PLUGINS", f"{chosen},{distribution}")
         modules.append(module)
         installed.forget()
         return folder

@@ -23,6 +23,8 @@ from zoo.errors import UsageError
 from zoo.interfaces import Batch
 from zoo.settings import resolve
 
+pytestmark = pytest.mark.usefixtures("every_plugin")
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PACKAGES = sorted(path.name for path in EXAMPLES.iterdir() if path.name.startswith("zoo-"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -15,6 +16,12 @@ from subprocess import CompletedProcess
 
 import pytest
 from conftest import Run
+
+INSTALLED_HERE = any(point.name == "mgu" for point in importlib.metadata.entry_points(group="zoo"))
+pytestmark = [
+    pytest.mark.usefixtures("every_plugin"),
+    pytest.mark.skipif(INSTALLED_HERE, reason="zoo-mgu is installed in this environment, too"),
+]
 
 PACKAGE = Path(__file__).parent.parent / "examples" / "zoo-mgu"
 SMALL = ("--set", "hidden_size=8", "--set", "embed_size=8", "--threads", "1")

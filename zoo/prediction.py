@@ -8,10 +8,13 @@ from itertools import islice
 from queue import SimpleQueue
 from threading import Thread
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import nn
 
 from zoo.environment import computing
-from zoo.interfaces import Prediction, Predicts
+from zoo.interfaces import Embeds, Prediction, Predicts
 
 # Texts that a task is given at once, which bounds the memory.
 CHUNK = 1024
@@ -70,6 +73,18 @@ def predict(
             queue.put(None)
         for worker in workers:
             worker.join()
+
+
+def embed(
+    task: Embeds, network: nn.Module, texts: Iterable[str], *, per_step: bool
+) -> list[npt.NDArray[np.float32]]:
+    """Return the vectors of texts, computed in chunks; as :meth:`zoo.interfaces.Embeds.embed`."""
+    rest = iter(texts)
+    vectors: list[npt.NDArray[np.float32]] = []
+    while chunk := list(islice(rest, CHUNK)):
+        with computing(), torch.inference_mode():
+            vectors.extend(task.embed(network, chunk, per_step=per_step))
+    return vectors
 
 
 def _next_result(pending: deque[SimpleQueue[_Result]]) -> list[Prediction]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from torch import nn
 
 from zoo.data.source import locate
@@ -19,7 +16,7 @@ from zoo.environment import computing
 from zoo.errors import UsageError
 from zoo.generation import Sampling, generate
 from zoo.interfaces import Embeds, Generates, Prediction, Predicts, Task
-from zoo.prediction import CHUNK, predict
+from zoo.prediction import embed, predict
 from zoo.records import DatasetInfo, MetricInfo
 from zoo.spec import NetworkSpec
 from zoo.weights import probe, writer
@@ -154,11 +151,7 @@ class TrainedModel(Displayed):
         if not isinstance(self.task, Embeds):
             raise self._cannot("embed", Embeds)
         self.module.eval()
-        rest = iter(texts)
-        vectors: list[npt.NDArray[np.float32]] = []
-        while chunk := list(islice(rest, CHUNK)):
-            with computing(), torch.inference_mode():
-                vectors.extend(self.task.embed(self.module, chunk, per_step=per_step))
+        vectors = embed(self.task, self.module, texts, per_step=per_step)
         if per_step:
             return vectors
         return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
@@ -260,15 +253,16 @@ class TrainedModel(Displayed):
         writer.save(target, self.module, self.task, {**self.info, "metrics": measured}, dtype)
 
     def _cannot(self, verb: str, capability: type[Any]) -> UsageError:
-        other = {
-            "predict": "`zoo generate`" if isinstance(self.task, Generates) else "",
-            "generate": "`zoo predict`" if isinstance(self.task, Predicts) else "",
-        }.get(verb, "")
+        other = ""
+        if isinstance(self.task, Generates):
+            other = "use `zoo generate`"
+        elif isinstance(self.task, Predicts):
+            other = "use `zoo predict`"
         return UsageError(
             f"task {self.spec.task.info.name!r} cannot {verb}",
             where=str(self.path),
             why=f"it does not implement zoo.interfaces.{capability.__name__}",
-            fix=f"use {other}" if other else "",
+            fix=other,
         )
 
     def facts(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli import completion, options
-from zoo.cli.output import echo_columns, echo_json
+from zoo.cli.output import echo_columns, echo_json, format_value
 
 
 @click.command(
@@ -38,20 +38,20 @@ def command(file: str, as_json: bool) -> None:
         return
     header, run = found.header, found.header["run"]
     facts = [("name", run["name"]), ("zoo", header["zoo"])]
-    for part in ("task", "model"):
-        made = run[part]
+    components = {"task": run["task"], "model": run["model"], **run["submodels"]}
+    for part, made in components.items():
         facts.append((part, f"{made['name']} ({made['distribution']} {made['version']})"))
     facts.append(("data", f"{header['data']['summary']}, sha256 {header['data']['sha256']}"))
     facts += [(name, f"{len(value)} entries") for name, value in header["task_state"].items()
               if isinstance(value, list | dict)]  # fmt: skip
     facts += [("dtype", header["dtype"]), ("digest", header["digest"])]
     echo_columns(facts)
-    for part in ("task", "model"):
+    for part, made in components.items():
         click.echo(f"\n{part} options")
-        echo_columns([(k, str(v)) for k, v in run[part]["options"].items()], indent="  ")
+        echo_columns([(k, format_value(v)) for k, v in made["options"].items()], indent="  ")
     for split, metrics in header["metrics"].items():
         click.echo(f"\nmeasured on {split}")
-        plain = [(k, str(v)) for k, v in metrics.items() if not isinstance(v, list)]
+        plain = [(k, str(v)) for k, v in metrics.items() if not isinstance(v, list | dict)]
         echo_columns(plain, indent="  ")
     click.echo("\ntensors")
     shapes = sorted(found.shapes.items())

@@ -47,6 +47,15 @@ def echo_metrics(metrics: Mapping[str, Any]) -> None:
         echo_columns(lines, indent="  ")
 
 
+def format_value(value: object) -> str:
+    """Return the value of an option as ``--set`` takes it; an empty string as ''."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value)) or "''"
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return str(value) or "''"
+
+
 def warn_renamed(old: str, new: str) -> None:
     """Say that an option of 0.1 has another name now."""
     click.echo(f"warning: {old} is now called {new}", err=True)

@@ -10,9 +10,9 @@ import click
 
 from zoo.cli import completion, options
 from zoo.cli.kinds import KINDS, AnyRecord
-from zoo.cli.output import echo_columns, echo_json
+from zoo.cli.output import echo_columns, echo_json, format_value
 from zoo.options import options_of
-from zoo.records import Recipe, Record
+from zoo.records import Recipe, Record, TaskInfo
 from zoo.registry import Registry
 from zoo.values import Option
 
@@ -80,6 +80,10 @@ def _run(name: str, known: Registry) -> dict[str, Any]:
         "summary": recipe.summary,
         "task": recipe.task,
         "model": recipe.model,
+        "submodels": {
+            part: {"model": chosen.info.name, "summary": spec.task.submodels[part].summary}
+            for part, chosen in spec.network.submodels.items()
+        },
         "data": recipe.data or "sample",
         "metrics": dict(recipe.metrics),
         "weights": asdict(recipe.weights) if recipe.weights else None,
@@ -100,6 +104,11 @@ def _record(record: AnyRecord) -> dict[str, Any]:
         document["plugin"] = {
             "name": plugin.name, "distribution": plugin.distribution, "version": plugin.version,
         }  # fmt: skip
+    if isinstance(record, TaskInfo) and record.submodels:
+        document["submodels"] = {
+            part: {"model": declared.default, "summary": declared.summary}
+            for part, declared in record.submodels.items()
+        }
     if isinstance(record, Record):
         document["options"] = {record.kind: _options(options_of(record.options), {})}
     return document
@@ -120,6 +129,8 @@ def _echo(document: Mapping[str, Any]) -> None:
         "bytes",
     )  # fmt: skip
     facts = [(key, str(document[key])) for key in keys if document.get(key) not in (None, "")]
+    for part, submodel in document.get("submodels", {}).items():
+        facts.append((part, f"{submodel['model']}: {submodel['summary']}"))
     if tasks := document.get("tasks"):
         facts.append(("tasks", ", ".join(tasks)))
     if plugin := document.get("plugin"):
@@ -136,7 +147,8 @@ def _echo(document: Mapping[str, Any]) -> None:
             text = option["help"]
             if option["choices"]:
                 text += f" [{', '.join(option['choices'])}]"
-            if option["value"] != option["default"]:
-                text += f" (default {option['default']!r})"
-            rows.append((key, repr(option["value"]).strip("'") or "''", text))
+            value, default = format_value(option["value"]), format_value(option["default"])
+            if value != default:
+                text += f" (default {default})"
+            rows.append((key, value, text))
         echo_columns(rows, indent="  ")
