@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from sum_task import Recorder, equal, registered
 
 import zoo
+import zoo.api
 from zoo.errors import PluginError, UsageError
 
 Train = Callable[..., zoo.Run]
@@ -251,6 +252,37 @@ def test_a_callback_that_raises_ends_the_run_which_resumes(
     assert isinstance(failure.value.__cause__, ZeroDivisionError)
     assert not train_here("", tmp_path / "run", resume=True).interrupted
     assert same_weights(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_callbacks_are_closed_also_after_an_error(
+    step: int, train_here: Train, tmp_path: Path
+) -> None:
+    class Closes(zoo.Callback):
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    closes = Closes()
+    failing = [Broken("on_step_end", step)] if step else []
+    try:
+        train_here("sum/lstm", tmp_path / "run", *SETTINGS, callbacks=[closes, *failing])
+    except PluginError:
+        assert failing
+    assert closes.closed == 1
+
+
+def test_evaluations_of_weights_that_are_replaced_are_dropped(
+    train_here: Train, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    train_here("sum/lstm", out, *SETTINGS, "selection=last", stop_after=4)
+    zoo.api.evaluate(out, split="validation", threads=1, progress=False)
+    assert (out / "evaluations.json").exists()
+    run = train_here("", out, resume=True)
+    assert not (out / "evaluations.json").exists()
+    assert run.metrics["validation"]["step"] == 6
 
 
 def test_errors_of_zoo_pass_through_a_callback(train_here: Train, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from conftest import Install, Run
 
-from zoo.cli.main import COMMANDS
+from zoo.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parent.parent
 # Every recipe of a file, by name: the published ones, and those that plugins bring.
@@ -356,3 +357,11 @@ def test_the_shell_is_offered_names_and_files(
     kinds = [answer.split(",") for answer in lines]
     assert {name for _, name in kinds} == offered
     assert ("file" in {kind for kind, _ in kinds}) == ("predict" in typed)
+
+
+def test_the_summaries_of_help_are_those_of_the_commands() -> None:
+    context = click.Context(cli)
+    for name, summary in COMMANDS.items():
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(100) == summary

@@ -11,7 +11,8 @@ import pytest
 from conftest import Install, Run
 
 from zoo import installed
-from zoo.discovery import ENVIRONMENT_VARIABLE, RECORD_HOOKS, Plugin, discover, entry_points
+from zoo.discovery import RECORD_HOOKS, Plugin, discover
+from zoo.entry_points import PLUGINS_VARIABLE, entry_points
 from zoo.records import ModelInfo
 
 HOOK = "import zoo\n@zoo.hookimpl\n"
@@ -213,7 +214,7 @@ def test_the_environment_selects_plugins(
 ) -> None:
     install_plugin("zoo-good", GOOD)
     install_plugin("zoo-broken", "raise RuntimeError('no luck')")
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, chosen)
+    monkeypatch.setenv(PLUGINS_VARIABLE, chosen)
     assert [plugin.info.name for plugin in discover()] == loaded
     # The registry of this process follows the variable, without installed.forget().
     assert [info.name for info in installed.registry().plugins] == loaded
@@ -221,7 +222,7 @@ def test_the_environment_selects_plugins(
 
 
 def test_a_process_with_chosen_plugins_imports_no_other(zoo_command: Run) -> None:
-    listed = zoo_command("list", "--json", env={ENVIRONMENT_VARIABLE: "recurrent"})
+    listed = zoo_command("list", "--json", env={PLUGINS_VARIABLE: "recurrent"})
     assert listed.returncode == 0, listed.stderr
     found = json.loads(listed.stdout)
     assert "lstm" in [record["name"] for record in found["models"]]

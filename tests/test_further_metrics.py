@@ -72,7 +72,7 @@ def test_a_registered_metric_is_measured_in_training_and_in_evaluation(
     assert run.metrics["validation"]["largest_difference"] == expected
     assert None in run.history["largest_difference"]  # Lines of training do not have it.
     assert expected in run.history["largest_difference"]
-    measured = run.model.evaluate(split="test", metrics=[LARGEST])
+    measured = run.model.evaluate(split="test", metrics=["largest"])
     assert measured["largest_difference"] == pytest.approx(
         largest_difference(run.model, "test"), abs=1e-6
     )
@@ -96,9 +96,8 @@ def test_a_name_that_exists_already_is_refused(
     with pytest.raises(PluginError, match=message):
         train_here("sum/lstm", tmp_path / "run", *SETTINGS, metrics=names)
     run = train_here("sum/lstm", tmp_path / "plain", *SETTINGS)
-    infos = {info.name: info for info in (LARGEST, TWIN, CLASH)}
     with pytest.raises(PluginError, match=message):
-        run.model.evaluate(metrics=[infos[name] for name in names])
+        run.model.evaluate(metrics=names)
 
 
 def test_a_metric_of_another_task_is_refused_before_anything_is_read(
@@ -113,7 +112,7 @@ def test_a_metric_of_another_task_is_refused_before_anything_is_read(
     done = zoo_here("evaluate", sentiment_run, "--metric", "largest", "--threads", 1)
     assert (done.returncode, message in done.stderr) == (2, True)
     with pytest.raises(UsageError, match=message):
-        zoo.load(sentiment_run).evaluate(metrics=[LARGEST])
+        zoo.load(sentiment_run).evaluate(metrics=["largest"])
 
 
 def test_a_metric_that_is_not_installed_is_refused(tmp_path: Path) -> None:

@@ -174,6 +174,28 @@ EMBEDDINGS: dict[str, Callable[[], nn.Embedding | OneHot]] = {
 }
 
 
+class Doubled(nn.Embedding):
+    """An embedding that does more than to look rows up."""
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        return 2 * super().forward(token_ids)
+
+
+@pytest.mark.parametrize("embedding", [Doubled(7, 7), nn.Embedding(7, 7, max_norm=0.1)])
+def test_an_embedding_that_does_more_than_to_look_up_is_called(embedding: nn.Embedding) -> None:
+    model, token_ids = LooksUp(), torch.randint(7, (4, 6))
+    embedding(token_ids)  # Renormalizes rows in place, where max_norm is set.
+    outputs, _ = forward_embedded(model, embedding, token_ids, LENGTHS)
+    expected, _ = Plain()(embedding(token_ids), LENGTHS)
+    torch.testing.assert_close(outputs, expected)
+    assert model.looked_up == []
+
+
+def test_an_unknown_pooling_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no pooling 'sum'"):
+        pool(Plain(), torch.zeros(4, 6, 7), LENGTHS, (), "sum")
+
+
 @pytest.mark.parametrize("name", EMBEDDINGS)
 def test_forward_embedded_is_the_model_on_the_embedded_token_ids(name: str) -> None:
     embedding = EMBEDDINGS[name]()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 import zoo
@@ -134,6 +135,14 @@ def test_text_of_another_type_is_refused(name: str, text: str, message: str) -> 
 def test_direct_construction_checks_types(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name}: .* is not "):
         EveryKind(**{name: value})
+
+
+def test_numbers_of_numpy_are_taken() -> None:
+    made = EveryKind(whole=np.int64(3), real=np.float32(0.5))  # type: ignore[arg-type]
+    assert (type(made.whole), made.whole) == (int, 3)
+    assert (type(made.real), made.real) == (float, 0.5)
+    with pytest.raises(ValueError, match=r"whole: .* is not an integer"):
+        EveryKind(whole=np.float64(3.0))  # type: ignore[arg-type]
 
 
 def test_unknown_fields_and_changes_are_refused() -> None:

@@ -156,6 +156,12 @@ def test_the_table_name_of_0_1_is_read_with_a_warning(tmp_path: Path) -> None:
         assert list(read(old).recipes) == ["book-lstm"]
 
 
+def test_recipes_under_the_old_and_the_new_table_name_are_both_read(tmp_path: Path) -> None:
+    both = RECIPE.replace("[recipes.", "[runs.") + RECIPE.replace("book-lstm", "other-lstm")
+    with pytest.warns(ZooWarning, match="'runs' is now called 'recipes'"):
+        assert set(read(write(tmp_path / "r.toml", both)).recipes) == {"book-lstm", "other-lstm"}
+
+
 def test_weights_files_are_relative_to_the_recipe_file(tmp_path: Path) -> None:
     weights = "weights = { file = 'w/x.safetensors', sha256 = 'ab', bytes = 1 }\n"
     found = read(write(tmp_path / "registry.toml", RECIPE + weights)).recipes["book-lstm"]

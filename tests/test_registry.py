@@ -250,5 +250,14 @@ def test_a_target_that_does_not_load_is_a_plugin_error(target: str) -> None:
         resolve_target(target)
 
 
+def test_a_target_whose_module_fails_is_a_plugin_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unfinished_module.py").write_text("def forward(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError, match=r"target does not load in .*: SyntaxError"):
+        resolve_target("unfinished_module:Model")
+
+
 def test_a_target_can_be_a_class() -> None:
     assert resolve_target(Registry) is Registry

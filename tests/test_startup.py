@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.discovery import entry_points
+from zoo.entry_points import entry_points
 
 Imported = Callable[..., set[str]]
 

@@ -10,32 +10,42 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from zoo.hookspecs import hookimpl
-from zoo.options import Options, option
-from zoo.records import (
-    CallbackInfo,
-    CommandInfo,
-    MetricInfo,
-    ModelInfo,
-    OptimizerInfo,
-    SchedulerInfo,
-    Submodel,
-    TaskInfo,
-)
-
 if TYPE_CHECKING:
-    from zoo.api import create_model, load, resume, train
+    from zoo.api import create_model, load, open_run, resume, train
     from zoo.errors import ZooError
+    from zoo.hookspecs import hookimpl
     from zoo.installed import list_models, list_recipes, list_tasks, register
     from zoo.interfaces import Callback
+    from zoo.options import Options, option
+    from zoo.records import (
+        CallbackInfo,
+        CommandInfo,
+        MetricInfo,
+        ModelInfo,
+        OptimizerInfo,
+        SchedulerInfo,
+        Submodel,
+        TaskInfo,
+    )
     from zoo.runs import Run
     from zoo.trained import TrainedModel
 
 __version__ = "0.2.0"
 
-# Where the other public names are. They are imported when first used: a plugin imports this module
-# while plugins are being listed, and listing must not import torch.
+# Where the public names are. They are imported when first used: a plugin imports this module while
+# plugins are being listed, which must not import torch, and help needs none of them.
 _LAZY = {
+    "hookimpl": "zoo.hookspecs",
+    "Options": "zoo.options",
+    "option": "zoo.options",
+    "CallbackInfo": "zoo.records",
+    "CommandInfo": "zoo.records",
+    "MetricInfo": "zoo.records",
+    "ModelInfo": "zoo.records",
+    "OptimizerInfo": "zoo.records",
+    "SchedulerInfo": "zoo.records",
+    "Submodel": "zoo.records",
+    "TaskInfo": "zoo.records",
     "Callback": "zoo.interfaces",
     "Run": "zoo.runs",
     "TrainedModel": "zoo.trained",
@@ -45,6 +55,7 @@ _LAZY = {
     "list_recipes": "zoo.installed",
     "list_tasks": "zoo.installed",
     "load": "zoo.api",
+    "open_run": "zoo.api",
     "register": "zoo.installed",
     "resume": "zoo.api",
     "train": "zoo.api",
@@ -70,11 +81,16 @@ __all__ = [
     "list_recipes",
     "list_tasks",
     "load",
+    "open_run",
     "option",
     "register",
     "resume",
     "train",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

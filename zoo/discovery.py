@@ -17,6 +17,7 @@ from typing import Any
 import pluggy
 
 from zoo import hookspecs, recipes
+from zoo.entry_points import GROUP, PLUGINS_VARIABLE, distribution, entry_points
 from zoo.errors import ZooWarning, did_you_mean
 from zoo.options import Options, options_of
 from zoo.recipes import RecipeFile
@@ -31,9 +32,6 @@ from zoo.records import (
     SchedulerInfo,
     TaskInfo,
 )
-
-# Names of plugins to load, separated by commas; empty: none; unset: all.
-ENVIRONMENT_VARIABLE = "ZOO_PLUGINS"
 
 # What the options of every run are grouped by, beside submodels and callbacks: the parts of keys
 # such as ``model.hidden_size``.
@@ -74,15 +72,6 @@ def plugin_manager() -> pluggy.PluginManager:
     return manager
 
 
-def entry_points() -> list[importlib.metadata.EntryPoint]:
-    """Return the entry points of the plugins to load, sorted, without importing any of them."""
-    points = importlib.metadata.entry_points(group=hookspecs.ENTRY_POINT_GROUP)
-    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
-    names = None if chosen is None else {name.strip() for name in chosen.split(",")}
-    found = [point for point in points if names is None or point.name in names]
-    return sorted(found, key=lambda point: (point.name, _distribution(point)[0]))
-
-
 def discover(points: Iterable[importlib.metadata.EntryPoint] | None = None) -> list[Plugin]:
     """Import and validate the plugins of entry points; by default of :func:`entry_points`.
 
@@ -91,7 +80,7 @@ def discover(points: Iterable[importlib.metadata.EntryPoint] | None = None) -> l
     _warn_of_unknown_names()
     plugins = []
     for point in entry_points() if points is None else points:
-        info = PluginInfo(point.name, *_distribution(point))
+        info = PluginInfo(point.name, *distribution(point))
         try:
             plugins.append(validate(point.load(), info))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
@@ -102,10 +91,10 @@ def discover(points: Iterable[importlib.metadata.EntryPoint] | None = None) -> l
 
 
 def _warn_of_unknown_names() -> None:
-    chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
-    installed = importlib.metadata.entry_points(group=hookspecs.ENTRY_POINT_GROUP).names
+    chosen = os.environ.get(PLUGINS_VARIABLE, "")
+    installed = importlib.metadata.entry_points(group=GROUP).names
     for name in {name.strip() for name in chosen.split(",")} - {"", *installed}:
-        message = f"{ENVIRONMENT_VARIABLE}: no plugin {name!r}{did_you_mean(name, installed)}"
+        message = f"{PLUGINS_VARIABLE}: no plugin {name!r}{did_you_mean(name, installed)}"
         warnings.warn(message, ZooWarning, stacklevel=2)
 
 
@@ -189,7 +178,3 @@ def _flatten(results: list[Any], kind: type[Any], hook: str) -> list[Any]:
                 )
             items.append(item)
     return items
-
-
-def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")

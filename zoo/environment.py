@@ -76,7 +76,7 @@ def computing(threads: int | None = None) -> Iterator[None]:
     """Compute as the command line does, and restore the settings of the process afterwards.
 
     Denormal numbers are flushed to zero: vanishing gradients are denormal, and a processor is four
-    times slower with them. glibc is told to retain freed memory, which cannot be undone.
+    times slower with them.
 
     Args:
         threads: Threads of torch; 0: one for each processor; None: as many as are set.

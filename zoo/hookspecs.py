@@ -26,8 +26,6 @@ from zoo.records import (
     TaskInfo,
 )
 
-ENTRY_POINT_GROUP = "zoo"
-
 hookspec = pluggy.HookspecMarker("zoo")
 hookimpl = pluggy.HookimplMarker("zoo")
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from zoo import discovery, recipes
+from zoo.entry_points import PLUGINS_VARIABLE
 from zoo.records import ModelInfo, PluginInfo, Recipe, Record, TaskInfo
 from zoo.registry import Registry
 
 
 def registry() -> Registry:
     """Return what is installed: the plugins and the recipe file, read once per process."""
-    return _registry(os.environ.get(discovery.ENVIRONMENT_VARIABLE), recipes.default_path())
+    return _registry(os.environ.get(PLUGINS_VARIABLE), recipes.default_path())
 
 
 @functools.cache

@@ -87,9 +87,11 @@ def pool(model: object, outputs: Tensor, lengths: Tensor, state: State, how: str
             parts.append(read_out(model, outputs, lengths, state))
         elif name == "mean":
             parts.append(outputs.sum(1) / lengths[:, None])
-        else:
+        elif name == "max":
             padding = ~length_mask(lengths, outputs.shape[1])[..., None]
             parts.append(outputs.masked_fill(padding, -torch.inf).amax(1))
+        else:
+            raise ValueError(f"there is no pooling {name!r}")
     return torch.cat(parts, dim=1)
 
 
@@ -127,7 +129,9 @@ def forward_embedded(
     """Return ``model(embedding(token_ids), lengths, state)``, in the fastest way there is.
 
     A model that implements :class:`zoo.interfaces.ForwardsEmbedded` reads the rows of the
-    embedding directly, unless one of the two modules has a forward hook, which has to be called.
+    embedding directly, unless one of the two modules has a forward hook, which has to be called,
+    or the embedding does more than to look rows up (a subclass, ``max_norm``). In training the
+    gradient of ``padding_idx`` is not set to zero then.
 
     Args:
         model: A model of vectors of the embedding's size.
@@ -138,7 +142,7 @@ def forward_embedded(
         return_outputs: Whether outputs are needed; if not, an empty tensor may be returned in
             their place.
     """
-    if isinstance(model, ForwardsEmbedded) and not (_has_hooks(model) or _has_hooks(embedding)):
+    if isinstance(model, ForwardsEmbedded) and _is_readable(model, embedding):
         return model.forward_embedded(
             _weight(embedding), token_ids, lengths, state, return_outputs=return_outputs
         )
@@ -152,7 +156,7 @@ def decode_step(model: nn.Module, embedding: Embedding) -> DecodeStep:
     Returns:
         A function from token ids (N,) and a state to outputs (N, output_size) and the next state.
     """
-    if isinstance(model, DecodesSteps) and not (_has_hooks(model) or _has_hooks(embedding)):
+    if isinstance(model, DecodesSteps) and _is_readable(model, embedding):
         return model.decode_step(_weight(embedding))
 
     def step(token_ids: Tensor, state: State | None) -> tuple[Tensor, State]:
@@ -191,6 +195,16 @@ class Linear(nn.Linear):
 
 def _weight(embedding: Embedding) -> Tensor | None:
     return None if isinstance(embedding, OneHot) else embedding.weight
+
+
+def _is_readable(model: nn.Module, embedding: Embedding) -> bool:
+    """Return whether a model may read the rows of an embedding without calling it."""
+    plain = type(embedding) is OneHot or (
+        type(embedding) is nn.Embedding
+        and embedding.max_norm is None
+        and not (embedding.scale_grad_by_freq or embedding.sparse)
+    )
+    return plain and not (_has_hooks(model) or _has_hooks(embedding))
 
 
 def _has_hooks(module: nn.Module) -> bool:

@@ -10,10 +10,10 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from zoo.entry_points import REGISTRY_VARIABLE
 from zoo.errors import UsageError, ZooWarning
 from zoo.records import DatasetInfo, PluginInfo, Recipe, WeightsInfo
 
-ENVIRONMENT_VARIABLE = "ZOO_REGISTRY"
 # Set by zoo, not by the file.
 _OWN_FIELDS = {"name", "folder", "source", "plugin"}
 
@@ -29,7 +29,7 @@ class RecipeFile:
 
 def default_path() -> Path:
     """Return the registry that the user named in ``ZOO_REGISTRY``, or else the one shipped."""
-    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    named = os.environ.get(REGISTRY_VARIABLE)
     return Path(named) if named else shipped_path()
 
 
@@ -59,7 +59,9 @@ def read(path: Path, plugin: PluginInfo | None = None) -> RecipeFile:
         raise UsageError("recipe file is not TOML", where=str(path), why=str(error)) from error
     if "runs" in document:  # The name of the table in 0.1.
         warnings.warn(f"{path}: table 'runs' is now called 'recipes'", ZooWarning, stacklevel=2)
-        document.setdefault("recipes", document.pop("runs"))
+        earlier = _tables(document, "runs", str(path))
+        document["recipes"] = {**earlier, **_tables(document, "recipes", str(path))}
+        del document["runs"]
     _refuse_other_keys(document, {"data", "recipes"}, str(path))
     datasets = {
         name: _record(DatasetInfo, {"name": name, "plugin": plugin}, table, f"{path}, data.{name}")

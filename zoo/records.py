@@ -124,7 +124,7 @@ class SchedulerInfo(Record):
     """A learning-rate schedule. ``target(optimizer, total_steps, options)`` is a torch scheduler.
 
     It is stepped after every optimizer step; ``ReduceLROnPlateau`` after every evaluation, with
-    the monitored metric.
+    the monitored metric, or its negative where higher is better: make it with ``mode="min"``.
     """
 
     kind: ClassVar[str] = "scheduler"

@@ -165,8 +165,9 @@ def resolve_target(target: str | Callable[..., Any]) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise PluginError("target does not load", where=repr(target), why=str(error)) from error
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise PluginError("target does not load", where=repr(target), why=why) from error
 
 
 def _with_known_data(plugin: Plugin, datasets: Collection[str]) -> Plugin:

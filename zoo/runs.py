@@ -10,12 +10,13 @@ from typing import Any
 from zoo.display import Displayed
 from zoo.engine.run_directory import RunDirectory
 from zoo.trained import TrainedModel
+from zoo.weights.file import inspect
 
 
 class Run(Displayed):
     """A training that has ended, was interrupted, or can be resumed.
 
-    Returned by :func:`zoo.train` and :func:`zoo.resume`.
+    Returned by :func:`zoo.train`, :func:`zoo.resume` and :func:`zoo.open_run`.
 
     Attributes:
         path: The run directory.
@@ -64,10 +65,16 @@ class Run(Displayed):
     @property
     def metrics(self) -> Mapping[str, Any]:
         """What was measured, by split: validation metrics of the saved weights, evaluations."""
-        return {**self.model.info["metrics"], **self._directory.read_evaluations()}
+        saved = inspect(self._directory.weights).header["metrics"]
+        return {**saved, **self._directory.read_evaluations()}
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know of the run, by name."""
         state = f"stopped: {self.stop_reason}" if self.stop_reason else "complete"
-        saved = self.model.facts() if self._directory.weights.exists() else {}
-        return {"path": str(self.path), "state": state, **saved}
+        facts = {"path": str(self.path), "state": state, "name": self.config["name"]}
+        if self._directory.weights.exists():
+            for split, metrics in self.metrics.items():
+                for key, value in metrics.items():
+                    if isinstance(value, float) and not key.endswith(("_low", "_high")):
+                        facts[f"{split} {key}"] = f"{value:.4f}"
+        return facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,16 @@ class TrainedModel(Displayed):
         spec: NetworkSpec,
         weights: Weights,
         find_dataset: Callable[[str], DatasetInfo | None] = lambda name: None,
+        find_metric: Callable[[str], MetricInfo] | None = None,
     ) -> None:
         self.module = module
         self.task = task
         self.spec = spec
         self.info: Mapping[str, Any] = weights.header
         self.path = weights.path
-        self._weights = weights
+        self._weights = replace(weights, tensors={})  # They are in the module.
         self._find_dataset = find_dataset
+        self._find_metric = find_metric
 
     @property
     def name(self) -> str:
@@ -162,7 +165,7 @@ class TrainedModel(Displayed):
         *,
         split: str = "test",
         shuffle_steps: bool = False,
-        metrics: Iterable[MetricInfo] = (),
+        metrics: Iterable[str] = (),
         threads: int | None = None,
         progress: Progress = lambda batches: batches,
     ) -> dict[str, Any]:
@@ -173,7 +176,7 @@ class TrainedModel(Displayed):
                 has a name.
             split: ``train``, ``validation``, ``test`` or ``all``.
             shuffle_steps: Put the steps of every example into random order first.
-            metrics: Further metrics.
+            metrics: Names of further metrics.
             threads: Threads of torch; None: as many as are set.
             progress: Wraps the batches, for instance in a progress bar.
 
@@ -185,7 +188,7 @@ class TrainedModel(Displayed):
                 metric is declared for other tasks.
             DataError: The data is missing, or unfit for what the network learned.
         """
-        further = list(metrics)
+        further = [self._find_metric(name) for name in metrics] if self._find_metric else []
         check_metrics(further, self.spec.task.info)
         run, trained_on = self.info["run"], self.info["data"]
         source = str(data or trained_on["name"])
@@ -248,7 +251,11 @@ class TrainedModel(Displayed):
             raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {', '.join(DTYPES)}")
         target = Path(path)
         if target.exists() and not overwrite:
-            raise UsageError("file exists", where=str(path), fix="add --force to overwrite it")
+            raise UsageError(
+                "file exists",
+                where=str(path),
+                fix="choose another name, or overwrite it: --force, overwrite=True",
+            )
         measured = {**self.info["metrics"], **(metrics or {})}
         writer.save(target, self.module, self.task, {**self.info, "metrics": measured}, dtype)
 

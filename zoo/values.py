@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeGuard
 
 Scalar = bool | int | float | str
 Value = Scalar | tuple[Scalar, ...] | None
@@ -90,7 +92,9 @@ class Option:
         return SCALARS[self.type] if self.many else self.described
 
     def _check_scalar(self, value: object) -> Scalar:
-        if self.type is float and type(value) is int:
+        if self.type is int and _is_number(value, numbers.Integral):
+            value = int(value)  # Of NumPy, for instance.
+        if self.type is float and _is_number(value, numbers.Real):
             try:
                 value = float(value)
             except OverflowError:
@@ -123,3 +127,7 @@ class Option:
         except ValueError:
             raise ValueError(f"{text!r} is not {self._element}") from None
         return self._check_scalar(value)
+
+
+def _is_number(value: object, kind: type[Any]) -> TypeGuard[Any]:
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -29,7 +29,7 @@ class CharLMOptions(zoo.Options):
     batching: str = zoo.option(
         "random",
         "how training reads the text: in contiguous rows with carried state, or in windows at "
-        "random places",
+        "random places, of which an epoch has as many as the text has characters",
         choices=("contiguous", "random"),
         old_names=("reading",),
         old_values={"streams": "contiguous", "windows": "random"},

@@ -48,9 +48,9 @@ class TensorBoard(Callback):
         self._add("validation", trainer, metrics)
         self._writer.flush()
 
-    def on_train_end(self, trainer: Trainer) -> None:
-        del trainer
-        self._writer.close()
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
     def _add(self, split: str, trainer: Trainer, metrics: Metrics) -> None:
         for name, value in metrics.items():

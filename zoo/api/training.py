@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -118,6 +119,24 @@ def resume(
     return _train(spec, directory, callbacks, device, threads, progress, resume=True)
 
 
+def open_run(out: str | Path) -> Run:
+    """Return the run of a run directory, without training.
+
+    Raises:
+        UsageError: There is no run.
+        WeightsError: Its configuration is damaged or of a later version.
+
+    Example:
+        >>> import zoo
+        >>> zoo.train("sample-lstm", out="runs/c", settings={"steps": 2}, progress=False).path
+        PosixPath('runs/c')
+        >>> zoo.open_run("runs/c").history["kind"]
+        ['train', 'evaluation']
+    """
+    RunDirectory(Path(out)).read_config()
+    return Run(Path(out), load)
+
+
 def _train(
     spec: RunSpec,
     directory: RunDirectory,
@@ -142,16 +161,15 @@ def _train(
     with ExitStack() as stack:
         stack.enter_context(computing(threads))
         stack.enter_context(torch.random.fork_rng())
-        signals = stack.enter_context(StopOnSignal())
-        shown: Iterable[Callback] = ()
-        if progress:
-            shown = [stack.enter_context(ProgressDisplay())]
+        shown = [ProgressDisplay()] if progress else []
         if resume:  # Before anything is read: the metrics log is rewound.
             stack.enter_context(directory.lock())
         trainer, taken = set_up(
-            spec, directory, target, [*callbacks, *shown, signals], metrics,
+            spec, directory, target, [*callbacks, *shown, StopOnSignal()], metrics,
             init=initial, resume=resume,
         )  # fmt: skip
+        for callback in trainer.callbacks:
+            stack.callback(callback.close)
         if taken is not None and progress:
             sys.stderr.write(f"start: {spec.init}: {taken}\n")
         if not resume:  # There is no folder to lock before.
@@ -167,7 +185,7 @@ def _train(
 
 
 def _new_directory(name: str) -> Path:
-    stem = f"{name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = f"{re.sub('[/:]', '-', name)}-{time.strftime('%Y%m%d-%H%M%S')}"
     path = Path("runs") / stem
     number = 1
     while path.exists():

@@ -25,6 +25,18 @@ def verify(
     device: str = "cpu",
     threads: int = 0,
     progress: bool = True,
+) -> list[str]:
+    """Verify as :func:`iter_verify`, and return all that was found to agree."""
+    return list(iter_verify(name, data, device=device, threads=threads, progress=progress))
+
+
+def iter_verify(
+    name: str | Path,
+    data: str | Path = "",
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    progress: bool = True,
 ) -> Iterator[str]:
     """Verify a weights file, a run directory or a recipe with weights.
 
@@ -43,7 +55,9 @@ def verify(
         UsageError: ``data`` is given and no score is published.
     """
     known = registry()
-    recipe = known.get(Recipe, str(name)) if known.has(Recipe, str(name)) else None
+    recipe = None
+    if known.has(Recipe, str(name)) and not Path(name).exists():
+        recipe = known.get(Recipe, str(name))
     path = locate_weights(name, known)
     if recipe and recipe.weights:
         if (found := digest(path)) != recipe.weights.sha256:

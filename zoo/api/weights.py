@@ -41,7 +41,12 @@ def load(name: str | Path, device: str = "cpu") -> TrainedModel:
     spec, task, network = loading.build(weights, known)
     target = choose_device(device)
     return TrainedModel(
-        network.to(target), task, spec, weights, lambda data: find_dataset(data, known)
+        network.to(target),
+        task,
+        spec,
+        weights,
+        find_dataset=lambda data: find_dataset(data, known),
+        find_metric=lambda metric: known.get(MetricInfo, metric),
     )
 
 
@@ -66,13 +71,13 @@ def evaluate(
     directory = RunDirectory(Path(name))
     if not data and directory.exists():
         data = directory.read_config()["data"]
-    if not data and registry().has(Recipe, model.name):
-        data = registry().get(Recipe, model.name).data
+    elif not data and not Path(name).exists():
+        data = registry().get(Recipe, str(name)).data
     result = model.evaluate(
         data,
         split=split,
         shuffle_steps=shuffle_steps,
-        metrics=[registry().get(MetricInfo, metric) for metric in metrics],
+        metrics=metrics,
         threads=threads,
         progress=progress_bar if progress else (lambda batches: batches),
     )

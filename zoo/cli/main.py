@@ -14,24 +14,26 @@ from typing import NoReturn, TextIO
 
 import click
 
-from zoo import __version__, discovery, recipes
+from zoo import __version__
 from zoo.cli import plugin_commands
+from zoo.entry_points import PLUGINS_VARIABLE, REGISTRY_VARIABLE
 from zoo.errors import DiskError, ZooError, ZooWarning
 
-COMMANDS = (
-    "list",
-    "show",
-    "train",
-    "evaluate",
-    "export",
-    "predict",
-    "generate",
-    "embed",
-    "inspect",
-    "verify",
-    "plugins",
-    "env",
-)
+# With their summaries, so that help imports none of them.
+COMMANDS = {
+    "list": "List tasks, models and recipes, or another kind of record.",
+    "show": "Show a recipe, TASK/MODEL or any other name, with its options.",
+    "train": "Train a recipe, or TASK/MODEL such as sentiment/gru.",
+    "evaluate": "Evaluate trained weights on a split of some data.",
+    "export": "Write the weights of a run as one self-describing file.",
+    "predict": "Predict texts with trained weights.",
+    "generate": "Generate text with trained weights.",
+    "embed": "Write a vector for each text into a NumPy file.",
+    "inspect": "Show the header of a weights file; no tensor is loaded.",
+    "verify": "Verify weights: their digests, probe and published score.",
+    "plugins": "List plugins: their packages, what they provide, errors.",
+    "env": "Print versions, backend, threads, processor, caches and plugins.",
+}
 OUT_OF_MEMORY, INTERRUPTED = 9, 130
 
 
@@ -50,9 +52,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        ours = [(name, self.get_command(ctx, name)) for name in COMMANDS]
-        rows = [(name, command.get_short_help_str(100)) for name, command in ours if command]
-        rows += _of_plugins().items()
+        rows = [*COMMANDS.items(), *_of_plugins().items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -77,9 +77,9 @@ def _set_environment(ctx: click.Context, param: click.Parameter, value: str | bo
     """Apply an option before a command is looked up, which may need the plugins."""
     del ctx
     if value and param.name == "registry":
-        os.environ[recipes.ENVIRONMENT_VARIABLE] = str(value)
+        os.environ[REGISTRY_VARIABLE] = str(value)
     if value and param.name == "no_plugins":
-        os.environ[discovery.ENVIRONMENT_VARIABLE] = ""
+        os.environ[PLUGINS_VARIABLE] = ""
 
 
 @click.group(
@@ -101,7 +101,7 @@ Examples:
     is_eager=True,
     expose_value=False,
     callback=_set_environment,
-    help=f"Another registry.toml; also {recipes.ENVIRONMENT_VARIABLE}.",
+    help=f"Another registry.toml; also {REGISTRY_VARIABLE}.",
 )
 @click.option(
     "--no-plugins",
@@ -109,7 +109,7 @@ Examples:
     is_eager=True,
     expose_value=False,
     callback=_set_environment,
-    help=f"Load no plugin; also {discovery.ENVIRONMENT_VARIABLE}= (or the names of some).",
+    help=f"Load no plugin; also {PLUGINS_VARIABLE}= (or the names of some).",
 )
 def cli(debug: bool) -> None:
     """Recurrent sequence models: train, evaluate, export, predict and generate."""

@@ -2,44 +2,64 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import json
+import os
+import sys
 from pathlib import Path
 
 import click
 
-from zoo import discovery
+from zoo import __version__
+from zoo.entry_points import PLUGINS_VARIABLE
 from zoo.errors import DiskError, PluginError, WeightsError
 from zoo.files import cache_folder, read_json, write_json
-from zoo.records import CommandInfo
-from zoo.registry import resolve_target
 
 
 def summaries() -> dict[str, str]:
     """Return the summaries of the commands of plugins, by name."""
     path = cache_folder() / "commands.json"
-    key = json.dumps([_fingerprint(point) for point in discovery.entry_points()])
     try:
         cached = read_json(path)
-        if cached.get("key") == key:
+        if cached["key"] == _key() and all(
+            _changed(file) == changed for file, changed in cached["files"].items()
+        ):
             found = cached["commands"]
             return {str(name): str(summary) for name, summary in found.items()}
-    except (WeightsError, KeyError, AttributeError):
+    except (WeightsError, KeyError, AttributeError, TypeError):
         pass  # Not there yet, or damaged: written again below.
-    plugins = discovery.discover()
+    from zoo.discovery import discover
+    from zoo.records import CommandInfo
+
+    plugins = discover()
     commands = {
         record.name: record.summary
         for plugin in plugins for record in plugin.records if isinstance(record, CommandInfo)
     }  # fmt: skip
     if any(plugin.info.error for plugin in plugins):
         return commands  # What it lacks may be installed at any time.
+    files = [getattr(plugin.module, "__file__", None) for plugin in plugins]
+    changed = {str(file): _changed(file) for file in files if file}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"key": key, "commands": commands})
+        write_json(path, {"key": _key(), "files": changed, "commands": commands})
     except (DiskError, OSError):
         pass  # It is a cache: without it, help takes longer.
     return commands
+
+
+def _key() -> list[object]:
+    """Return what changes when a package is installed, and which plugins are chosen.
+
+    Reading all entry points would take longer than everything else that help does.
+    """
+    folders = [[folder, _changed(folder)] for folder in sys.path]
+    return [__version__, os.environ.get(PLUGINS_VARIABLE), *folders]
+
+
+def _changed(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def load(name: str) -> click.Command | None:
@@ -52,6 +72,8 @@ def load(name: str) -> click.Command | None:
         PluginError: It does not load or is no command, or two plugins declare it.
     """
     from zoo.installed import registry
+    from zoo.records import CommandInfo
+    from zoo.registry import resolve_target
 
     if not registry().has(CommandInfo, name.rpartition(":")[2]):
         return None
@@ -60,15 +82,3 @@ def load(name: str) -> click.Command | None:
     if not isinstance(command, click.Command):
         raise PluginError(f"the target of command {info.name!r} is no click.Command")
     return command
-
-
-def _fingerprint(point: importlib.metadata.EntryPoint) -> list[object]:
-    """Return what changes when a plugin does: its version, and its file in an editable install."""
-    version = point.dist.version if point.dist else ""
-    try:
-        spec = importlib.util.find_spec(point.module.partition(".")[0])
-        origin = Path(spec.origin) if spec and spec.origin else None
-        changed = origin.stat().st_mtime_ns if origin else 0
-    except (OSError, ValueError, ImportError):
-        changed = 0
-    return [point.name, point.value, version, changed]

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from zoo.cli import completion, options
+from zoo.entry_points import REGISTRY_VARIABLE
 from zoo.errors import UsageError
-from zoo.recipes import ENVIRONMENT_VARIABLE
 
 
 @click.command(
@@ -89,7 +89,7 @@ def command(
             name, out=out, seed=1 if seed is None else seed, device=device, threads=threads, **asked
         )
     if run.interrupted:
-        named = os.environ.get(ENVIRONMENT_VARIABLE)
+        named = os.environ.get(REGISTRY_VARIABLE)
         registry = f"--registry {shlex.quote(named)} " if named else ""
         again = f"zoo {registry}train {name} --out {shlex.quote(str(run.path))} --resume"
         click.echo(f"stopped: {run.stop_reason}; continue with: {again}", err=True)

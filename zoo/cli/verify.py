@@ -26,9 +26,9 @@ def command(name: str, data: str, device: str, threads: int) -> None:
     recipes, given --data: every published metric is measured again on the split that it was
     measured on, and must agree within 0.0002 (of itself, where it is above 1).
     """
-    from zoo.api import verify
+    from zoo.api import iter_verify
     from zoo.environment import set_up_process
 
     set_up_process(threads)
-    for line in verify(name, data, device=device, threads=threads):
+    for line in iter_verify(name, data, device=device, threads=threads):
         click.echo(line)

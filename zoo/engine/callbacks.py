@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from zoo.interfaces import Callback, Metrics
 from zoo.weights import writer
@@ -49,6 +49,8 @@ class SaveWeights(Callback):
             return
         position = {"epoch": trainer.state.epoch, "step": trainer.state.step}
         header = {**self.header, "metrics": {"validation": {**metrics, **position}}}
+        # What was evaluated meanwhile were the weights that are replaced now.
+        trainer.directory.evaluations.unlink(missing_ok=True)
         writer.save(trainer.directory.weights, trainer.eval_network, trainer.task, header)
 
 
@@ -76,15 +78,16 @@ class StopOnSignal(Callback):
         self.received = False
         self._previous: dict[int, Any] = {}
 
-    def __enter__(self) -> StopOnSignal:
+    def on_train_begin(self, trainer: Trainer) -> None:
+        del trainer
         if threading.current_thread() is threading.main_thread():
             for number in (int(signal.SIGINT), int(signal.SIGTERM)):
                 self._previous[number] = signal.signal(number, self._note)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        self._previous = {}
 
     def on_step_end(self, trainer: Trainer) -> None:
         if self.received:
@@ -94,4 +97,6 @@ class StopOnSignal(Callback):
         del frame
         self.received = True
         signal.signal(number, self._previous[number])
-        click.echo("stopping after this step; interrupt again to stop at once", err=True)
+        # Not through sys.stderr: the signal may have come while it was written to.
+        with contextlib.suppress(OSError):
+            os.write(2, b"stopping after this step; interrupt again to stop at once\n")

@@ -53,8 +53,9 @@ def save(
     for number, part in enumerate(state.recurrent or ()):
         tensors[f"state.{number}"] = part
     tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
     header = {
         "format": FORMAT,
         "requires": REQUIRES,
@@ -106,13 +107,14 @@ def load(
         _restore_schedule(header, state, optimizer, scheduler, higher_is_better)
         recurrent = tuple(tensors[f"state.{number}"] for number in range(header["states"]))
         torch.set_rng_state(tensors["random.cpu"])
-        if torch.cuda.is_available() and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"])
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        device = next(network.parameters()).device
+        if device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], device)
+    except (
+        safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError,
+        RuntimeError,  # What load_state_dict raises where tensors do not fit.
+    ) as error:  # fmt: skip
         raise _damaged(path, error) from error
-    except RuntimeError as error:  # What load_state_dict raises where tensors do not fit.
-        raise _damaged(path, error) from error
-    device = next(network.parameters()).device
     state.recurrent = tuple(part.to(device) for part in recurrent) or None
     return state
 
@@ -194,6 +196,6 @@ def _damaged(path: Path, error: Exception) -> WeightsError:
     return WeightsError(
         "cannot resume from the checkpoint",
         where=str(path),
-        why=str(error).splitlines()[0],
+        why=str(error).partition("\n")[0],
         fix="start again in another --out",
     )

@@ -25,10 +25,7 @@ class ProgressDisplay(Callback):
         self._first_step = 0
         self._loss = ""
 
-    def __enter__(self) -> ProgressDisplay:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -39,7 +36,8 @@ class ProgressDisplay(Callback):
         _write(f"data: {trainer.data.summary} ({parts})")
         _write(f"network: {count:,} parameters")
         self._first_step = trainer.state.step
-        if sys.stderr.isatty() or tqdm.__name__ == "tqdm_notebook":
+        in_notebook = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
+        if sys.stderr.isatty() or in_notebook:
             self._bar = tqdm(
                 total=trainer.total_steps, initial=trainer.state.step, bar_format=_LAYOUT,
                 file=sys.stderr, leave=False,

@@ -62,8 +62,13 @@ class Trainer:
         steps_per_epoch = self._steps_per_epoch()
         self.total_steps = training.steps or training.epochs * steps_per_epoch
         groups = parameter_groups(network, training.learning_rate)
-        self.optimizer: Any = build(spec.optimizer, groups, training.learning_rate)
-        self.scheduler: Scheduler = build(spec.scheduler, self.optimizer, self.total_steps)  # type: ignore[assignment]
+        optimizer = build(spec.optimizer, groups, training.learning_rate)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise PluginError(f"{training.optimizer!r} is no torch optimizer")
+        scheduler = build(spec.scheduler, optimizer, self.total_steps)
+        if not isinstance(scheduler, Scheduler):
+            raise PluginError(f"{training.schedule!r} is no torch learning-rate scheduler")
+        self.optimizer, self.scheduler = optimizer, scheduler
         self.averaged = averaged_copy(network, training.average)
         self.stop_reason = ""
         self._penalties = [m for m in network.modules() if isinstance(m, HasPenalty)]
@@ -196,6 +201,11 @@ class Trainer:
             if isinstance(value, float) and not math.isfinite(value):
                 raise _diverged(f"validation {name} is {value}", self.state.step)
         info = self.spec.task
+        if info.monitor not in metrics:
+            raise PluginError(
+                f"task {info.name!r} has no metric {info.monitor!r} to monitor",
+                why=f"it has {', '.join(metrics)}",
+            )
         monitored = float(metrics[info.monitor])
         self.state.record(monitored, higher_is_better=info.higher_is_better)
         if isinstance(self.scheduler, ReduceLROnPlateau):
@@ -231,7 +241,7 @@ class Trainer:
                     f"callback {type(callback).__name__} failed",
                     where=f"{method}, step {self.state.step}",
                     why=f"{type(error).__name__}: {error}",
-                    fix="the last checkpoint is complete: resume without the callback",
+                    fix="the last checkpoint, if there is one, is complete",
                 ) from error
 
     def _steps_per_epoch(self) -> int:

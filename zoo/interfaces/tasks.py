@@ -81,8 +81,9 @@ class Task(ABC):
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         """Compute loss and metric sums of one batch, in training or evaluation mode.
 
-        Gradients have been cleared, and the loss returned is back-propagated by the engine; what
-        the task back-propagates itself is added to that.
+        The loss returned is back-propagated by the engine; what the task back-propagates itself is
+        added to that. With gradient accumulation the gradients of earlier batches are there, and
+        the engine multiplies the loss by the batch's share.
         """
 
     @abstractmethod

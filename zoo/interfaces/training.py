@@ -28,7 +28,7 @@ class Callback:
         """Called after every optimizer step."""
 
     def on_log(self, trainer: Trainer, metrics: Metrics) -> None:
-        """Called every ``log_every`` steps with the metrics of these steps.
+        """Called every ``log_every`` steps, and after the last, with the metrics of these steps.
 
         They include ``batch_loss``, ``learning_rate`` and ``rows_per_second``.
         """
@@ -44,6 +44,9 @@ class Callback:
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Called when the training has come to its end or was stopped, and not after an error."""
+
+    def close(self) -> None:
+        """Called last, also after an error, to release what the callback holds."""
 
 
 class Metric(Protocol):

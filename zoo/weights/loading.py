@@ -39,7 +39,7 @@ def build(weights: Weights, registry: Registry) -> tuple[NetworkSpec, Task, nn.M
         task = build_task(spec.task)
         task.load_state_dict(header["task_state"])
         # Fresh weights are drawn and then overwritten: not from the generator of the caller.
-        with torch.random.fork_rng(), _Budget(weights):
+        with torch.random.fork_rng(devices=[]), _Budget(weights):
             network = build_network(task, spec)
     except (UsageError, *_UNFIT) as error:
         raise WeightsError(
@@ -109,7 +109,7 @@ def _not_installed(
 
 
 class _Budget(TorchFunctionMode):
-    """Stops a network that asks for more numbers than its file has, before memory is allocated."""
+    """Stops a network that asks for more numbers than its file has, before they are filled."""
 
     def __init__(self, weights: Weights) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from zoo import __version__
 from zoo.errors import WeightsError
 from zoo.formats import FORMAT, REQUIRES
 from zoo.interfaces import Data, Task
-from zoo.spec import RunSpec
+from zoo.spec import SAMPLE, RunSpec
 from zoo.weights import probe
 from zoo.weights.file import DTYPES, write
 
@@ -26,7 +26,7 @@ def describe(spec: RunSpec, task: Task, data: Data) -> dict[str, Any]:
     """Return the header of a weights file, without metrics, dtype, probe and digest."""
     document = spec.to_json() | {"init": Path(spec.init).name}
     # A path would say where the data is on this machine, and nothing on any other.
-    named = spec.data if spec.dataset else ("" if spec.data else "sample")
+    named = spec.data if spec.dataset else (SAMPLE if spec.data in ("", SAMPLE) else "")
     return {
         **versions(),
         "run": {**document, "data": named},
