@@ -109,7 +109,7 @@ def validate(module: object, info: PluginInfo) -> Plugin:
     manager.register(module, name=info.name)
     manager.check_pending()
     records = [
-        replace(record, plugin=info)
+        record
         for hook, kind in RECORD_HOOKS.items()
         for record in _flatten(getattr(manager.hook, hook)(), kind, hook)
     ]
