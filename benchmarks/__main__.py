@@ -14,9 +14,9 @@ from typing import Any
 import click
 import torch
 
-from benchmarks import generation, growth, processes, training
+from benchmarks import generation, growth, own, processes, training
 from benchmarks.baseline import Baseline
-from benchmarks.material import Material, find
+from benchmarks.material import TEXTBOOK, Material, find
 from benchmarks.timing import Pair, process
 from zoo.environment import set_up_process
 
@@ -216,12 +216,15 @@ def _machine(material: Material) -> Row:
     }
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
 @click.option("--rounds", default=5, show_default=True, help="Turns that each pair takes.")
 @click.option("--quick", is_flag=True, help="Small sizes, two turns; nothing is written to docs/.")
 @click.option("--only", multiple=True, help="speed, writing, scores, pipeline, memory or growth.")
-def main(rounds: int, quick: bool, only: tuple[str, ...]) -> None:
+def main(context: click.Context, rounds: int, quick: bool, only: tuple[str, ...]) -> None:
     """Measure every figure against its baseline, and write the table."""
+    if context.invoked_subcommand:
+        return
     set_up_process()
     rounds = min(rounds, 2) if quick else rounds
     with tempfile.TemporaryDirectory() as name:
@@ -230,8 +233,8 @@ def main(rounds: int, quick: bool, only: tuple[str, ...]) -> None:
         baseline = Baseline(material, folder)
         run = folder / "book"
         process(
-            [*processes.ZOO, "train", "sentiment/lstm", "--data", str(material.reviews), "--steps",
-             "20", "--out", str(run)]
+            [*processes.ZOO, "train", TEXTBOOK, "--data", str(material.reviews), "--steps", "20",
+             "--no-test", "--out", str(run)]
         )  # fmt: skip
         weights = run / "weights.safetensors"
         parts: dict[str, Callable[[], list[Row]]] = {
@@ -271,6 +274,9 @@ def main(rounds: int, quick: bool, only: tuple[str, ...]) -> None:
             text = json.dumps(document, indent=2, ensure_ascii=False)
             PAGE.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
     sys.exit(0)
+
+
+main.add_command(own.main, "own")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,12 @@ from typing import Any
 
 import torch
 
+from benchmarks.material import TEXTBOOK
 from benchmarks.timing import process
+from zoo import api
 from zoo.data.ragged import Ragged
 from zoo.environment import set_up_process
+from zoo.settings import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,15 @@ def _step(*, length: int = 200, hidden: int = 64, words: int = 20_000) -> float:
     """Return the seconds of a training step of the sentiment network on generated rows."""
     from zoo_recurrent.models import LSTM
     from zoo_recurrent.options import StackOptions
-    from zoo_sentiment.network import Classifier
     from zoo_sentiment.options import SentimentOptions
+    from zoo_text.network import TextNetwork
 
     torch.manual_seed(0)
     options = StackOptions(hidden_size=hidden)
     build: Any = lambda size: LSTM(size, options)  # noqa: E731 - without submodels
-    network = Classifier(build, SentimentOptions(), num_words=words, num_logits=1)
+    task = resolve(TEXTBOOK, api.registry()).network.task.options
+    assert isinstance(task, SentimentOptions)
+    network = TextNetwork(build, task, num_tokens=words, num_outputs=1)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     rows = torch.randint(2, words, (32, length)).numpy()
     batch = Ragged.of(list(rows), [0.0, 1.0] * 16).train_batches(0, 0, 32)[0]

@@ -1,4 +1,4 @@
-"""What is measured on: the real data where it is, generated data elsewhere."""
+"""What is measured on: the real data where it is, else generated data; and with which settings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.textbook import Labelled
+from zoo import api
 from zoo.errors import DataError
+from zoo.options import to_json
+from zoo.settings import resolve
 
 ARCHIVE, BOOK = "aclImdb_labelled.tar.gz", "1268-0.txt"
+# The textbook's network for reviews, and how it is trained there.
+TEXTBOOK = "imdb-lstm-book"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +70,19 @@ def _made(folder: Path, count: int) -> Material:
     if count < 2:
         raise DataError("too few reviews to measure on")
     return Material(table, rows, book, False)
+
+
+def textbook_settings() -> dict[str, object]:
+    """Return the settings of the textbook's network and training, for any model."""
+    spec = resolve(TEXTBOOK, api.registry())
+    sections = {
+        "task": spec.network.task.options,
+        "training": spec.training,
+        "optimizer": spec.optimizer.options,
+        "scheduler": spec.scheduler.options,
+    }
+    return {
+        f"{section}.{name}": value
+        for section, options in sections.items()
+        for name, value in to_json(options).items()
+    }

@@ -31,7 +31,8 @@ def to_a_score(row: str, data: Path, folder: Path) -> tuple[float, dict[str, flo
     """Figures 3 and 7: seconds to train a row and score it on the test part, and the score."""
     run = folder / row
     with fresh_cache() as env:
-        trained = process([*ZOO, "train", row, "--data", str(data), "--out", str(run)], env=env)
+        command = [*ZOO, "train", row, "--data", str(data), "--no-test", "--out", str(run)]
+        trained = process(command, env=env)
         scored = process([*ZOO, "evaluate", str(run), "--json"], env=env)
     return trained.seconds + scored.seconds, json.loads(scored.output)
 
@@ -128,7 +129,7 @@ def text_memory(material: Material, folder: Path, megabytes: list[int]) -> dict[
         with fresh_cache() as env:
             done = process(
                 [*ZOO, "train", "char-lm/lstm", "--data", str(path), "--steps", "20",
-                 "--out", str(folder / f"memory-{size}"), "--set", "hidden_size=128",
+                 "--no-test", "--out", str(folder / f"memory-{size}"), "--set", "hidden_size=128",
                  "--set", "task.validation_size=0.00001", "--set", "task.test_size=0.00001"],
                 env=env,
             )  # fmt: skip

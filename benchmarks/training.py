@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import linear
 
 from benchmarks.baseline import Baseline
-from benchmarks.material import Material
+from benchmarks.material import Material, textbook_settings
 from benchmarks.timing import Pair, interleaved
 from zoo import api
 from zoo.building import build_task
@@ -41,9 +41,9 @@ class Clock(Callback):
         return last - first
 
 
-def _rate_of_engine(name: str, data: Path, steps: int, settings: Mapping[str, str]) -> float:
+def _rate_of_engine(name: str, data: Path, steps: int, settings: Mapping[str, object]) -> float:
     """Return steps of rows (words, characters) a second of zoo's own training loop."""
-    overrides = {"training.steps": str(WARM_UP + steps), **settings}
+    overrides = {**settings, "training.steps": WARM_UP + steps}
     clock = Clock(WARM_UP, WARM_UP + steps)
     with tempfile.TemporaryDirectory() as folder:
         api.train(
@@ -67,7 +67,7 @@ def reviews(material: Material, baseline: Baseline, model: str, rounds: int) -> 
     # Here the vocabulary is that of the whole corpus, a larger table than the textbook's.
     return interleaved(
         lambda: baseline.rate(model),
-        lambda: _rate_of_engine(f"sentiment/{model}", material.reviews, 200, {}),
+        lambda: _rate_of_engine(f"sentiment/{model}", material.reviews, 200, textbook_settings()),
         rounds,
     )
 

@@ -386,5 +386,6 @@ def test_early_stopping_counts_evaluations_without_improvement(
     losses = [evaluation["loss"] for evaluation in recorder.evaluations]
     assert 3 < len(losses) < 20
     assert min(losses) == losses[-3]
-    assert run.stop_reason == "no improvement in 2 evaluations"
+    best = recorder.evaluations[-3]["step"]
+    assert run.stop_reason == f"no improvement in 2 evaluations; the best was at step {best}"
     assert not run.interrupted

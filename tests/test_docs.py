@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_sentiment import PLAIN
 
 from zoo.records import CommandInfo, Recipe
 from zoo.registry import Registry
@@ -59,10 +60,11 @@ def test_the_weights_load_with_torch_and_safetensors_alone(
     }
     assert imported == {"json", "sys", "torch"}
     train_here(
-        "sentiment/bilstm", tmp_path / "wide", "steps=3", "ngram_bits=8", "num_layers=2",
+        "sentiment/bilstm", tmp_path / "wide", *PLAIN, "steps=3", "ngram_bits=8", "num_layers=2",
         "pooling=last+mean+max", "hidden_size=4", "embed_size=4",
     )  # fmt: skip
-    for run in (sentiment_run, char_lm_run, tmp_path / "wide"):
+    train_here("sentiment/bilstm", tmp_path / "default", "steps=3", "hidden_size=4")
+    for run in (sentiment_run, char_lm_run, tmp_path / "wide", tmp_path / "default"):
         done = subprocess.run(
             [sys.executable, script, run / "weights.safetensors"],
             capture_output=True,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import Run as Command
+from plain_sentiment import PLAIN
 from sum_task import Recorder, registered
 
 import zoo
 from zoo.errors import PluginError, UsageError
 from zoo.interfaces import Batch, Step
+from zoo_text.classification import TextClassification
+from zoo_text.options import ClassificationOptions
+from zoo_text.top_k import Top5
 
 Train = Callable[..., zoo.Run]
 SETTINGS = ("hidden_size=3", "epochs=2", "learning_rate=0.01")
@@ -113,6 +119,42 @@ def test_a_metric_of_another_task_is_refused_before_anything_is_read(
     assert (done.returncode, message in done.stderr) == (2, True)
     with pytest.raises(UsageError, match=message):
         zoo.load(sentiment_run).evaluate(metrics=["largest"])
+
+
+@pytest.mark.parametrize(("labels", "batches"), [(7, 1), (7, 9), (30, 4), (5, 2), (2, 2)])
+def test_top_5_counts_texts_with_fewer_than_five_likelier_labels(labels: int, batches: int) -> None:
+    draw = np.random.default_rng(labels)
+    logits = torch.from_numpy(draw.normal(size=(90, 1 if labels == 2 else labels)))
+    targets = torch.from_numpy(draw.integers(labels - 1, size=90))  # The last one never occurs.
+    task = TextClassification(ClassificationOptions())
+    task.labels = [f"label {number}" for number in range(labels)]
+    metric = Top5(task)
+    for rows in torch.arange(90).chunk(batches):
+        batch = Batch(torch.zeros(len(rows), 1), torch.ones(len(rows)), targets[rows])
+        metric.update(batch, Step(torch.zeros(()), {}, outputs=logits[rows]))
+    if labels == 2:
+        logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
+    likelier = (logits > logits.gather(1, targets[:, None])).sum(1)
+    expected = (likelier < 5).double().mean().item()
+    assert metric.compute() == {"top5": pytest.approx(expected)}
+    assert (expected < 1) == (labels > 5)
+
+
+def test_a_training_and_an_evaluation_report_top_5_by_name(
+    train_here: Train, zoo_here: Command, tmp_path: Path
+) -> None:
+    data = tmp_path / "tickets.csv"
+    rows = [f"text number {number} of kind{number % 9},kind {number % 9}" for number in range(180)]
+    data.write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    settings = (*PLAIN, "hidden_size=3", "steps=2")
+    run = train_here(
+        "text-classification/rnn", tmp_path / "run", *settings, data=data, metrics=["top5"]
+    )
+    assert 0 < run.history["top5"][-1] < 1
+    measured = zoo_here(
+        "evaluate", run.path, "--split", "validation", "--metric", "top5", "--json", "--threads", 1
+    )
+    assert json.loads(measured.stdout)["top5"] == pytest.approx(run.history["top5"][-1])
 
 
 def test_a_metric_that_is_not_installed_is_refused(tmp_path: Path) -> None:

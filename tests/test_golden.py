@@ -87,7 +87,8 @@ def test_weights_are_evaluated_with_the_same_score(folder: str, name: str) -> No
     for key, value in recorded.items():
         if folder == "format-1" and key in RESHAPED:
             continue
-        again = measured[RENAMED.get(key, key)]
+        majority = measured.get("baselines", {}).get("majority")
+        again = majority if key == "baseline" else measured[RENAMED.get(key, key)]
         assert again == (pytest.approx(value, rel=1e-4) if isinstance(value, float) else value)
     assert model.info["metrics"]["test"] == recorded
 
@@ -152,7 +153,7 @@ def test_a_run_of_0_1_is_resumed_by_the_command_with_its_old_settings(
     done = zoo_here(*common, *old)
     assert done.returncode == 0, done.stderr
     assert "'window' is now called 'bptt_steps'" in done.stderr
-    assert done.stdout == f"{run}\n"
+    assert done.stdout.splitlines()[-1] == str(run)
 
 
 def test_the_header_of_format_1_is_read_in_the_form_of_this_version() -> None:

@@ -8,9 +8,9 @@ import re
 import numpy as np
 import pytest
 
-from zoo_sentiment import lookup
-from zoo_sentiment.lookup import Lookup
-from zoo_sentiment.tokens import spaced, tokenize
+from zoo_text import lookup
+from zoo_text.lookup import Lookup
+from zoo_text.tokens import spaced, tokenize
 
 UNKNOWN = 1
 LETTERS = "abcdeéß中"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from plain_sentiment import PLAIN
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -195,7 +196,7 @@ def test_training_follows_the_schedule(
     length: tuple[str, ...], train_here: Callable[..., zoo.Run], tmp_path: Path
 ) -> None:
     run = train_here(
-        "sentiment/rnn", tmp_path / "run", "schedule=one-cycle", "learning_rate=0.002",
+        "sentiment/rnn", tmp_path / "run", *PLAIN, "schedule=one-cycle", "learning_rate=0.002",
         "log_every=1", "hidden_size=2", *length,
     )  # fmt: skip
     found = rates(run)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Run as Command
+from plain_sentiment import PLAIN, as_settings
 
 import zoo
 from zoo.environment import computing, num_processors
@@ -23,7 +24,7 @@ from zoo.errors import PluginError
 # In a process of its own: modules are imported there, and no fixture has set anything.
 LOAD = """
 import gc, hashlib, json, pickle, random, signal, sys, warnings
-import numpy, torch
+import numpy, sklearn.metrics, torch  # Imported first: they add filters of warnings.
 import zoo
 
 def settings():
@@ -113,7 +114,7 @@ def handlers() -> list[Any]:
 def test_train_restores_threads_denormals_and_signal_handlers(fail: bool, tmp_path: Path) -> None:
     before = torch.get_num_threads(), handlers()
     look = Look(fail)
-    settings = {"hidden_size": 2, "steps": 1}
+    settings = {**as_settings(*PLAIN), "hidden_size": 2, "steps": 1}
 
     def train() -> zoo.Run:
         return zoo.train(
@@ -138,7 +139,7 @@ def test_train_works_in_a_thread_that_can_handle_no_signals(tmp_path: Path) -> N
     before = handlers()
 
     def train() -> None:
-        settings = {"hidden_size": 2, "steps": 1}
+        settings = {**as_settings(*PLAIN), "hidden_size": 2, "steps": 1}
         runs.append(
             zoo.train(
                 "sentiment/rnn", out=tmp_path / "run", settings=settings, threads=1, progress=False
@@ -159,7 +160,7 @@ def test_a_signal_ends_the_training_with_a_checkpoint(number: int, tmp_path: Pat
             if trainer.state.step == 2:
                 signal.raise_signal(number)
 
-    settings = {"hidden_size": 2, "steps": 5}
+    settings = {**as_settings(*PLAIN), "hidden_size": 2, "steps": 5}
     run = zoo.train(
         "sentiment/rnn", out=tmp_path / "run", settings=settings, callbacks=[Interrupt()],
         threads=1, progress=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import REAL_DATA, Run
@@ -35,6 +36,14 @@ def test_published_weights_take_12_megabytes(registry: Registry) -> None:
     assert sum(published(registry, name)[0].stat().st_size for name in PUBLISHED) <= 12_000_000
 
 
+def without_columns(spec: RunSpec) -> dict[str, Any]:
+    """Return the network of a run, without columns of tables, which the archive is none of."""
+    network = spec.network.to_json()
+    for column in ("text_column", "label_column"):
+        network["task"]["options"].pop(column, None)
+    return network
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_file_recipe_and_probe_agree(name: str, registry: Registry) -> None:
     path, info = published(registry, name)
@@ -50,7 +59,7 @@ def test_file_recipe_and_probe_agree(name: str, registry: Registry) -> None:
     assert to_json(trained.training) == to_json(today.training)
     for part in ("optimizer", "scheduler"):
         assert getattr(trained, part) == getattr(today, part)
-    assert trained.network == today.network
+    assert without_columns(trained) == without_columns(today)
     assert trained.seed == today.seed
 
 

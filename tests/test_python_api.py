@@ -110,7 +110,7 @@ def test_predictions_are_labels_with_the_probability_of_each(sentiment_run: Path
 
 def words_of(model: zoo.TrainedModel, text: str) -> torch.Tensor:
     """Return the embeddings (1, T, E) of the words of a text."""
-    rows = model.task.encode([text])  # type: ignore[attr-defined]
+    rows = model.task.encoder.encode([text])[0]  # type: ignore[attr-defined]
     token_ids = torch.tensor(rows.values[: rows.lengths[0]].astype(np.int64))
     weight: torch.Tensor = model.module.state_dict()["embedding.weight"]
     return weight[token_ids][None]
@@ -264,9 +264,11 @@ def test_a_single_text_is_refused(method: str, sentiment_run: Path) -> None:
 
 
 def test_what_a_task_cannot_do_is_refused(sentiment_run: Path, char_lm_run: Path) -> None:
-    with pytest.raises(UsageError, match="task 'sentiment' cannot generate"):
+    with pytest.raises(
+        UsageError, match="'sample-lstm' cannot generate text: its task is 'sentiment'"
+    ):
         zoo.load(sentiment_run).generate("The")
-    with pytest.raises(UsageError, match="task 'char-lm' cannot predict"):
+    with pytest.raises(UsageError, match="'char-lm/lstm' cannot predict: its task is 'char-lm'"):
         zoo.load(char_lm_run).predict(["The"])
     with pytest.raises(UsageError, match="threads are fewer than one"):
         zoo.load(sentiment_run).predict(["The"], threads=0)
@@ -344,7 +346,8 @@ def test_names_can_be_listed() -> None:
 MODULES = (
     "zoo", "zoo.api", "zoo.api.models", "zoo.api.training", "zoo.api.verification",
     "zoo.api.weights", "zoo.hookspecs", "zoo.installed", "zoo.interfaces.training", "zoo.options",
-    "zoo.records", "zoo.runs", "zoo.trained",
+    "zoo.records", "zoo.runs", "zoo.sklearn",
+    "zoo.sklearn.classifier", "zoo.sklearn.regressor", "zoo.trained.model", "zoo.verdict",
 )  # fmt: skip
 
 

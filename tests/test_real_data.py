@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import REAL_DATA
+from plain_sentiment import OPTIONS
 
 from zoo.building import build_task
 from zoo.records import DatasetInfo, TaskInfo
@@ -85,21 +86,21 @@ def test_every_review_has_a_film(reviews: Corpus) -> None:
 
 
 def test_the_vocabulary_is_nearly_that_of_the_book(registry: Registry) -> None:
-    made = task(registry, "sentiment")
+    made = task(registry, "sentiment", **OPTIONS)
     data = made.prepare(ARCHIVE, 1)
     sizes = {name: split.num_examples for name, split in data.splits.items()}
     assert sizes == {"train": 20_000, "validation": 5_000, "test": 25_000, "all": 50_000}
     # The book's split has 69,023 words, and these three have these token ids.
-    assert len(made.words) == pytest.approx(69_023, rel=0.01)
-    assert made.words[:2] == ["<pad>", "<unk>"]
-    assert made.encode(["This is an"]).values.tolist() == [11, 7, 35]
+    assert len(made.encoder.words) == pytest.approx(69_023, rel=0.01)
+    assert made.encoder.words[:2] == ["<pad>", "<unk>"]
+    assert made.encoder.encode(["This is an"])[0].values.tolist() == [11, 7, 35]
 
 
 def test_reviews_of_a_film_can_be_in_one_split(registry: Registry, reviews: Corpus) -> None:
-    data = task(registry, "sentiment", split="film").prepare(ARCHIVE, 1)
+    data = task(registry, "sentiment", **OPTIONS, split="film").prepare(ARCHIVE, 1)
     film = dict(zip(reviews.starts.tolist(), reviews.film.tolist(), strict=True))
     train, validation = (
-        {film[start] for start in data.splits[name].starts.tolist()}
+        {film[start] for start in data.splits[name].tokens.starts.tolist()}
         for name in ("train", "validation")
     )
     assert not train & validation

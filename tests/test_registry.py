@@ -197,7 +197,7 @@ def test_near_names_are_suggested_for_a_mistyped_model(
         (zoo.OptimizerInfo, "adamm", "'adam'"),
         (zoo.SchedulerInfo, "cosin", "'cosine'"),
         (zoo.CallbackInfo, "tensorbord", "'tensorboard'"),
-        (MetricInfo, "mathews", "'matthews'"),
+        (MetricInfo, "top-5", "'top5'"),
         (Recipe, "sample-lstn", "'sample-lstm'"),
     ],
 )

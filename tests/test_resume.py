@@ -11,6 +11,7 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
+from plain_sentiment import PLAIN
 from sum_task import equal, registered
 
 import zoo
@@ -23,9 +24,9 @@ SMALL = ("hidden_size=4", "embed_size=4")
 RUNS = {
     # Eight steps an epoch.
     "sentiment": (
-        "sentiment/lstm", "epochs=2", "batch_size=256", "accumulate=2", "task.dropout=0.3",
-        "word_dropout=0.1", "embed_dropout=0.2", "average=0.9", "schedule=one-cycle",
-        "learning_rate=0.02",
+        "sentiment/lstm", *PLAIN, "epochs=2", "batch_size=256", "accumulate=2",
+        "task.dropout=0.3", "word_dropout=0.1", "embed_dropout=0.2", "average=0.9",
+        "schedule=one-cycle", "learning_rate=0.02",
     ),
     # Eleven steps an epoch, evaluated in between, with a state that is carried.
     "contiguous": (

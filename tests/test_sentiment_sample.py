@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 import torch
+from plain_sentiment import PLAIN
 from torch import nn
 
 from zoo.engine.evaluation import evaluate
-from zoo_sentiment.sample import sample
-from zoo_sentiment.tokens import tokenize
+from zoo_sentiment.reviews import sample_reviews
+from zoo_text.sample import sample
+from zoo_text.tokens import tokenize
 
 
 def test_it_is_the_same_in_every_process() -> None:
     script = (
-        "import hashlib; from zoo_sentiment.sample import sample;"
+        "import hashlib; from zoo_text.sample import sample;"
         "print(hashlib.sha256(repr(sample()).encode()).hexdigest())"
     )
     done = subprocess.run(
@@ -31,7 +33,7 @@ def test_it_is_the_same_in_every_process() -> None:
 
 
 def test_it_has_thousands_of_reviews_of_both_labels_in_both_splits() -> None:
-    reviews = sample()
+    reviews = sample_reviews().reviews
     assert len(reviews) >= 4000
     counts = Counter((review.part, review.label) for review in reviews)
     for part in ("train", "test"):
@@ -41,7 +43,7 @@ def test_it_has_thousands_of_reviews_of_both_labels_in_both_splits() -> None:
 
 def counted(part: str, words: dict[str, int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return how often each word occurs in each review, and the labels."""
-    reviews = [review for review in sample() if review.part == part]
+    reviews = [review for review in sample_reviews().reviews if review.part == part]
     counts = torch.zeros(len(reviews), len(words), dtype=torch.float64)
     for row, review in enumerate(reviews):
         for word in tokenize(review.text):
@@ -51,7 +53,8 @@ def counted(part: str, words: dict[str, int]) -> tuple[torch.Tensor, torch.Tenso
 
 
 def test_counting_words_is_not_enough() -> None:
-    known = {word for r in sample() if r.part == "train" for word in tokenize(r.text)}
+    reviews = sample_reviews().reviews
+    known = {word for r in reviews if r.part == "train" for word in tokenize(r.text)}
     words = {word: number for number, word in enumerate(sorted(known))}
     counts, labels = counted("train", words)
     weight = torch.zeros(len(words), dtype=torch.float64, requires_grad=True)
@@ -76,7 +79,7 @@ def test_counting_words_is_not_enough() -> None:
 
 def test_reading_in_order_is(train_here: Callable[..., Any], tmp_path: Path) -> None:
     run = train_here(
-        "sentiment/lstm", tmp_path / "run", "epochs=3", "learning_rate=0.01",
+        "sentiment/lstm", tmp_path / "run", *PLAIN, "epochs=3", "learning_rate=0.01",
         "hidden_size=32", "schedule=one-cycle",
     )  # fmt: skip
     task, network = run.model.task, run.model.module

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from plain_sentiment import OPTIONS, PLAIN
 
 import zoo
-from zoo.data.ragged import Ragged
 from zoo.errors import DataError
 from zoo.interfaces import Split
 from zoo_sentiment.corpus import Corpus, load
 from zoo_sentiment.options import SentimentOptions
 from zoo_sentiment.reviews import read
 from zoo_sentiment.task import Sentiment
-from zoo_sentiment.tokens import tokenize
+from zoo_text.batches import TextSplit
+from zoo_text.tokens import tokenize
 
 COLUMNS = ("text", "label")
 PER_CLASS = 12
@@ -65,7 +66,7 @@ def folder(path: Path, files: dict[str, str]) -> Path:
 
 
 def task(**options: Any) -> Sentiment:
-    return Sentiment(SentimentOptions(**options))
+    return Sentiment(SentimentOptions(**{**OPTIONS, **options}))
 
 
 def spelled(corpus: Corpus) -> list[tuple[list[str], str, bool, int]]:
@@ -286,8 +287,8 @@ def three_labels(path: Path) -> Path:
 def test_three_labels_train_and_predict(train_here: Callable[..., Any], tmp_path: Path) -> None:
     data = three_labels(tmp_path / "three.csv")
     train_here(
-        "sentiment/gru", tmp_path / "run", "epochs=12", "learning_rate=0.02", "hidden_size=12",
-        "batch_size=16", "average=0.0", data=data,
+        "sentiment/gru", tmp_path / "run", *PLAIN, "epochs=12", "learning_rate=0.02",
+        "hidden_size=12", "batch_size=16", "average=0.0", data=data,
     )  # fmt: skip
     model = zoo.load(tmp_path / "run")
     predictions: list[Any] = list(
@@ -322,15 +323,15 @@ def test_the_vocabulary_is_built_of_the_training_split_alone(tmp_path: Path) -> 
         )
         assert unknown > 0
     seen = Counter(
-        made.words[i]
+        made.encoder.words[i]
         for batch in train.eval_batches()
         for row, length in zip(batch.inputs, batch.lengths, strict=True)
         for i in row[:length]
     )
     assert "<unk>" not in seen
-    assert made.words[:2] == ["<pad>", "<unk>"]
-    assert set(made.words[2:]) == set(seen)
-    assert "test" not in made.words
+    assert made.encoder.words[:2] == ["<pad>", "<unk>"]
+    assert set(made.encoder.words[2:]) == set(seen)
+    assert "test" not in made.encoder.words
     assert set(seen) < set(corpus.words)
 
 
@@ -339,15 +340,15 @@ def test_token_ids_are_ordered_by_decreasing_frequency(tmp_path: Path) -> None:
     path = table(tmp_path, "r.csv", "text,label\n" + "\n".join(rows))
     made = task()
     made.prepare(path, seed=1)
-    assert made.words[2:4] == ["often", "sometimes"]
-    assert made.words[4:] == sorted(made.words[4:])
-    assert made.encode(["often sometimes never"]).values.tolist() == [2, 3, 1]
+    assert made.encoder.words[2:4] == ["often", "sometimes"]
+    assert made.encoder.words[4:] == sorted(made.encoder.words[4:])
+    assert made.encoder.encode(["often sometimes never"])[0].values.tolist() == [2, 3, 1]
     rare = task(min_count=2)
     rare.prepare(path, seed=1)
-    assert rare.words == ["<pad>", "<unk>", "often", "sometimes"]
+    assert rare.encoder.words == ["<pad>", "<unk>", "often", "sometimes"]
     few = task(max_vocab=1)
     few.prepare(path, seed=1)
-    assert few.words == ["<pad>", "<unk>", "often"]
+    assert few.encoder.words == ["<pad>", "<unk>", "often"]
 
 
 def test_pretrained_vectors_land_in_the_embedding(tmp_path: Path) -> None:
@@ -359,7 +360,7 @@ def test_pretrained_vectors_land_in_the_embedding(tmp_path: Path) -> None:
     made.prepare(data, seed=1)
     build: Any = partial(zoo.create_model, "lstm")
     weight = made.network(build).get_parameter("embedding.weight").detach()
-    by_word = dict(zip(made.words, weight, strict=True))
+    by_word = dict(zip(made.encoder.words, weight, strict=True))
     assert by_word["film"].tolist() == [1.5, -2, 0.25]
     assert by_word["fine"].tolist() == [0, 0.5, 4]
     assert by_word["<pad>"].tolist() == [0, 0, 0]
@@ -381,15 +382,16 @@ def test_vectors_trained_with_are_not_needed_afterwards(
     train_here: Callable[..., Any], tmp_path: Path
 ) -> None:
     vectors = table(tmp_path, "glove.txt", "film 1 2 3\n")
-    train_here("sentiment/rnn", tmp_path / "run", "steps=1", f"vectors={vectors}", "embed_size=3")
+    settings = (*PLAIN, "steps=1", f"vectors={vectors}", "embed_size=3")
+    train_here("sentiment/rnn", tmp_path / "run", *settings)
     vectors.unlink()
     assert len(list(zoo.load(tmp_path / "run").predict(["a film"]))) == 1
 
 
 def films_of(split: Split, corpus: Corpus) -> set[int]:
-    assert isinstance(split, Ragged)
+    assert isinstance(split, TextSplit)
     by_start = dict(zip(corpus.starts.tolist(), corpus.film.tolist(), strict=True))
-    return {by_start[start] for start in split.starts.tolist()}
+    return {by_start[start] for start in split.tokens.starts.tolist()}
 
 
 def test_a_split_by_film_has_no_film_in_two_splits(tmp_path: Path) -> None:
@@ -413,7 +415,7 @@ def test_splits_are_disjoint_complete_and_drawn_by_seed(tmp_path: Path) -> None:
 
     def parts(seed: int) -> dict[str, list[int]]:
         splits: Any = task(validation_size=0.25, test_size=0.2).prepare(path, seed).splits
-        return {name: sorted(split.starts.tolist()) for name, split in splits.items()}
+        return {name: sorted(split.tokens.starts.tolist()) for name, split in splits.items()}
 
     drawn = parts(1)
     assert [len(drawn[name]) for name in ("train", "validation", "test", "all")] == [
@@ -428,7 +430,7 @@ def test_a_test_split_of_the_source_stays_the_test_split(tmp_path: Path) -> None
     path = archive(tmp_path / "a.tar.gz", texts())
     corpus = load(path, *COLUMNS)
     test: Any = task().prepare(path, seed=5).splits["test"]
-    assert sorted(test.starts) == sorted(corpus.starts[np.flatnonzero(corpus.is_test)])
+    assert sorted(test.tokens.starts) == sorted(corpus.starts[np.flatnonzero(corpus.is_test)])
 
 
 def test_labels_that_are_unknown_from_training_are_refused(tmp_path: Path) -> None:

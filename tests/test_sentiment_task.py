@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
 import itertools
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from plain_sentiment import OPTIONS
 from torch import nn
 
 import zoo
@@ -24,16 +22,17 @@ from zoo.errors import UsageError
 from zoo.interfaces import Embeds, HasReadout, NamesRows
 from zoo.intervals import wilson
 from zoo.nn import OneHot
-from zoo_sentiment.metrics import Matthews
 from zoo_sentiment.options import SentimentOptions
 from zoo_sentiment.task import Sentiment
+from zoo_text.sample import sample
+from zoo_text.tokens import tokenize
 
 WORDS = ["<pad>", "<unk>", "the", "film", "was", "not", "good", "bad", "very", "long", "dull"]
 
 
 def make(model: str = "bilstm", labels: str = "neg pos", **options: Any) -> tuple[Any, Any]:
     """Return a task with a small vocabulary, and its network with random weights."""
-    task = Sentiment(SentimentOptions(**options))
+    task = Sentiment(SentimentOptions(**{**OPTIONS, **options}))
     task.load_state_dict({"vocabulary": WORDS, "labels": labels.split()})
     torch.manual_seed(3)
     build: Any = partial(zoo.create_model, model, hidden_size=6)
@@ -48,7 +47,7 @@ def reviews(count: int = 60, labels: int = 2) -> Ragged:
 
 def token_ids(task: Any, text: str) -> list[int]:
     """Return the token ids of the words of a text that are read."""
-    batch = task.encode([text]).batch(np.array([0]))
+    batch = task.encoder.encode([text])[0].batch(np.array([0]))
     row: list[int] = batch.inputs[0, : batch.lengths[0]].tolist()
     return row
 
@@ -92,7 +91,7 @@ def test_binary_metrics_are_those_of_the_confusion_matrix() -> None:
     table = [[int(((truth == t) & (answers == a)).sum()) for a in (0, 1)] for t in (0, 1)]
     assert metrics["confusion"]["values"] == table
     assert metrics["confusion"]["rows"] == metrics["confusion"]["columns"] == ["neg", "pos"]
-    assert metrics["baseline"] == max(np.mean(truth == 0), np.mean(truth == 1))
+    assert metrics["baselines"]["majority"] == max(np.mean(truth == 0), np.mean(truth == 1))
     precision, recall = table[1][1] / sum(row[1] for row in table), table[1][1] / sum(table[1])
     assert metrics["f1"] == pytest.approx(2 * precision * recall / (precision + recall))
     hits = table[0][0] + table[1][1]
@@ -364,41 +363,23 @@ def test_matthews_is_the_correlation_of_true_and_predicted_labels(labels: str) -
     logits = one_by_one(network, split)
     predicted = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
     assert len(predicted.unique()) > 1
-    metric = Matthews(task)
-    with torch.inference_mode():
-        for rows in np.array_split(np.arange(60), 7):
-            batch = split.batch(rows)
-            metric.update(batch, task.step(network, batch, None))
     expected = matthews_by_formula(split.targets, predicted.numpy())
-    assert metric.compute() == {"matthews": pytest.approx(expected, abs=1e-9)}
-    if importlib.util.find_spec("sklearn"):
-        sklearn = importlib.import_module("sklearn.metrics")
-        assert expected == pytest.approx(sklearn.matthews_corrcoef(split.targets, predicted))
-
-
-def test_a_training_reports_a_further_metric_by_name(
-    train_here: Callable[..., zoo.Run], tmp_path: Path
-) -> None:
-    run = train_here("sentiment/rnn", tmp_path / "run", "steps=2", metrics=["matthews"])
-    last = {key: values[-1] for key, values in run.history.items()}
-    (tn, fp), (fn, tp) = last["confusion"]["values"]
-    margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-    expected = (tp * tn - fp * fn) / margins**0.5 if margins else 0.0
-    assert last["matthews"] == pytest.approx(expected, abs=1e-9)
-
-
-def test_matthews_is_0_where_it_is_not_defined() -> None:
-    task, network = make()
-    assert Matthews(task).compute() == {"matthews": 0.0}
-    split = dataclasses.replace(reviews(8), targets=np.zeros(8, dtype=np.int64))
-    metric = Matthews(task)
-    batch = split.batch(np.arange(8))
-    metric.update(batch, task.step(network, batch, None))
-    assert metric.compute() == {"matthews": 0.0}
+    assert evaluate(task, network, split)["matthews"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_options_of_0_1_are_read_under_their_new_names() -> None:
     old = {"keep": "both", "validation": 0.1, "test": 0.3, "max_tokens": 5}
     assert options_of.from_json(SentimentOptions, old) == SentimentOptions(
-        truncation="head+tail", validation_size=0.1, test_size=0.3, max_tokens=5
-    )
+        truncation="head+tail", validation_size=0.1, test_size=0.3, max_tokens=5,
+        tokens="words", ngram_weight=0.0, label_smoothing=0.0, calibration="none",
+    )  # fmt: skip
+
+
+def test_the_most_confident_mistakes_are_reviews_with_another_label(sentiment_run: Path) -> None:
+    model = zoo.load(sentiment_run)
+    label = {" ".join(tokenize(text)): name for text, name in sample()}
+    found: Any = model.mistakes(split="test", count=5)
+    confidence = [mistake.prediction.probability for mistake in found]
+    assert confidence == sorted(confidence, reverse=True)
+    for mistake in found:
+        assert label[mistake.prediction.text] == mistake.target != mistake.prediction.label

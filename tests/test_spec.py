@@ -35,7 +35,7 @@ def test_every_recipe_is_tested(registry: Registry) -> None:
 def test_a_run_is_equal_to_its_json_form_read_back(name: str, registry: Registry) -> None:
     spec = resolve(
         name, registry, {"learning_rate": "3e-3", "hidden_size": "5", "schedule": "one-cycle"},
-        seed=9, init="imdb-bilstm", callbacks=("tensorboard",), metrics=("matthews",),
+        seed=9, init="imdb-bilstm", callbacks=("tensorboard",), metrics=("top5",),
     )  # fmt: skip
     document = stored(spec)
     assert RunSpec.from_json(document, registry) == spec
@@ -45,7 +45,7 @@ def test_a_run_is_equal_to_its_json_form_read_back(name: str, registry: Registry
     assert document["model"]["distribution"] == "seqzoo"
     assert document["callbacks"]["tensorboard"]["options"] == {"log_dir": ""}
     assert document["scheduler"]["name"] == document["training"]["schedule"] == "one-cycle"
-    assert (document["metrics"], document["init"]) == (["matthews"], "imdb-bilstm")
+    assert (document["metrics"], document["init"]) == (["top5"], "imdb-bilstm")
 
 
 def test_the_json_form_names_every_option_and_the_version(registry: Registry) -> None:

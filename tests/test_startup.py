@@ -16,10 +16,22 @@ from zoo.entry_points import entry_points
 
 Imported = Callable[..., set[str]]
 
-HEAVY = {"torch", "numpy", "torchtext", "safetensors", "tqdm", "pooch", "requests", "matplotlib"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "torchtext",
+    "safetensors",
+    "tqdm",
+    "pooch",
+    "requests",
+    "matplotlib",
+}
 PLUGINS = {point.module.partition(".")[0] for point in entry_points()}
 OURS = {
-    "zoo_recurrent", "zoo_sentiment", "zoo_charlm", "zoo_optim", "zoo_diagnose", "zoo_tensorboard",
+    "zoo_recurrent", "zoo_text", "zoo_sentiment", "zoo_charlm", "zoo_optim", "zoo_diagnose",
+    "zoo_tensorboard",
 }  # fmt: skip
 ZOO = """
 from zoo.cli.main import main

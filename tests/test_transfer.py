@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Run as Command
+from plain_sentiment import PLAIN, as_options
 from safetensors.torch import load_file
 from sum_task import Recorder, equal
 from torch import Tensor
@@ -19,7 +20,9 @@ import zoo
 from zoo.errors import WeightsError
 
 Train = Callable[..., zoo.Run]
-SETTINGS = ("hidden_size=3", "embed_size=4", "fc_size=5", "steps=2", "learning_rate=0.05")
+SETTINGS = (
+    *PLAIN, "hidden_size=3", "embed_size=4", "fc_size=5", "steps=2", "learning_rate=0.05",
+)  # fmt: skip
 WORDS = [
     "the",
     "film",
@@ -161,10 +164,9 @@ def test_training_goes_on_from_weights_by_file_run_and_recipe(
 ) -> None:
     start.model.save(tmp_path / "start.safetensors")
     data = start.config["data"]
-    pairs = [part for setting in SETTINGS for part in ("--set", setting)]
     done = zoo_here(
         "train", "sentiment/lstm", "--data", data, "--init", tmp_path / "start.safetensors",
-        *pairs, "--threads", 1, "--out", tmp_path / "file",
+        *as_options(*SETTINGS), "--threads", 1, "--out", tmp_path / "file",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"start: {tmp_path / 'start.safetensors'}: " in done.stderr
@@ -172,7 +174,7 @@ def test_training_goes_on_from_weights_by_file_run_and_recipe(
     train_here("sentiment/lstm", tmp_path / "run", *SETTINGS, data=data, init=start.path)
     one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("file", "run"))
     assert equal(one, other)
-    settings = ("hidden_size=64", "embed_size=20", "steps=1")
+    settings = (*PLAIN, "hidden_size=64", "steps=1")
     run = train_here("sentiment/bilstm", tmp_path / "tuned", *settings, data=data,
                      init="imdb-bilstm-book")  # fmt: skip
     assert "embedding.weight: 16 of 16 rows" in run.transfer

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from plain_sentiment import PLAIN
+
 Tensors = dict[str, tuple[str, list[int], bytes]]
 """Of each tensor: dtype as safetensors names it, shape, bytes."""
 
@@ -73,13 +75,13 @@ def train_all(train: Callable[..., Any], folder: Path, text_file: Path) -> dict[
     """Train three networks for a few steps; return their weights files by name."""
     small = ("steps=4", "learning_rate=0.05", "hidden_size=5", "embed_size=6")
     more = {
-        "sentiment/lstm": (),
-        "sentiment/bilstm": ("num_layers=2",),
+        "sentiment/lstm": PLAIN,
+        "sentiment/bilstm": (*PLAIN, "num_layers=2"),
         "char-lm/lstm": ("num_layers=2",),
     }
     paths = {}
     for name, settings in more.items():
         out = folder / name.replace("/", "-")
-        train(name, out, *small, *settings, data=text_file if "char" in name else "")
+        train(name, out, *settings, *small, data=text_file if "char" in name else "")
         paths[name] = out / "weights.safetensors"
     return paths

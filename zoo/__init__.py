@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.api import create_model, load, open_run, resume, train
+    from zoo.api import create_model, fit, load, open_run, resume, train
     from zoo.errors import ZooError
     from zoo.hookspecs import hookimpl
     from zoo.installed import list_models, list_recipes, list_tasks, register
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
         OptimizerInfo,
         SchedulerInfo,
         Submodel,
+        Suggestion,
         TaskInfo,
     )
     from zoo.runs import Run
     from zoo.trained import TrainedModel
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # Where the public names are. They are imported when first used: a plugin imports this module while
 # plugins are being listed, which must not import torch, and help needs none of them.
@@ -45,12 +46,14 @@ _LAZY = {
     "OptimizerInfo": "zoo.records",
     "SchedulerInfo": "zoo.records",
     "Submodel": "zoo.records",
+    "Suggestion": "zoo.records",
     "TaskInfo": "zoo.records",
     "Callback": "zoo.interfaces",
     "Run": "zoo.runs",
     "TrainedModel": "zoo.trained",
     "ZooError": "zoo.errors",
     "create_model": "zoo.api",
+    "fit": "zoo.api",
     "list_models": "zoo.installed",
     "list_recipes": "zoo.installed",
     "list_tasks": "zoo.installed",
@@ -72,10 +75,12 @@ __all__ = [
     "Run",
     "SchedulerInfo",
     "Submodel",
+    "Suggestion",
     "TaskInfo",
     "TrainedModel",
     "ZooError",
     "create_model",
+    "fit",
     "hookimpl",
     "list_models",
     "list_recipes",

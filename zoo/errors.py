@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class ZooError(Exception):
@@ -14,14 +15,20 @@ class ZooError(Exception):
         where: The file, row, plugin or option that it failed in.
         why: The cause, as measured.
         fix: What the user can do about it.
+
+    Attributes:
+        longest: Characters after which ``what`` and ``why`` are cut, so that a message stays one
+            that a person reads, whatever a file has; 0: they are not.
     """
 
     exit_code = 1
+    longest: ClassVar[int] = 0
 
     def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        what, why = shortened(what, self.longest), shortened(why, self.longest)
         message = what
         if where:
-            message += f" in {where}"
+            message += f" in {shortened(where, 2 * self.longest)}"
         if why:
             message += f": {why}"
         if fix:
@@ -45,12 +52,14 @@ class DataError(ZooError):
     """Data that is missing, malformed or unfit for the task."""
 
     exit_code = 4
+    longest = 150
 
 
 class WeightsError(ZooError):
     """A weights file or checkpoint that is not what it says it is."""
 
     exit_code = 5
+    longest = 150
 
 
 class DivergedError(ZooError):
@@ -73,6 +82,26 @@ class DiskError(ZooError):
 
 class ZooWarning(UserWarning):
     """Something that works but should be known, such as a name of an earlier version."""
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text, cut after ``longest`` characters unless that is 0."""
+    return (
+        text
+        if not longest or len(text) <= longest
+        else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+    )
+
+
+def listed(names: Iterable[object], longest: int = 120) -> str:
+    """Return names with commas; of many, those that ``longest`` characters hold and a count."""
+    shown: list[str] = []
+    words = [shortened(str(name), longest // 2) for name in names]
+    for word in words:
+        if shown and sum(len(each) + 2 for each in shown) + len(word) > longest:
+            return f"{', '.join(shown)} and {len(words) - len(shown):,} more"
+        shown.append(word)
+    return ", ".join(shown)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ def option(
     maximum: float | None = None,
     old_names: tuple[str, ...] = (),
     old_values: Mapping[str, str] | None = None,
+    is_path: bool = False,
 ) -> Any:
     """Return a dataclass field that declares an option; the arguments are those of Option.
 
@@ -50,6 +51,7 @@ def option(
         "maximum": maximum,
         "old_names": old_names,
         "old_values": old_values or {},
+        "is_path": is_path,
     }
     return field(default=default, metadata={"option": declared})
 
@@ -64,12 +66,15 @@ class Options:
     Attributes:
         dropped: Options of earlier versions that are gone, and the value with which they did
             nothing. Files that have this value still load.
+        before: Options that were added later, and the value that stands for what was done before.
+            Files that lack them have this value, and not the default one.
 
     Raises:
         ValueError: A value has another type than its field or is out of bounds.
     """
 
     dropped: ClassVar[Mapping[str, Value]] = {}
+    before: ClassVar[Mapping[str, Value]] = {}
 
     def __post_init__(self) -> None:
         for name, declared in options_of(type(self)).items():
@@ -145,7 +150,9 @@ AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
 def from_json(cls: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions:
-    """Make an instance of stored values; options that were added since have their defaults.
+    """Make an instance of stored values.
+
+    Options that were added since have their defaults, or what the class's ``before`` says.
 
     Raises:
         ValueError: A value is not allowed, or a name is unknown.
@@ -165,4 +172,4 @@ def from_json(cls: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions
         if name_today in current:
             raise ValueError(f"option {name_today!r} is given twice, also under an old name")
         current[name_today] = value
-    return cls(**current)
+    return cls(**{**cls.before, **current})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from zoo.options import Options
-from zoo.values import Scalar
+from zoo.values import Scalar, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,30 @@ class Submodel:
     needs_causal: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What a task would train on some data, returned by the function that ``suggest`` names.
+
+    Args:
+        model: The name of a model.
+        settings: Settings that differ from those of the task, keys as after ``--set``:
+            ``task.text_column``, ``training.epochs``.
+        notes: What the data was taken for, in a line or a few.
+    """
+
+    model: str
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+Suggest = Callable[[Path | None, Any], Suggestion | None]
+"""(path of the data, options of the task) to a suggestion; None: the data is not for the task.
+
+The path is None for the sample. The options are an instance of the task's class that has the
+settings of the user. Data that is for the task and broken is a :class:`zoo.errors.DataError`.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskInfo(Record):
     """A task. ``target(options)`` is a :class:`zoo.interfaces.Task`.
@@ -100,6 +124,13 @@ class TaskInfo(Record):
         needs_causal: Whether only causal models will do.
         submodels: Further models of the task's network, by name. ``--set NAME=gru`` chooses one,
             ``--set NAME.hidden_size=32`` sets its options.
+        settings: Settings of ``TASK/MODEL`` that differ from the defaults of the options, keys as
+            after ``--set``. What the chosen model, optimizer or schedule lacks and another has is
+            left out.
+        suggest: ``"module:function"`` or the function: looks at data and suggests a model and
+            settings, see :data:`Suggest`. Empty: the task has no suggestions.
+        for_any_data: Whether the task is asked early about data that no task is named for. False
+            where a more general task should be asked first.
         upgrade: Brings a weights file of an earlier version of the plugin to this one.
     """
 
@@ -109,6 +140,9 @@ class TaskInfo(Record):
     higher_is_better: bool
     needs_causal: bool = False
     submodels: Mapping[str, Submodel] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    suggest: str | Suggest = ""
+    for_any_data: bool = True
     upgrade: Upgrade | None = None
 
 

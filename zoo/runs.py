@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zoo.display import Displayed
+from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
+from zoo.errors import DiskError, ZooWarning
+from zoo.interfaces import Data, Mistake
+from zoo.spec import SAMPLE
 from zoo.trained import TrainedModel
+from zoo.verdict import verdict
 from zoo.weights.file import inspect
 
 
@@ -28,23 +34,101 @@ class Run(Displayed):
     def __init__(
         self,
         path: Path,
-        load: Callable[[Path], TrainedModel],
+        load: Callable[[Path, str], TrainedModel],
         *,
         interrupted: bool = False,
         stop_reason: str = "",
         transfer: str = "",
+        data: Data | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        progress: bool = False,
     ) -> None:
+        """Return the run of a directory.
+
+        Args:
+            path: The run directory.
+            load: (path, device) to the trained model.
+            interrupted: See above.
+            stop_reason: See above.
+            transfer: See above.
+            data: What the training prepared; None: it is read again where it is needed.
+            device: Where the test part is evaluated.
+            threads: Threads of torch for that; 0: one for each processor; None: as set.
+            progress: Whether to show how far it is.
+        """
         self.path = path
         self.interrupted = interrupted
         self.stop_reason = stop_reason
         self.transfer = transfer
         self._directory = RunDirectory(path)
         self._load = load
+        self._data = data
+        self._device, self._threads, self._progress = device, threads, progress
 
     @cached_property
     def model(self) -> TrainedModel:
         """The trained model: the weights that were saved, the best or the last ones."""
-        return self._load(self.path)
+        return self._load(self.path, "cpu")
+
+    @cached_property
+    def test(self) -> Mapping[str, Any] | None:
+        """What the saved weights reach on the test part; None where the data has none.
+
+        It is measured when it is first asked for, and stored for the export as ``zoo evaluate``
+        does.
+
+        Raises:
+            ZooError: The data cannot be read again, or there are no weights yet.
+        """
+        stored = self._directory.read_evaluations().get("test")
+        if stored and stored.get("training_data", True):
+            return dict(stored)
+        data = self._prepared
+        if "test" not in data.splits or not data.splits["test"].num_examples:
+            return None
+        measured = self._evaluated.evaluate(
+            data,
+            metrics=self.config["metrics"],
+            threads=self._threads,
+            progress=progress_bar if self._progress else (lambda batches: batches),
+        )
+        try:
+            self._directory.add_evaluation("test", measured)
+        except DiskError as error:
+            message = f"the evaluation is not stored for the export: {error}"
+            warnings.warn(message, ZooWarning, stacklevel=2)
+        return measured
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """Whether the score on the test part is any good, in a sentence or two; empty without one.
+
+        Errors are those of :attr:`test`.
+        """
+        return verdict(self._evaluated.spec.task.info, self.test) if self.test else ()
+
+    def mistakes(self, count: int = 3) -> list[Mistake]:
+        """Return the most confident of the wrong predictions on the test part.
+
+        None are found where the task does not implement :class:`zoo.interfaces.FindsMistakes`, or
+        where the data has no test part. Errors are those of :attr:`test`.
+        """
+        if not self._evaluated.finds_mistakes or not self.test:
+            return []
+        return self._evaluated.mistakes(self._prepared, count=count)
+
+    @cached_property
+    def _evaluated(self) -> TrainedModel:
+        """The model on the device that evaluates."""
+        return self.model if self._device == "cpu" else self._load(self.path, self._device)
+
+    @cached_property
+    def _prepared(self) -> Data:
+        """The data of the training."""
+        if self._data is not None:
+            return self._data
+        return self._evaluated.prepare(self.config["data"] or SAMPLE)
 
     @property
     def config(self) -> Mapping[str, Any]:

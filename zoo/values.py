@@ -39,6 +39,7 @@ class Option:
         many: Whether the value is a tuple, written with commas: ``64,32``.
         old_names: Names that this option had in earlier versions.
         old_values: Values of earlier versions and what they are called now.
+        is_path: Whether the value is the path of a file; an export keeps the file's name alone.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Option:
     many: bool = False
     old_names: tuple[str, ...] = ()
     old_values: Mapping[str, str] = field(default_factory=dict)
+    is_path: bool = False
 
     def check(self, value: object) -> Value:
         """Return ``value`` in the option's type.

@@ -1,4 +1,4 @@
-"""Sentiment of reviews: a label for a text, many-to-one."""
+"""Sentiment of reviews: text classification with the IMDb archive as its data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import zoo
 from zoo_sentiment.options import SentimentOptions
+from zoo_text import SETTINGS
 
 
 @zoo.hookimpl
@@ -18,18 +19,9 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             options=SentimentOptions,
             monitor="accuracy",
             higher_is_better=True,
-        )
-    ]
-
-
-@zoo.hookimpl
-def zoo_metrics() -> list[zoo.MetricInfo]:
-    return [
-        zoo.MetricInfo(
-            name="matthews",
-            summary="Matthews correlation coefficient of labels: 1 perfect, 0 like guessing",
-            target="zoo_sentiment.metrics:Matthews",
-            tasks=("sentiment",),
+            settings=SETTINGS,
+            suggest="zoo_sentiment.suggest:suggest",
+            for_any_data=False,
         )
     ]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,8 @@ from zoo import files
 from zoo.data import store
 from zoo.data.ragged import IntArray
 from zoo.errors import DataError
-from zoo_sentiment.reviews import Review, Reviews, read
-from zoo_sentiment.sample import sample
-from zoo_sentiment.tokens import tokenize
+from zoo_sentiment.reviews import Review, Reviews, read, sample_reviews
+from zoo_text.tokens import tokenize
 
 # Increase it when the tokenizer or the layout of a cache entry changes.
 VERSION = 1
@@ -56,6 +56,31 @@ class Corpus:
         return self.values[start : start + self.lengths[row]]
 
 
+class CorpusTexts(Sequence[str]):
+    """The reviews of a corpus as texts: their words, in lower case and without punctuation.
+
+    Args:
+        corpus: The corpus; a text is put together when it is asked for.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def __len__(self) -> int:
+        return len(self._corpus.lengths)
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        return " ".join(self._corpus.words[index] for index in self._corpus.review(row))
+
+
 def load(path: Path | None, text_column: str, label_column: str) -> Corpus:
     """Return the corpus of a source, encoding it if it is not in the cache.
 
@@ -64,15 +89,14 @@ def load(path: Path | None, text_column: str, label_column: str) -> Corpus:
         DiskError: The cache cannot be written.
     """
     if path is None:
-        reviews = sample()
-        digest = files.digest_text(json.dumps([(r.text, r.label) for r in reviews]))
+        pairs = [(review.text, review.label) for review in sample_reviews().reviews]
+        digest = files.digest_text(json.dumps(pairs))
     else:
         digest = files.digest(path)
-        reviews = None
 
     def build(folder: Path) -> None:
         _encode(
-            read(path, text_column, label_column) if path else Reviews(reviews or [], {}),
+            read(path, text_column, label_column) if path else sample_reviews(),
             folder,
             str(path or "the sample"),
         )

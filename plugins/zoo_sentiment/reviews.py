@@ -16,6 +16,7 @@ from pathlib import Path
 
 from zoo.data.text import blocks, decode
 from zoo.errors import DataError
+from zoo_text.sample import sample
 
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(pos|neg)/(\d+)_\d+\.txt")
 _FILMS = re.compile(r"(?:.*/)?(train|test)/urls_(pos|neg)\.txt")
@@ -219,3 +220,19 @@ def _physical_lines(path: Path) -> Iterator[str]:
         yield from (line + "\n" for line in lines)
     if rest:
         yield rest
+
+
+def sample_reviews() -> Reviews:
+    """Return the sample."""
+    reviews = [
+        Review(text, label, "test" if number % 5 == 0 else "train", number)
+        for number, (text, label) in enumerate(sample())
+    ]
+    return Reviews(reviews, {})
+
+
+def is_imdb(path: Path) -> bool:
+    """Return whether a path is the IMDb archive, or a folder that it unpacks to."""
+    if path.is_dir():
+        return any(_REVIEW.fullmatch(name) for name, _ in _folder(path))
+    return path.name.lower().endswith(_ARCHIVES)

@@ -23,6 +23,14 @@ from zoo.api import evaluate, export
 
 DATA = Path(__file__).parent / "data"
 SMALL = {"hidden_size": 4, "embed_size": 4}
+# The network of the textbook, trained as it is there: the defaults until 0.2.
+TEXTBOOK = {
+    "tokens": "words", "ngram_weight": 0.0, "label_smoothing": 0.0, "calibration": "none",
+    "embed_std": 1.0, "fc_size": 4, "pooling": "last", "word_dropout": 0.0, "embed_dropout": 0.0,
+    "task.dropout": 0.0, "max_tokens": 0, "truncation": "head", "validation_size": 0.2,
+    "batch_size": 32, "learning_rate": 1e-3, "clip_norm": 0.0, "schedule": "constant",
+    "optimizer": "adam",
+}  # fmt: skip
 # Name and data, settings, the step after which the run is interrupted: within an epoch.
 RUNS: dict[str, tuple[str, str, dict[str, object], int]] = {
     "char-lm": (
@@ -38,16 +46,16 @@ RUNS: dict[str, tuple[str, str, dict[str, object], int]] = {
     "sentiment": (
         "sentiment/bilstm", "reviews.csv",
         {
-            **SMALL, "fc_size": 4, "truncation": "head+tail", "max_tokens": 6, "word_dropout": 0.1,
+            **TEXTBOOK, **SMALL, "truncation": "head+tail", "max_tokens": 6, "word_dropout": 0.1,
             "epochs": 9, "batch_size": 16, "learning_rate": 0.1, "average": 0.8,
-            "selection": "last",
+            "selection": "last", "beta2": 0.999, "warmup": 0.0,
         },
         14,
     ),
     "plateau": (
         "sentiment/gru", "reviews.csv",
         {
-            **SMALL, "fc_size": 4, "epochs": 8, "optimizer": "sgd", "momentum": 0.9,
+            **TEXTBOOK, **SMALL, "epochs": 8, "optimizer": "sgd", "momentum": 0.9,
             "schedule": "plateau", "selection": "last",
         },
         5,

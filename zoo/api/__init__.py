@@ -2,7 +2,7 @@
 
 from zoo.api.models import create_model
 from zoo.api.same_run import check_same_run
-from zoo.api.training import open_run, resume, train
+from zoo.api.training import fit, open_run, resume, train
 from zoo.api.verification import iter_verify, verify
 from zoo.api.weights import evaluate, export, load, locate_weights
 from zoo.installed import list_models, list_recipes, list_tasks, register, registry
@@ -12,6 +12,7 @@ __all__ = [
     "create_model",
     "evaluate",
     "export",
+    "fit",
     "iter_verify",
     "list_models",
     "list_recipes",

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.api.sources import with_files
 from zoo.engine.run_directory import RunDirectory
-from zoo.errors import UsageError
+from zoo.errors import UsageError, listed
 from zoo.files import absolute
 from zoo.installed import registry
 from zoo.options import Options, options_of
@@ -20,6 +21,8 @@ def check_same_run(
     name: str,
     *,
     data: str = "",
+    validation: str = "",
+    test: str = "",
     settings: Mapping[str, object] | None = None,
     init: str = "",
     callbacks: Sequence[str] = (),
@@ -28,15 +31,29 @@ def check_same_run(
 ) -> None:
     """Check that a run was started with what is asked for now, as far as it is given.
 
+    Args:
+        out: The run directory.
+        name: A recipe or ``TASK/MODEL``; empty: any.
+        data: A path or a name.
+        validation: A file of its own for the validation.
+        test: A file of its own for the test.
+        settings: Those of the user.
+        init: The weights that it started from.
+        callbacks: Names of callbacks.
+        metrics: Names of further metrics.
+        seed: The seed.
+
     Raises:
         UsageError: Something differs; the message names it.
     """
     directory = RunDirectory(Path(out))
     started = RunSpec.from_json(directory.read_config(), registry())
+    settings = with_files(settings or {}, {"validation_data": validation, "test_data": test})
     asked = resolve(
-        name,
+        name or started.name,
         registry(),
         settings,
+        suggested=_chosen(started),
         data=absolute(data) or started.data,
         seed=started.seed if seed is None else seed,
         init=absolute(init) or started.init,
@@ -50,7 +67,7 @@ def check_same_run(
     ]
     if list(started.callbacks) != list(asked.callbacks):
         different.append("callbacks")
-    given = {key.rpartition(".")[::2] for key in settings or {}}
+    given = {key.rpartition(".")[::2] for key in settings}
     for part, model in asked.network.submodels.items():
         if _given("task", {part}, given) and model.info != started.network.submodels[part].info:
             different.append(f"task.{part}")
@@ -66,9 +83,19 @@ def check_same_run(
         raise UsageError(
             "the run was started with other settings",
             where=str(out),
-            why=f"{', '.join(different)} differ",
-            fix="leave them out to continue it as it was started",
+            why=f"{listed(different)} differ",
+            fix="leave them out to continue it as it was started; --epochs and --steps extend it",
         )
+
+
+def _chosen(spec: RunSpec) -> dict[str, str]:
+    """Return the parts that a run chose by name, so that settings of their options are known."""
+    submodels = spec.network.submodels.items()
+    return {
+        "training.optimizer": spec.optimizer.info.name,
+        "training.schedule": spec.scheduler.info.name,
+        **{f"task.{part}": model.info.name for part, model in submodels},
+    }
 
 
 def _given(section: str, names: set[str], given: set[tuple[str, str]]) -> bool:

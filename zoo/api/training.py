@@ -1,36 +1,35 @@
-"""Training: a recipe or ``TASK/MODEL`` to a run, and a run that is resumed."""
+"""Training: a recipe, ``TASK/MODEL`` or data alone to a run, and a run that is resumed."""
 
 from __future__ import annotations
 
-import re
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-
+from zoo.api import frames
+from zoo.api.frames import Source
+from zoo.api.running import new_directory, run_training
+from zoo.api.sources import check_files, with_files
+from zoo.api.suggestions import Choice, choose
 from zoo.api.weights import load
-from zoo.engine.callbacks import StopOnSignal
-from zoo.engine.evaluation import check_metrics
-from zoo.engine.progress import ProgressDisplay
 from zoo.engine.run_directory import RunDirectory
-from zoo.engine.setup import InitialWeights, set_up
-from zoo.environment import choose_device, computing, retain_memory
+from zoo.errors import UsageError
 from zoo.files import absolute
 from zoo.installed import registry
 from zoo.interfaces import Callback
-from zoo.records import MetricInfo
+from zoo.records import TaskInfo
 from zoo.runs import Run
-from zoo.settings import resolve
+from zoo.settings import find_recipe, resolve
 from zoo.spec import RunSpec
 
 
 def train(
-    name: str,
-    data: str | Path = "",
+    name: str = "",
+    data: Source = "",
     *,
+    validation: Source = "",
+    test: Source = "",
     out: str | Path | None = None,
     settings: Mapping[str, object] | None = None,
     callbacks: Sequence[Callback | str] = (),
@@ -41,11 +40,16 @@ def train(
     threads: int = 0,
     progress: bool = True,
 ) -> Run:
-    """Train a recipe, or a task with a model.
+    """Train on data: a recipe, a task with a model, or what suits the data.
 
     Args:
-        name: A recipe, or ``TASK/MODEL`` such as ``sentiment/gru``.
-        data: A path or the name of a data set; empty for what the recipe says.
+        name: A recipe, or ``TASK/MODEL`` such as ``sentiment/gru``. Empty: the data is looked at,
+            and task, model and settings are chosen.
+        data: A path or the name of a data set; a table: a DataFrame of pandas or polars, a
+            mapping of columns, or a list of pairs (text, label). Empty: what the recipe says. A
+            table is written into the run directory, as ``data.jsonl``.
+        validation: A file or table of its own to validate with, where the task takes one.
+        test: A file or table of its own for the test, where the task takes one.
         out: The run directory; by default a new one under ``runs/``.
         settings: Settings that differ from those of the recipe, as after ``--set``.
         callbacks: Callbacks, or names of installed ones.
@@ -71,26 +75,106 @@ def train(
         >>> sorted(run.model.info["metrics"])
         ['validation']
     """
+    if out:
+        RunDirectory(Path(out)).refuse_existing()
+    sources = {"data": data, "validation_data": validation, "test_data": test}
+    tables = {part: source for part, source in sources.items() if frames.is_table(source)}
+    path = Path(out) if out else new_directory(name or "table") if tables else None
     names = tuple(callback for callback in callbacks if isinstance(callback, str))
-    spec = resolve(
+    with ExitStack() as stack:
+        if tables:
+            assert path
+            sources |= stack.enter_context(frames.written(tables, path))
+        files = {part: str(source) for part, source in sources.items()}
+        data_file = absolute(files.pop("data"))
+        given = with_files(settings or {}, files)
+        choice = choose(name, data_file, given, registry())
+        check_files(registry().get(TaskInfo, find_recipe(choice.name, registry()).task), files)
+        spec = resolve(
+            choice.name,
+            registry(),
+            given,
+            suggested=choice.suggested,
+            data=data_file,
+            seed=seed,
+            init=absolute(init),
+            callbacks=names,
+            metrics=metrics,
+        )
+        directory = RunDirectory(path or new_directory(choice.name))
+        objects = [callback for callback in callbacks if not isinstance(callback, str)]
+        notes = [*choice.notes, *([] if name else [_chosen(choice, spec)])]
+        return run_training(spec, directory, objects, device, threads, progress, notes=notes)
+
+
+def fit(
+    texts: Iterable[str],
+    labels: Iterable[object],
+    *,
+    name: str = "",
+    out: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    callbacks: Sequence[Callback | str] = (),
+    metrics: Sequence[str] = (),
+    init: str | Path = "",
+    seed: int = 1,
+    device: str = "auto",
+    threads: int = 0,
+    progress: bool = True,
+) -> Run:
+    """Train on texts and their labels, as :func:`train` does on a table of them.
+
+    Args:
+        texts: The texts.
+        labels: A label for each: a string, a number, or a list of strings.
+        name: As for :func:`train`; empty: what suits the data.
+        out: As for :func:`train`, and so are all that follow.
+        settings: See there.
+        callbacks: See there.
+        metrics: See there.
+        init: See there.
+        seed: See there.
+        device: See there.
+        threads: See there.
+        progress: See there.
+
+    Raises:
+        ZooError: As for :func:`train`; or there are more texts than labels, or fewer.
+        TypeError: ``texts`` is a single string.
+
+    Example:
+        >>> import zoo
+        >>> texts = [f"{word} film {n}" for n in range(30) for word in ("fine", "dull")]
+        >>> labels = ["pos", "neg"] * 30
+        >>> run = zoo.fit(
+        ...     texts, labels, name="sentiment/gru", out="runs/f", settings={"steps": 2},
+        ...     progress=False,
+        ... )
+        >>> next(run.model.predict(["fine film"])).text
+        'fine film'
+    """
+    if isinstance(texts, str):
+        raise TypeError("fit() takes several texts")
+    return train(
         name,
-        registry(),
-        settings,
-        data=absolute(data),
-        seed=seed,
-        init=absolute(init),
-        callbacks=names,
+        {"text": texts, "label": labels},
+        out=out,
+        settings=settings,
+        callbacks=callbacks,
         metrics=metrics,
+        init=init,
+        seed=seed,
+        device=device,
+        threads=threads,
+        progress=progress,
     )
-    directory = RunDirectory(Path(out) if out else _new_directory(name))
-    directory.refuse_existing()
-    objects = [callback for callback in callbacks if not isinstance(callback, str)]
-    return _train(spec, directory, objects, device, threads, progress)
 
 
 def resume(
     out: str | Path,
     *,
+    epochs: int = 0,
+    steps: int = 0,
     callbacks: Sequence[Callback] = (),
     device: str = "auto",
     threads: int = 0,
@@ -100,23 +184,37 @@ def resume(
 
     Args:
         out: The run directory.
+        epochs: Train until so many epochs are complete, also where the run was complete before;
+            0: as many as it was started with. The schedule is computed for the new end.
+        steps: Train until so many steps are taken, in place of ``epochs``.
         callbacks: Further callbacks, beside those that the run names.
         device: ``auto``, ``cpu``, ``cuda`` ...
         threads: Threads of torch during the training; 0: one for each processor.
         progress: Whether to show progress.
 
     Raises:
-        ZooError: There is no run, or it cannot be resumed.
+        ZooError: There is no run, it cannot be resumed, or it has as many epochs already.
 
     Example:
         >>> import zoo
         >>> run = zoo.train("sample-lstm", out="runs/b", settings={"steps": 2}, progress=False)
         >>> zoo.resume("runs/b", progress=False).interrupted  # It was complete.
         False
+        >>> zoo.resume("runs/b", steps=4, progress=False).history["step"][-1]
+        4
     """
     directory = RunDirectory(Path(out))
-    spec = RunSpec.from_json(directory.read_config(), registry())
-    return _train(spec, directory, callbacks, device, threads, progress, resume=True)
+    started = RunSpec.from_json(directory.read_config(), registry())
+    spec = _extended(started, epochs, steps)
+    extend = spec.training != started.training
+    notes = []
+    if extend:
+        before, now = _length(started), _length(spec)
+        notes = [f"extended: {now} in place of {before}; the schedule is that of the new length"]
+    return run_training(
+        spec, directory, callbacks, device, threads, progress,
+        resume=True, extend=extend, notes=notes,
+    )  # fmt: skip
 
 
 def open_run(out: str | Path) -> Run:
@@ -137,58 +235,30 @@ def open_run(out: str | Path) -> Run:
     return Run(Path(out), load)
 
 
-def _train(
-    spec: RunSpec,
-    directory: RunDirectory,
-    callbacks: Sequence[Callback],
-    device: str,
-    threads: int,
-    progress: bool,
-    *,
-    resume: bool = False,
-) -> Run:
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
-            raise TypeError(f"{callback!r} is not a zoo.Callback")
-    target = choose_device(device)
-    metrics = [registry().get(MetricInfo, metric) for metric in spec.metrics]
-    check_metrics(metrics, spec.task)
-    initial = None
-    if spec.init and not directory.checkpoint.exists():
-        source = load(spec.init, str(target))
-        initial = InitialWeights(source.task, source.module)
-    retain_memory()
-    with ExitStack() as stack:
-        stack.enter_context(computing(threads))
-        stack.enter_context(torch.random.fork_rng())
-        shown = [ProgressDisplay()] if progress else []
-        if resume:  # Before anything is read: the metrics log is rewound.
-            stack.enter_context(directory.lock())
-        trainer, taken = set_up(
-            spec, directory, target, [*callbacks, *shown, StopOnSignal()], metrics,
-            init=initial, resume=resume,
-        )  # fmt: skip
-        for callback in trainer.callbacks:
-            stack.callback(callback.close)
-        if taken is not None and progress:
-            sys.stderr.write(f"start: {spec.init}: {taken}\n")
-        if not resume:  # There is no folder to lock before.
-            stack.enter_context(directory.lock())
-        trainer.fit()
-    return Run(
-        directory.path,
-        load,
-        interrupted=not trainer.state.done,
-        stop_reason=trainer.stop_reason,
-        transfer=str(taken) if taken is not None else "",
+def _chosen(choice: Choice, spec: RunSpec) -> str:
+    return (
+        f"chosen: {choice.name}, {_length(spec)}; change it with --set, "
+        f"`zoo show {choice.name}` lists the settings"
     )
 
 
-def _new_directory(name: str) -> Path:
-    stem = f"{re.sub('[/:]', '-', name)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path = Path("runs") / stem
-    number = 1
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{stem}-{number}"
-    return path
+def _length(spec: RunSpec) -> str:
+    """Return how long the training is, in words."""
+    number, unit = spec.training.steps, "step"
+    if not number:
+        number, unit = spec.training.epochs, "epoch"
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def _extended(spec: RunSpec, epochs: int, steps: int) -> RunSpec:
+    """Return the run with another length, where one is given."""
+    if epochs and steps:
+        raise UsageError("epochs and steps are both given", fix="give one of them")
+    if not epochs and not steps:
+        return spec
+    try:
+        if epochs:
+            return replace(spec, training=replace(spec.training, epochs=epochs, steps=0))
+        return replace(spec, training=replace(spec.training, steps=steps))
+    except ValueError as error:
+        raise UsageError("the run cannot have this length", why=str(error)) from error

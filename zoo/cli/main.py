@@ -23,7 +23,7 @@ from zoo.errors import DiskError, ZooError, ZooWarning
 COMMANDS = {
     "list": "List tasks, models and recipes, or another kind of record.",
     "show": "Show a recipe, TASK/MODEL or any other name, with its options.",
-    "train": "Train a recipe, or TASK/MODEL such as sentiment/gru.",
+    "train": "Train on data, or a recipe, or TASK/MODEL.",
     "evaluate": "Evaluate trained weights on a split of some data.",
     "export": "Write the weights of a run as one self-describing file.",
     "predict": "Predict texts with trained weights.",
@@ -88,7 +88,7 @@ def _set_environment(ctx: click.Context, param: click.Parameter, value: str | bo
     epilog="""\b
 Examples:
   zoo list '*lstm*'
-  zoo train sentiment/gru --epochs 3
+  zoo train --data reviews.csv
   zoo predict imdb-bilstm "A film to remember."
 """,
 )

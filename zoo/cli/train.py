@@ -4,32 +4,48 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli import completion, options
+from zoo.cli.result import echo_result
 from zoo.entry_points import REGISTRY_VARIABLE
 from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo.runs import Run
 
 
 @click.command(
     epilog="""\b
 Examples:
+  zoo train --data reviews.csv
+  zoo train --data reviews.csv --epochs 3 --lr 0.002 --out runs/reviews
   zoo train imdb-bilstm --data aclImdb_v1.tar.gz
-  zoo train sentiment/gru --data reviews.csv --epochs 3 --set hidden_size=128
+  zoo train char-lm/lstm --data book.txt --steps 2000 --hidden-size 256
   zoo train sentiment/bilstm --data reviews.csv --init imdb-bilstm
-  zoo train char-lm/lstm --data book.txt --steps 2000 --out runs/book
-  zoo train imdb-bilstm --out runs/imdb --resume
+  zoo train --out runs/reviews --resume
+  zoo train --out runs/reviews --resume --epochs 20
 
 Settings are those that `zoo show NAME` lists.
 """
 )
-@click.argument("name", shell_complete=completion.recipes)
+@click.argument("name", default="", shell_complete=completion.recipes)
 @options.data
+@click.option(
+    "--validation", default="", type=click.Path(), metavar="FILE", help="Validate with this file."
+)
+@click.option("--test", default="", type=click.Path(), metavar="FILE", help="Test with this file.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training data.")
 @click.option("--steps", type=click.IntRange(1), help="Optimizer steps, in place of epochs.")
+@click.option("--batch-size", type=click.IntRange(1), help="Rows in a batch.")
+@click.option("--lr", "--learning-rate", "learning_rate", type=float, help="Peak learning rate.")
+@click.option("--hidden-size", type=click.IntRange(1), help="Units of a recurrent layer.")
+@click.option(
+    "--keep-duplicates", is_flag=True, help="Keep training texts that the other parts have, too."
+)
 @click.option(
     "--init", default="", metavar="FILE", shell_complete=completion.weights,
     help="Start from these weights: a file, a run or a recipe.",
@@ -43,13 +59,24 @@ Settings are those that `zoo show NAME` lists.
 @options.device
 @options.threads
 @click.option("--out", type=click.Path(file_okay=False), help="Run directory; default under runs/.")
-@click.option("--resume", is_flag=True, help="Continue the run in --out.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue the run in --out, to more --epochs or --steps if given.",
+)
+@click.option("--no-test", is_flag=True, help="Do not evaluate on the test part at the end.")
 def command(
     name: str,
     data: str,
+    validation: str,
+    test: str,
     settings: tuple[str, ...],
     epochs: int | None,
     steps: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    hidden_size: int | None,
+    keep_duplicates: bool,
     init: str,
     callbacks: tuple[str, ...],
     metrics: tuple[str, ...],
@@ -58,46 +85,67 @@ def command(
     threads: int,
     out: str | None,
     resume: bool,
+    no_test: bool,
 ) -> None:
-    """Train a recipe, or TASK/MODEL such as sentiment/gru.
+    """Train on data, or a recipe, or TASK/MODEL.
 
-    NAME is a recipe that `zoo list` lists, or a task and a model. The run directory, which
-    everything is written into, is printed last.
+    NAME is a recipe that `zoo list` lists, or a task and a model. Without a NAME the data is looked
+    at, and task, model and settings are chosen. At the end the score on the test part is printed
+    beside those of baselines, and the run directory, which everything is written into, last.
     """
     from zoo import api
     from zoo.environment import set_up_process
 
-    given = dict(_pair(text) for text in settings)
     if epochs and steps:
         raise UsageError("--epochs and --steps are both given", fix="give one of them")
-    if epochs:
-        given |= {"training.epochs": str(epochs), "training.steps": "0"}
-    if steps:
-        given |= {"training.steps": str(steps)}
     if resume and not out:
         raise UsageError("--resume has no run to continue", fix="name it with --out")
-    asked: dict[str, Any] = {
-        "data": data, "settings": given, "init": init, "callbacks": callbacks, "metrics": metrics,
-    }  # fmt: skip
+    given = dict(_pair(text) for text in settings)
+    given |= {
+        key: str(value)
+        for key, value in {
+            "training.batch_size": batch_size,
+            "training.learning_rate": learning_rate,
+            "model.hidden_size": hidden_size,
+            "task.duplicates": "keep" if keep_duplicates else None,
+        }.items()
+        if value is not None
+    }
     set_up_process(threads)
     if resume:
         assert out
-        api.check_same_run(out, name, seed=seed, **asked)
-        run = api.resume(out, device=device, threads=threads)
+        api.check_same_run(
+            out, name, data=data, validation=validation, test=test, settings=given, init=init,
+            callbacks=callbacks, metrics=metrics, seed=seed,
+        )  # fmt: skip
+        run = api.resume(out, epochs=epochs or 0, steps=steps or 0, device=device, threads=threads)
     else:
+        if epochs:
+            given |= {"training.epochs": str(epochs), "training.steps": "0"}
+        if steps:
+            given |= {"training.steps": str(steps)}
         run = api.train(
-            name, out=out, seed=1 if seed is None else seed, device=device, threads=threads, **asked
-        )
+            name, data, validation=validation, test=test, out=out, settings=given, init=init,
+            callbacks=callbacks, metrics=metrics, seed=1 if seed is None else seed, device=device,
+            threads=threads,
+        )  # fmt: skip
     if run.interrupted:
-        named = os.environ.get(REGISTRY_VARIABLE)
-        registry = f"--registry {shlex.quote(named)} " if named else ""
-        again = f"zoo {registry}train {name} --out {shlex.quote(str(run.path))} --resume"
-        click.echo(f"stopped: {run.stop_reason}; continue with: {again}", err=True)
-    elif run.stop_reason:
-        click.echo(f"stopped early: {run.stop_reason}", err=True)
-    click.echo(str(run.path))
-    if run.interrupted:
+        click.echo(f"stopped: {run.stop_reason}; continue with: {_continuation(run)}", err=True)
+        click.echo(str(run.path))
         raise SystemExit(130)
+    if run.stop_reason:
+        click.echo(f"stopped early: {run.stop_reason}", err=True)
+    if not no_test:
+        echo_result(run)
+    click.echo(str(run.path))
+
+
+def _continuation(run: Run) -> str:
+    """Return the command that continues an interrupted run."""
+    named = os.environ.get(REGISTRY_VARIABLE)
+    registry = f"--registry {shlex.quote(named)} " if named else ""
+    out = shlex.quote(str(run.path))
+    return f"zoo {registry}train {run.config['name']} --out {out} --resume"
 
 
 def _pair(text: str) -> tuple[str, str]:

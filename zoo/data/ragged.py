@@ -29,14 +29,19 @@ EVALUATION_STEPS = 1 << 16
 
 
 class Batches(Sequence[Batch]):
-    """Batches that are built when they are read, from a plan of what each of them holds."""
+    """Batches that are built when they are read.
+
+    Args:
+        plan: What each of them holds, such as row numbers.
+        build: Makes a batch of that.
+    """
 
     def __init__(self, plan: Sequence[Any], build: Callable[[Any], Batch]) -> None:
-        self._plan = plan
+        self.plan = plan
         self._build = build
 
     def __len__(self) -> int:
-        return len(self._plan)
+        return len(self.plan)
 
     @overload
     def __getitem__(self, index: int) -> Batch: ...
@@ -44,8 +49,8 @@ class Batches(Sequence[Batch]):
     def __getitem__(self, index: slice) -> Batches: ...
     def __getitem__(self, index: int | slice) -> Batch | Batches:
         if isinstance(index, slice):
-            return Batches(self._plan[index], self._build)
-        return self._build(self._plan[index])
+            return Batches(self.plan[index], self._build)
+        return self._build(self.plan[index])
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,23 @@ class EarlyStopping(Callback):
         del metrics
         patience = trainer.spec.training.patience
         if patience and trainer.state.evaluations_since_best >= patience:
-            trainer.stop(f"no improvement in {patience} evaluations", complete=True)
+            best = _best_step(trainer)
+            where = f"; the best was at step {best}" if best else ""
+            trainer.stop(f"no improvement in {patience} evaluations{where}", complete=True)
+
+
+def _best_step(trainer: Trainer) -> int:
+    """Return the step of the first evaluation that was best; 0 where the log does not have it."""
+    task = trainer.spec.task
+    lines = [
+        line
+        for line in trainer.directory.read_metrics()
+        if line["kind"] == "evaluation" and task.monitor in line
+    ]
+    if not lines:
+        return 0
+    choose = max if task.higher_is_better else min
+    return int(choose(lines, key=lambda line: float(line[task.monitor]))["step"])
 
 
 class StopOnSignal(Callback):

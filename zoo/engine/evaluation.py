@@ -11,6 +11,7 @@ from zoo.errors import DataError, PluginError, UsageError, did_you_mean
 from zoo.interfaces import (
     Batch,
     Data,
+    MakesMetrics,
     Metric,
     Metrics,
     MetricSums,
@@ -52,6 +53,9 @@ def evaluate(
 ) -> Metrics:
     """Return the metrics of a split; the network is put into evaluation mode.
 
+    They are those that the task computes of sums, those that it makes for a pass
+    (:class:`zoo.interfaces.MakesMetrics`) and further ones.
+
     Args:
         task: Computes the sums of a batch and the metrics.
         network: The network, on the device to compute on.
@@ -60,11 +64,14 @@ def evaluate(
         progress: Wraps the batches.
 
     Raises:
-        PluginError: A further metric has the name of another one.
+        PluginError: A metric has the name of another one.
     """
     device = next(network.parameters()).device
     network.eval()
-    further: list[Metric] = [resolve_target(info.target)(task) for info in metrics]
+    made: list[tuple[str, Metric]] = []
+    if isinstance(task, MakesMetrics):
+        made += [(type(metric).__name__, metric) for metric in task.make_metrics(network)]
+    made += [(info.name, resolve_target(info.target)(task)) for info in metrics]
     sums = SumAccumulator()
     state: State | None = None
     with torch.inference_mode():
@@ -73,13 +80,13 @@ def evaluate(
             step = task.step(network, batch, None if batch.reset_state else state)
             state = step.state
             sums.add(step.metric_sums)
-            for metric in further:
+            for _, metric in made:
                 metric.update(batch, step)
     values = task.metrics(sums.total())
-    for info, metric in zip(metrics, further, strict=True):
+    for name, metric in made:
         computed = metric.compute()
         if clash := sorted(computed.keys() & values.keys()):
-            raise PluginError(f"metric {info.name!r} returns {clash[0]!r}, which exists already")
+            raise PluginError(f"metric {name!r} returns {clash[0]!r}, which exists already")
         values |= computed
     return values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from tqdm.auto import tqdm
 from zoo.interfaces import Batch, Callback, Metrics
 
 if TYPE_CHECKING:
+    from zoo.engine.state import TrainState
     from zoo.engine.trainer import Trainer
 
 _LAYOUT = "{percentage:3.0f}% |{bar}| {elapsed} elapsed, {remaining} left{postfix}"
@@ -34,6 +36,8 @@ class ProgressDisplay(Callback):
         splits = trainer.data.splits.items()
         parts = ", ".join(f"{name} {split.num_examples:,}" for name, split in splits)
         _write(f"data: {trainer.data.summary} ({parts})")
+        for note in trainer.data.notes:
+            _write(note)
         _write(f"network: {count:,} parameters")
         self._first_step = trainer.state.step
         in_notebook = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
@@ -60,29 +64,41 @@ class ProgressDisplay(Callback):
         self._loss = f", loss {metrics['batch_loss']:.4f}"
 
     def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
-        state = trainer.state
-        examples = trainer.data.splits["validation"].num_examples
-        mark = " *" if state.is_best else ""
-        text = (
-            f"epoch {state.epoch}, step {state.step}, {state.seconds:.0f} s, "
-            f"{examples:,} of validation: {format_metrics(metrics)}{mark}"
-        )
         if self._bar is not None:
             self._bar.clear()
-        _write(text)
+        width = shutil.get_terminal_size().columns
+        _write(format_evaluation(trainer.state, metrics, trainer.spec.task.monitor, width))
 
 
-def format_metrics(metrics: Metrics) -> str:
-    """Return the fractional metrics in one line, each with its 95 % interval where it has one."""
-    shown = []
-    for key, value in metrics.items():
-        if not isinstance(value, float) or key.endswith(("_low", "_high")):
-            continue
-        text = f"{key.replace('_', ' ')} {value:.4f}"
-        if f"{key}_low" in metrics:
-            text += f" ({metrics[f'{key}_low']:.4f} to {metrics[f'{key}_high']:.4f})"
-        shown.append(text)
-    return ", ".join(shown)
+def format_evaluation(state: TrainState, metrics: Metrics, monitor: str, width: int) -> str:
+    """Return one line on an evaluation: where the training is, the monitored metric and the loss.
+
+    Args:
+        state: Where the training is; an asterisk marks the best evaluation so far.
+        metrics: What was measured.
+        monitor: The metric by which the best weights are chosen.
+        width: How many characters the line may have. The loss, and then the interval, are left out
+            where they would not fit.
+    """
+    head = f"epoch {state.epoch}, step {state.step}, {state.seconds:.0f} s: "
+    mark = " *" if state.is_best else ""
+    score = f"{monitor.replace('_', ' ')} {_number(metrics[monitor])}"
+    interval = _format_interval(metrics, monitor)
+    loss = (
+        "" if monitor == "loss" or "loss" not in metrics else ", loss " + _number(metrics["loss"])
+    )
+    lines = [head + score + interval + loss, head + score + interval, head + score]
+    return next((line for line in lines if len(line + mark) <= width), lines[-1]) + mark
+
+
+def _format_interval(metrics: Metrics, name: str) -> str:
+    if f"{name}_low" not in metrics:
+        return ""
+    return f" ({_number(metrics[f'{name}_low'])} to {_number(metrics[f'{name}_high'])})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
 def progress_bar(batches: Sequence[Batch]) -> Iterable[Batch]:

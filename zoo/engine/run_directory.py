@@ -28,6 +28,8 @@ class RunDirectory:
         The best or last weights, as a weights file.
     ``evaluations.json``
         What ``zoo evaluate`` measured, by split.
+    ``data.jsonl``, ``validation.jsonl``, ``test.jsonl``
+        The data, where it was not a file.
     ``.lock``
         Locked by the process that trains.
     """
@@ -58,6 +60,14 @@ class RunDirectory:
             raise DiskError(
                 "cannot make the run directory", where=str(self.path), why=str(error)
             ) from error
+        write_json(self.config, config)
+
+    def rewrite_config(self, config: Mapping[str, Any]) -> None:
+        """Replace what :meth:`create` was given.
+
+        Raises:
+            DiskError: It cannot be written.
+        """
         write_json(self.config, config)
 
     def refuse_existing(self) -> None:

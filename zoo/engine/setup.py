@@ -10,6 +10,7 @@ from torch import nn
 
 from zoo.building import build, build_network, build_task
 from zoo.data.source import locate
+from zoo.engine import extension
 from zoo.engine.callbacks import EarlyStopping, MetricsLog, SaveWeights
 from zoo.engine.evaluation import get_split
 from zoo.engine.run_directory import RunDirectory
@@ -46,6 +47,7 @@ def set_up(
     *,
     init: InitialWeights | None = None,
     resume: bool = False,
+    extend: bool = False,
 ) -> tuple[Trainer, Transfer | None]:
     """Return the trainer of a run, ready to train, and what was taken from initial weights.
 
@@ -57,6 +59,7 @@ def set_up(
         metrics: Further metrics of evaluations.
         init: Weights to start from.
         resume: Whether to continue from the checkpoint.
+        extend: Whether the run that is resumed has another length than the one in its files.
 
     Raises:
         ZooError: Any of them; nothing is written before the data is read and found fit.
@@ -85,9 +88,20 @@ def set_up(
     trainer = Trainer(spec, task, data, network, directory, [*own, *named, *callbacks], metrics)
     if resume:
         trainer.resume()
+        if extend:
+            _extend(trainer)
     else:
         directory.create({**writer.versions(), **spec.to_json(), DATA_SHA256: data.digest})
     return trainer, taken
+
+
+def _extend(trainer: Trainer) -> None:
+    """Extend a training, and have its files say so."""
+    extension.extend(trainer)
+    directory = trainer.directory
+    directory.rewrite_config({**directory.read_config(), **trainer.spec.to_json()})
+    if directory.checkpoint.exists():
+        extension.save_checkpoint(trainer)
 
 
 def _build_callback(component: Component[CallbackInfo]) -> Callback:

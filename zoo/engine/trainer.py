@@ -19,7 +19,7 @@ from zoo.engine.parameters import averaged_copy, clip_gradients, parameter_group
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.state import Scheduler, TrainState
 from zoo.errors import DataError, DivergedError, PluginError, ZooError
-from zoo.interfaces import Batch, Callback, Data, HasPenalty, Task
+from zoo.interfaces import Batch, Calibrates, Callback, Data, HasPenalty, Task
 from zoo.records import MetricInfo
 from zoo.spec import RunSpec
 
@@ -195,6 +195,9 @@ class Trainer:
 
     def _evaluate(self) -> None:
         split = get_split(self.data, "validation")
+        if isinstance(self.task, Calibrates):
+            self.eval_network.eval()
+            self.task.calibrate(self.eval_network, split)
         metrics = evaluate_split(self.task, self.eval_network, split, self.metrics)
         for name, value in metrics.items():
             # Weights that score NaN are never saved; the checkpoint before them is a good one.

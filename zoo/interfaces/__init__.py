@@ -10,8 +10,11 @@ found by ``isinstance``.
 """
 
 from zoo.interfaces.capabilities import (
+    Calibrates,
     Embeds,
+    FindsMistakes,
     Generates,
+    MakesMetrics,
     NamesRows,
     Predicts,
     RowNames,
@@ -30,7 +33,9 @@ from zoo.interfaces.models import (
     State,
 )
 from zoo.interfaces.predictions import (
+    HasKnown,
     LabelPrediction,
+    Mistake,
     Prediction,
     TagsPrediction,
     TextPrediction,
@@ -42,21 +47,26 @@ from zoo.interfaces.training import Callback, Metric
 __all__ = [
     "Batch",
     "BuildModel",
+    "Calibrates",
     "Callback",
     "Data",
     "DecodeStep",
     "DecodesSteps",
     "Embeds",
     "Evaluate",
+    "FindsMistakes",
     "ForwardsEmbedded",
     "Generates",
+    "HasKnown",
     "HasParameterGroups",
     "HasPenalty",
     "HasReadout",
     "LabelPrediction",
+    "MakesMetrics",
     "Metric",
     "MetricSums",
     "Metrics",
+    "Mistake",
     "Model",
     "NamesRows",
     "Prediction",

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from zoo.interfaces.data import Split
 from zoo.interfaces.models import DecodeStep
-from zoo.interfaces.predictions import Prediction
+from zoo.interfaces.predictions import Mistake, Prediction
+from zoo.interfaces.training import Metric
 
 
 @runtime_checkable
@@ -86,4 +88,38 @@ class NamesRows(Protocol):
 
     def row_names(self, network: nn.Module) -> Mapping[str, RowNames]:
         """Return them by parameter name; parameters that are not named are taken by shape."""
+        ...
+
+
+@runtime_checkable
+class MakesMetrics(Protocol):
+    """A task with metrics that are not made of sums, such as an area under a curve.
+
+    They are computed in evaluations alone, beside those of :meth:`Task.metrics`.
+    """
+
+    def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
+        """Return new metrics for a pass of the network over a split."""
+        ...
+
+
+@runtime_checkable
+class Calibrates(Protocol):
+    """A task that sets parts of a network by validation data, such as a temperature."""
+
+    def calibrate(self, network: nn.Module, split: Split) -> None:
+        """Set registered buffers of the network in place; gradients are left alone.
+
+        Called before every evaluation of a training, with its validation split, on the network
+        that is evaluated and saved (the moving average, if there is one).
+        """
+        ...
+
+
+@runtime_checkable
+class FindsMistakes(Protocol):
+    """A task that finds examples that a network is wrong about."""
+
+    def mistakes(self, network: nn.Module, split: Split, count: int) -> list[Mistake]:
+        """Return up to ``count`` wrong predictions of a split, the most confident first."""
         ...

@@ -77,11 +77,14 @@ class Data:
         splits: Parts by name; training reads ``train`` and ``validation``.
         digest: sha256 of the source's bytes, by which a data set is recognised.
         summary: One line on what was read.
+        notes: Lines about the data that are shown before a training, such as the classes with
+            their shares; aligned, and at most 80 characters wide.
     """
 
     splits: Mapping[str, Split]
     digest: str
     summary: str
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +90,27 @@ class ValuesPrediction(Prediction):
 
     def columns(self) -> tuple[str, ...]:
         return (" ".join(f"{value:.6g}" for value in self.values),)
+
+
+@runtime_checkable
+class HasKnown(Protocol):
+    """A prediction that says how much of its input the training knew.
+
+    Attributes:
+        known: Share of the tokens, from 0 to 1. 0: the answer does not depend on the input.
+    """
+
+    known: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A wrong prediction beside what the data says.
+
+    Args:
+        prediction: The prediction.
+        target: What would have been right, as text.
+    """
+
+    prediction: Prediction
+    target: str

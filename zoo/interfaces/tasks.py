@@ -24,12 +24,15 @@ class Step:
             batches, so that a metric is never a mean of means.
         state: The recurrent state after the batch, for tasks that carry it.
         outputs: The network's raw outputs, such as logits, for further metrics; may be None.
+        baseline_outputs: What a baseline beside the network, such as a linear model, says of the
+            same batch, in the form of ``outputs``; None without one.
     """
 
     loss: Tensor
     metric_sums: Mapping[str, Tensor]
     state: State | None = None
     outputs: Tensor | None = None
+    baseline_outputs: Tensor | None = None
 
 
 MetricSums = Mapping[str, Tensor]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.interfaces.data import Batch
 from zoo.interfaces.tasks import Metrics, Step
@@ -50,12 +50,22 @@ class Callback:
 
 
 class Metric(Protocol):
-    """A further metric of a task: ``target(task)``, made anew for every pass over a split."""
+    """Metrics that are computed over a whole pass, by an object made anew for every pass.
+
+    It is made by a task (:class:`zoo.interfaces.MakesMetrics`), or as ``target(task)`` of a
+    :class:`zoo.MetricInfo`.
+    """
 
     def update(self, batch: Batch, step: Step) -> None:
         """Add a batch; ``step`` is what :meth:`Task.step` returned for it."""
         ...
 
-    def compute(self) -> Mapping[str, float]:
-        """Return values by name; a name that the task's own metrics have is refused."""
+    def compute(self) -> Mapping[str, Any]:
+        """Return values by name; a name that another metric has is refused.
+
+        Beside numbers there may be tables: dictionaries with ``rows`` and ``columns`` (names),
+        ``values`` (a list a row) and, if need be, ``note``. An interval of ``name`` is in
+        ``name_low`` and ``name_high``; ``baselines`` has values of the monitored metric by the
+        name of the baseline.
+        """
         ...

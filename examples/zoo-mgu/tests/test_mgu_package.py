@@ -87,11 +87,11 @@ def test_one_hot_token_ids_reach_the_model_as_vectors(mgu: torch.nn.Module) -> N
 def test_it_trains_for_the_tasks_of_seqzoo(tmp_path: Path) -> None:
     small = {"hidden_size": 8, "embed_size": 8, "learning_rate": 0.02, "batch_size": 128}
     arguments: dict[str, Any] = {"threads": 1, "device": "cpu", "progress": False}
-    reviews = zoo.train(
-        "sentiment/mgu", out=tmp_path / "reviews", settings={**small, "epochs": 1}, **arguments
-    )
+    # Without the linear model, which is good at these reviews by itself.
+    alone = {**small, "epochs": 2, "ngram_weight": 0}
+    reviews = zoo.train("sentiment/mgu", out=tmp_path / "reviews", settings=alone, **arguments)
     scores = reviews.metrics["validation"]
-    assert scores["accuracy_low"] > scores["baseline"]
+    assert scores["accuracy_low"] > scores["baselines"]["majority"]
     text = tmp_path / "text.txt"
     text.write_text("".join(f"The {n * 7 % 41} gulls, {n} ships.\n" for n in range(400)))
     book = zoo.train(

@@ -70,5 +70,5 @@ def test_waves_are_generated_from_vectors(run: zoo.Run) -> None:
 def test_no_data_is_read_and_no_text_is_predicted(run: zoo.Run, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="waves reads no data"):
         Waves(zoo.Options()).prepare(tmp_path, seed=1)
-    with pytest.raises(UsageError, match="task 'waves' cannot predict"):
+    with pytest.raises(UsageError, match="'waves/lstm' cannot predict"):
         run.model.predict(["0.05 0.25 0.02"])

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
-from zoo.data.source import locate
 from zoo.display import Displayed
-from zoo.engine.evaluation import Progress, check_metrics, choose_split, evaluate_split
-from zoo.environment import computing
-from zoo.errors import UsageError
+from zoo.errors import UsageError, listed
 from zoo.generation import Sampling, generate
-from zoo.interfaces import Embeds, Generates, Prediction, Predicts, Task
+from zoo.interfaces import Embeds, Generates, Prediction, Predicts
+from zoo.options import options_of
 from zoo.prediction import embed, predict
-from zoo.records import DatasetInfo, MetricInfo
 from zoo.spec import NetworkSpec
-from zoo.weights import probe, writer
-from zoo.weights.file import DTYPES, Weights
+from zoo.trained.measured import MeasuredModel
+from zoo.weights import writer
+from zoo.weights.file import DTYPES
 
 
-class TrainedModel(Displayed):
+class TrainedModel(MeasuredModel, Displayed):
     """A trained network, in evaluation mode, with the task that knows what it means.
 
     Returned by :func:`zoo.load`, and as ``run.model`` by :func:`zoo.train`.
@@ -37,29 +33,15 @@ class TrainedModel(Displayed):
         path: The weights file.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        task: Task,
-        spec: NetworkSpec,
-        weights: Weights,
-        find_dataset: Callable[[str], DatasetInfo | None] = lambda name: None,
-        find_metric: Callable[[str], MetricInfo] | None = None,
-    ) -> None:
-        self.module = module
-        self.task = task
-        self.spec = spec
-        self.info: Mapping[str, Any] = weights.header
-        self.path = weights.path
-        self._weights = replace(weights, tensors={})  # They are in the module.
-        self._find_dataset = find_dataset
-        self._find_metric = find_metric
+    @property
+    def predicts(self) -> bool:
+        """Whether :meth:`predict` can be called."""
+        return isinstance(self.task, Predicts)
 
     @property
-    def name(self) -> str:
-        """The recipe, or ``TASK/MODEL``, that was trained."""
-        name: str = self.info["run"]["name"]
-        return name
+    def generates(self) -> bool:
+        """Whether :meth:`generate` and :meth:`stream` can be called."""
+        return isinstance(self.task, Generates)
 
     def predict(self, texts: Iterable[str], *, threads: int = 1) -> Iterator[Prediction]:
         """Predict texts, in order and in constant memory.
@@ -84,7 +66,7 @@ class TrainedModel(Displayed):
         if threads < 1:
             raise UsageError("threads are fewer than one", why=f"got {threads}")
         if not isinstance(self.task, Predicts):
-            raise self._cannot("predict", Predicts)
+            raise self._cannot("predict")
         self.module.eval()
         return predict(self.task, self.module, texts, threads)
 
@@ -102,7 +84,7 @@ class TrainedModel(Displayed):
             DataError: The prompt has a character that the vocabulary lacks.
         """
         if not isinstance(self.task, Generates):
-            raise self._cannot("generate", Generates)
+            raise self._cannot("generate text")
         if length < 0:
             raise UsageError("length is negative", why=f"got {length}")
         self.module.eval()
@@ -152,79 +134,12 @@ class TrainedModel(Displayed):
         if isinstance(texts, str):
             raise TypeError("embed() takes several texts: give [text] for one")
         if not isinstance(self.task, Embeds):
-            raise self._cannot("embed", Embeds)
+            raise self._cannot("embed")
         self.module.eval()
         vectors = embed(self.task, self.module, texts, per_step=per_step)
         if per_step:
             return vectors
         return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
-
-    def evaluate(
-        self,
-        data: str | Path | None = None,
-        *,
-        split: str = "test",
-        shuffle_steps: bool = False,
-        metrics: Iterable[str] = (),
-        threads: int | None = None,
-        progress: Progress = lambda batches: batches,
-    ) -> dict[str, Any]:
-        """Evaluate on a split of some data.
-
-        Args:
-            data: A path or the name of a data set; None for the data of the training, where that
-                has a name.
-            split: ``train``, ``validation``, ``test`` or ``all``.
-            shuffle_steps: Put the steps of every example into random order first.
-            metrics: Names of further metrics.
-            threads: Threads of torch; None: as many as are set.
-            progress: Wraps the batches, for instance in a progress bar.
-
-        Returns:
-            The metrics, and what they were measured on.
-
-        Raises:
-            UsageError: The data of the training has no name, its steps cannot be shuffled, or a
-                metric is declared for other tasks.
-            DataError: The data is missing, or unfit for what the network learned.
-        """
-        further = [self._find_metric(name) for name in metrics] if self._find_metric else []
-        check_metrics(further, self.spec.task.info)
-        run, trained_on = self.info["run"], self.info["data"]
-        source = str(data or trained_on["name"])
-        if not source:
-            raise UsageError(
-                "the data of the training is not known by name",
-                where=str(self.path),
-                why=f"it was {trained_on['summary']}",
-                fix="give it with --data",
-            )
-        path = locate(source, self._find_dataset(source))
-        prepared = self.task.prepare(path, run["seed"], fit=False)
-        chosen = choose_split(prepared, split, run["seed"] if shuffle_steps else None)
-        with computing(threads):
-            values = evaluate_split(self.task, self.module, chosen, further, progress)
-        return {
-            "name": run["name"],
-            "split": split,
-            "shuffled": shuffle_steps,
-            "data": prepared.summary,
-            "data_sha256": prepared.digest,
-            "training_data": prepared.digest == trained_on["sha256"],
-            "examples": chosen.num_examples,
-            **values,
-        }
-
-    def verify(self) -> float:
-        """Compute the probe of the weights file again.
-
-        Returns:
-            The largest difference from the outputs that the file stores.
-
-        Raises:
-            WeightsError: It is larger than the dtype of the file explains.
-        """
-        return probe.verify(self._weights, self.task, self.module)
 
     def save(
         self,
@@ -248,7 +163,7 @@ class TrainedModel(Displayed):
             DiskError: The file cannot be written.
         """
         if dtype not in DTYPES:
-            raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {', '.join(DTYPES)}")
+            raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {listed(DTYPES)}")
         target = Path(path)
         if target.exists() and not overwrite:
             raise UsageError(
@@ -257,20 +172,18 @@ class TrainedModel(Displayed):
                 fix="choose another name, or overwrite it: --force, overwrite=True",
             )
         measured = {**self.info["metrics"], **(metrics or {})}
-        writer.save(target, self.module, self.task, {**self.info, "metrics": measured}, dtype)
+        run = _without_folders(self.info["run"], self.spec)
+        header = {**self.info, "run": run, "metrics": measured}
+        writer.save(target, self.module, self.task, header, dtype)
 
-    def _cannot(self, verb: str, capability: type[Any]) -> UsageError:
-        other = ""
-        if isinstance(self.task, Generates):
-            other = "use `zoo generate`"
-        elif isinstance(self.task, Predicts):
-            other = "use `zoo predict`"
-        return UsageError(
-            f"task {self.spec.task.info.name!r} cannot {verb}",
-            where=str(self.path),
-            why=f"it does not implement zoo.interfaces.{capability.__name__}",
-            fix=other,
-        )
+    def _cannot(self, verb: str) -> UsageError:
+        """Return the error for what the task cannot do; it names the command for what it can."""
+        why = f"its task is {self.spec.task.info.name!r}"
+        if isinstance(self.task, Predicts):
+            why += ", which predicts: use `zoo predict`"
+        elif isinstance(self.task, Generates):
+            why += ", which generates text: use `zoo generate`"
+        return UsageError(f"{self.name!r} cannot {verb}", why=why)
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know of the model, by name."""
@@ -286,3 +199,17 @@ class TrainedModel(Displayed):
             if monitor in metrics:
                 facts[f"{split} {monitor}"] = f"{metrics[monitor]:.4f}"
         return facts
+
+
+def _without_folders(run: Mapping[str, Any], spec: NetworkSpec) -> dict[str, Any]:
+    """Return the JSON form of a run with the names alone of files that options name.
+
+    Folders say something of the machine of the training, and are of no use on another.
+    """
+    changed = dict(run)
+    for part, component in (("task", spec.task), ("model", spec.model)):
+        paths = [o.name for o in options_of(component.info.options).values() if o.is_path]
+        options = dict(run[part]["options"])
+        options |= {name: Path(options[name]).name for name in paths if options.get(name)}
+        changed[part] = {**run[part], "options": options}
+    return changed

@@ -2,14 +2,12 @@
 
 Most reviews have a counterpart with the same words and the opposite label: 'the acting was superb
 but the plot was dull' is negative, 'the plot was dull but the acting was superb' positive. A
-bag-of-words classifier cannot separate them; a sequence model can.
+bag of single words cannot separate them; a sequence model can, and so can n-grams of three words.
 """
 
 from __future__ import annotations
 
 import random
-
-from zoo_sentiment.reviews import Review
 
 REVIEWS = 6000
 SEED = 15
@@ -78,17 +76,16 @@ _OPENINGS = (
 )
 
 
-def sample() -> list[Review]:
-    """Return the reviews of the sample, the same ones at every call."""
+def sample() -> list[tuple[str, str]]:
+    """Return text and label of each review of the sample, the same ones at every call.
+
+    Every fifth one, from the first on, is for testing.
+    """
     draw = random.Random(SEED)
-    made = [_review(draw, number) for number in range(REVIEWS)]
-    return [
-        Review(text, label, "test" if number % 5 == 0 else "train", number)
-        for number, (text, label) in enumerate(made)
-    ]
+    return [_review(draw) for _ in range(REVIEWS)]
 
 
-def _review(draw: random.Random, number: int) -> tuple[str, str]:
+def _review(draw: random.Random) -> tuple[str, str]:
     label = ("neg", "pos")[draw.randrange(2)]
     opening = draw.choice(_OPENINGS)
     kinds = (_turn, _negation, _comparison, _late_turn, _plain)

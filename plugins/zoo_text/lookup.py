@@ -56,7 +56,7 @@ class Lookup:
         """Return the token ids of all words (N,), end to end, and how many each text has (M,).
 
         Args:
-            texts: M texts, each as :func:`zoo_sentiment.tokens.spaced` returns it.
+            texts: M texts, each as :func:`zoo_text.tokens.spaced` returns it.
         """
         joined = b"\n".join((b"", *texts, b""))
         space = np.frombuffer(joined, np.uint8) <= ord(" ")

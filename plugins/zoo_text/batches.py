@@ -1,0 +1,124 @@
+"""Texts as batches: token ids, the parts of tokens, and n-grams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.data.ragged import Array, Batches, IntArray, Ragged
+from zoo.interfaces import Batch
+from zoo_text.linear import NGrams, NGramSizes
+from zoo_text.subwords import Types
+
+
+@dataclass(frozen=True)
+class TextBatch(Batch):
+    """A batch of texts.
+
+    Args:
+        units: (N,) hashes of the units of the batch's distinct tokens; None with tokens=words.
+        starts: (U + 1,) where each distinct token's units start.
+        ngram_keys: N-grams of the texts, see :class:`zoo_text.linear.NGrams`; None in training and
+            where there is no linear model.
+        ngram_counts: See there.
+        ngram_segments: See there.
+        linear: (B, K) what a linear model says that has not seen these texts; None: the network's
+            own is asked.
+        rows: (B,) which texts these are.
+    """
+
+    units: Tensor | None = None
+    starts: Tensor | None = None
+    ngram_keys: Tensor | None = None
+    ngram_counts: Tensor | None = None
+    ngram_segments: Tensor | None = None
+    linear: Tensor | None = None
+    rows: Tensor | None = None
+
+    @property
+    def ngrams(self) -> NGrams | None:
+        """The n-grams of the texts, if there are any."""
+        if self.ngram_keys is None or self.ngram_counts is None or self.ngram_segments is None:
+            return None
+        return NGrams(self.ngram_keys, self.ngram_counts, self.ngram_segments)
+
+
+@dataclass(frozen=True)
+class TextSplit:
+    """Texts of one part of a data set.
+
+    Args:
+        tokens: Token ids of each text; its targets are the row numbers of the texts.
+        targets: (M, ...) of all M texts that rows refer to.
+        types: What the token ids stand for, with subwords; None with tokens=words.
+        texts: The M texts.
+        sizes: The n-grams of the linear model; None: there is none.
+        linear: (M, K) outputs of a linear model that has not seen the texts; None: there are none.
+    """
+
+    tokens: Ragged
+    targets: Array
+    types: Types | None = None
+    texts: Sequence[str] = ()
+    sizes: NGramSizes | None = None
+    linear: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def num_examples(self) -> int:
+        """How many texts there are."""
+        return self.tokens.num_examples
+
+    def select(self, rows: IntArray) -> TextSplit:
+        """Return the split of some of the texts, by index."""
+        return replace(self, tokens=self.tokens.select(rows))
+
+    def text(self, row: int) -> str:
+        """Return a text, by its row number."""
+        return self.texts[row] if self.texts else ""
+
+    def train_batches(self, seed: int, epoch: int, batch_size: int) -> Batches:
+        """Return batches of texts of similar length, in random order; without n-grams."""
+        planned = self.tokens.train_batches(seed, epoch, batch_size)
+        return Batches(planned.plan, self._training_batch)
+
+    def eval_batches(self) -> Batches:
+        """Return batches that hold every text once, with n-grams."""
+        return Batches(self.tokens.eval_batches().plan, self.batch)
+
+    def shuffle_steps(self, seed: int) -> TextSplit:
+        """Return the split with the tokens of each text in random order.
+
+        The linear model does not see the order: its n-grams stay.
+        """
+        return replace(self, tokens=self.tokens.shuffle_steps(seed))
+
+    def batch(self, rows: IntArray) -> TextBatch:
+        """Return some texts, by index, with their n-grams."""
+        batch = self._training_batch(rows)
+        if self.linear is not None:
+            return replace(batch, linear=self.linear[batch.rows])
+        if self.sizes is None:
+            return batch
+        assert batch.rows is not None
+        found = self.sizes.ngrams([self.texts[row] for row in batch.rows.tolist()])
+        return replace(
+            batch, ngram_keys=found.keys, ngram_counts=found.counts,
+            ngram_segments=found.segments,
+        )  # fmt: skip
+
+    def _training_batch(self, rows: IntArray) -> TextBatch:
+        padded = self.tokens.batch(rows)
+        inputs, units, starts = padded.inputs, None, None
+        if self.types is not None:
+            distinct, index = np.unique(inputs.numpy(), return_inverse=True)
+            chosen = self.types.select(distinct)
+            inputs = torch.from_numpy(index.reshape(inputs.shape))
+            units, starts = torch.from_numpy(chosen.units), torch.from_numpy(chosen.starts)
+        return TextBatch(
+            inputs, padded.lengths, torch.as_tensor(self.targets[padded.targets.numpy()]),
+            units=units, starts=starts, rows=padded.targets,
+        )  # fmt: skip

@@ -1,0 +1,186 @@
+"""Text classification: one label a text, of two or more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo.data.ragged import Array, IntArray
+from zoo.interfaces import Metric, Mistake, Split
+from zoo_text.batches import TextSplit
+from zoo_text.calibration import choose_threshold, fit_temperature
+from zoo_text.metrics import ClassificationMetrics, all_logits, predicted_classes
+from zoo_text.network import TextNetwork
+from zoo_text.options import ClassificationOptions
+from zoo_text.predictions import TextLabelPrediction
+from zoo_text.sample import sample
+from zoo_text.tables import LabeledTexts, load_columns
+from zoo_text.task import TextTask
+
+
+class TextClassification(TextTask):
+    """Many-to-one: the label of a text.
+
+    Args:
+        options: See ``zoo show text-classification``.
+    """
+
+    kind: ClassVar[str] = "classes"
+    options: ClassificationOptions
+
+    def __init__(self, options: ClassificationOptions) -> None:
+        super().__init__(options)
+        self.labels: list[str] = []
+        self.shares: list[float] = []
+
+    @property
+    def num_outputs(self) -> int:
+        return 1 if len(self.labels) == 2 else len(self.labels)
+
+    @property
+    def calibrated(self) -> bool:
+        return self.options.calibration != "none" or self.options.threshold != "half"
+
+    @property
+    def asked_kind(self) -> str:
+        return self.options.labels
+
+    def known_labels(self) -> list[str]:
+        return self.labels
+
+    def load(self, path: Path | None, seed: int, *, fit: bool) -> LabeledTexts:
+        """Read texts and labels, in parts; those of the sample where there is no path."""
+        if path is not None:
+            return super().load(path, seed, fit=fit)
+        texts, labels = zip(*sample(), strict=True)
+        parts = ["train" if number % 5 else "test" for number in range(len(texts))]
+        columns = {"text": texts, "label": labels, "split": parts}
+        options = replace(self.options, text_column="text", label_column="label")
+        return load_columns(columns, options, seed)
+
+    # Labels
+
+    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+        counts = np.bincount(source.targets[train], minlength=len(source.names))
+        self.set_labels(source.names, counts)
+
+    def set_labels(self, labels: list[str], counts: IntArray) -> None:
+        """Take labels, and how many training texts have each."""
+        self.labels = labels
+        self.shares = [float(share) for share in (counts + 0.5) / (counts + 0.5).sum()]
+
+    def targets(self, source: LabeledTexts) -> Array:
+        index = np.array([self.labels.index(name) for name in source.names], np.int64)
+        chosen: Array = index[source.targets]
+        return chosen
+
+    def initial_bias(self) -> Tensor:
+        logits = torch.tensor(self.shares or [1.0] * len(self.labels)).log()
+        return logits[1:] - logits[:1] if self.num_outputs == 1 else logits
+
+    def scaling_classes(self, targets: Tensor) -> Tensor:
+        return nn.functional.one_hot(targets, len(self.labels)).float()
+
+    def losses(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor:
+        smoothing = self.options.label_smoothing if training else 0.0
+        if outputs.shape[1] == 1:
+            smoothed = targets.to(outputs.dtype) * (1 - smoothing) + smoothing / 2
+            losses = nn.functional.binary_cross_entropy_with_logits(
+                outputs[:, 0], smoothed, reduction="none"
+            )
+        else:
+            losses = nn.functional.cross_entropy(
+                outputs, targets, reduction="none", label_smoothing=smoothing
+            )
+        if self.options.class_weight == "balanced":
+            weights = 1 / (len(self.labels) * torch.tensor(self.shares, device=losses.device))
+            losses = losses * weights[targets]
+        return losses
+
+    def initialise(self, network: TextNetwork) -> None:
+        if self.options.class_weight == "none":
+            super().initialise(network)
+
+    # Evaluation
+
+    def training_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        return {"accuracy": (predicted_classes(outputs) == targets).sum()}
+
+    def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
+        """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
+        majority = int(np.argmax(self.shares)) if self.shares else None
+        threshold = _threshold(network)
+        return [ClassificationMetrics(self.labels, majority=majority, threshold=threshold)]
+
+    @torch.inference_mode()
+    def calibrate(self, network: nn.Module, split: Split) -> None:
+        """Fit temperature and threshold; see :class:`zoo.interfaces.Calibrates`."""
+        if not self.calibrated:
+            return
+        assert isinstance(network, TextNetwork)
+        network.temperature.fill_(1.0)
+        network.threshold.fill_(0.5)
+        outputs, targets = self.collect(network, split)
+        if self.options.calibration == "temperature":
+            network.temperature.fill_(fit_temperature(outputs, targets))
+        if self.options.threshold != "half" and outputs.shape[1] == 1:
+            scores = (outputs[:, 0] / network.temperature.cpu()).sigmoid().numpy()
+            network.threshold.fill_(
+                choose_threshold(scores, targets.numpy(), self.options.threshold)
+            )
+
+    # Use
+
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> list[TextLabelPrediction]:
+        """Return the label of each text, and the probability of every label."""
+        if not texts:
+            return []
+        outputs, known = self.answer(network, texts)
+        best = predicted_classes(outputs, _threshold(network)).tolist()
+        scores = all_logits(outputs).softmax(1).tolist()
+        return [
+            TextLabelPrediction(
+                text, self.labels[label], row[label], dict(zip(self.labels, row, strict=True)),
+                round(float(share), 4),
+            )
+            for text, label, row, share in zip(texts, best, scores, known, strict=True)
+        ]  # fmt: skip
+
+    @torch.inference_mode()
+    def mistakes(self, network: nn.Module, split: Split, count: int) -> list[Mistake]:
+        """Return the most confident mistakes; see :class:`zoo.interfaces.FindsMistakes`."""
+        assert isinstance(split, TextSplit)
+        outputs, targets = self.collect(network, split)
+        rows = split.tokens.targets[np.concatenate(split.eval_batches().plan)]
+        predicted = predicted_classes(outputs, _threshold(network))
+        confidence = all_logits(outputs).softmax(1).amax(1)
+        confidence[predicted == targets] = -1
+        wrong = confidence.topk(min(count, int((predicted != targets).sum())))
+        texts = [split.text(int(rows[index])) for index in wrong.indices.tolist()]
+        labels = [self.labels[int(targets[index])] for index in wrong.indices.tolist()]
+        return [Mistake(*pair) for pair in zip(self.predict(network, texts), labels, strict=True)]
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "labels": self.labels, "shares": self.shares}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        labels = state["labels"]
+        if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
+            raise ValueError("labels is not a list of strings")
+        self.labels = labels
+        self.shares = [float(share) for share in state.get("shares", [])]
+        if len(self.shares) not in (0, len(labels)) or any(s <= 0 for s in self.shares):
+            raise ValueError("shares are not those of the labels")
+
+
+def _threshold(network: nn.Module) -> float:
+    return float(getattr(network, "threshold", 0.5))

@@ -1,0 +1,47 @@
+"""A hashed linear model of words and word pairs, trained together with the network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from zoo.nn import length_mask
+
+# Fibonacci hashing (D. Knuth, The Art of Computer Programming 3, section 6.4): 2^64 / golden ratio,
+# as a signed integer; the highest bits of the product are the bucket.
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
+_PAIR = 65_537
+# Weights are this much smaller than what they add to a logit, so that one learning rate suits both
+# them and the rest of the network.
+_SCALE = 10.0
+
+
+class HashedNGrams(nn.Embedding):
+    """A linear model of the words and word pairs of a text, hashed into a table (the wide part).
+
+    Adds ``10 / sqrt(n) * sum of weight[bucket]`` over the n distinct buckets of the text. A token
+    id w has the bucket of w, a pair v w that of ``65537 v + w + 1``. Source: H.-T. Cheng et al.,
+    arXiv:1606.07792 (wide and deep); K. Weinberger et al., arXiv:0902.2206 (hashing).
+
+    Args:
+        bits: The table has 2^bits rows.
+        num_logits: K.
+    """
+
+    def __init__(self, bits: int, num_logits: int) -> None:
+        super().__init__(1 << bits, num_logits)
+        nn.init.zeros_(self.weight)
+        self.bits = bits
+
+    def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+        """Return what is added to the logits (B, K) of token ids (B, T)."""
+        mask = length_mask(lengths, token_ids.shape[1])
+        keys = torch.cat((token_ids, token_ids[:, :-1] * _PAIR + token_ids[:, 1:] + 1), dim=1)
+        buckets = (keys * _GOLDEN) >> (64 - self.bits) & ((1 << self.bits) - 1)
+        # Sorted, with padding at the end, so that a bucket counts once however often it occurs.
+        ranked = buckets.masked_fill(~torch.cat((mask, mask[:, 1:]), dim=1), 1 << self.bits)
+        ranked = ranked.sort(dim=1).values
+        first = ranked < 1 << self.bits
+        first[:, 1:] &= ranked[:, 1:] != ranked[:, :-1]
+        weights = super().forward(ranked.masked_fill(~first, 0)) * first[..., None]
+        return weights.sum(1) * (_SCALE / first.sum(1, keepdim=True).sqrt())

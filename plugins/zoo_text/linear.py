@@ -1,0 +1,250 @@
+"""A linear model of n-grams: the baseline of every text task, and a part of its network."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo_text.ngrams import character_ngrams, word_ngrams
+
+# Inverse strength of the L2 penalty, as scikit-learn's C.
+C = 10.0
+ITERATIONS, CHECK_EVERY = 60, 5
+# The search ends when so many iterations lower the loss by less than this share.
+TOLERANCE = 1e-2
+# Texts with the labels of all texts that are added to those with an n-gram.
+SMOOTHING = 10.0
+# A file holds at most this many weights, of at most this many n-grams.
+MAX_WEIGHTS, MAX_NGRAMS = 1 << 23, 1 << 18
+# From this many characters in all texts on, n-grams of characters would take too long.
+MAX_CHARACTERS = 6_000_000
+
+
+class NGrams(NamedTuple):
+    """N-grams of M texts, as tensors.
+
+    Args:
+        keys: (N,) hashes.
+        counts: (N,) how often each occurs in its text.
+        segments: (N,) the text, plus M for n-grams of characters where there are also words.
+    """
+
+    keys: Tensor
+    counts: Tensor
+    segments: Tensor
+
+
+class NGramSizes(NamedTuple):
+    """The longest n-grams of words and of characters; 0: none."""
+
+    words: int
+    characters: int
+
+    def ngrams(self, texts: Sequence[str]) -> NGrams:
+        """Return the n-grams of texts."""
+        found = []
+        if self.words:
+            found.append(word_ngrams(texts, self.words))
+        if self.characters:
+            found.append(character_ngrams(texts, self.characters))
+        segments = [part.texts + i * len(texts) for i, part in enumerate(found)]
+        return NGrams(
+            torch.from_numpy(np.concatenate([part.keys for part in found])),
+            torch.from_numpy(np.concatenate([part.counts for part in found])),
+            torch.from_numpy(np.concatenate(segments)),
+        )
+
+
+def choose_sizes(texts: Sequence[str]) -> NGramSizes:
+    """Return the sizes that suit texts.
+
+    Names, and languages that are written without spaces, have no n-grams of words.
+    """
+    if np.mean([len(text.split()) for text in texts]) < 3:
+        return NGramSizes(0, 5)
+    return NGramSizes(3, 5) if sum(map(len, texts)) < MAX_CHARACTERS else NGramSizes(2, 0)
+
+
+class NGramLinear(nn.Module):
+    """A linear model of tf-idf features of n-grams.
+
+    A feature is ``(1 + ln count) idf``, where ``idf`` is ``ln((1 + M) / (1 + texts)) + 1`` as in
+    scikit-learn. Those of the words of a text form a vector of length 1, as do those of its
+    characters.
+
+    Args:
+        num_ngrams: F, the n-grams that have a weight.
+        num_outputs: K.
+    """
+
+    keys: Tensor
+    idf: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, num_ngrams: int, num_outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("keys", torch.zeros(num_ngrams, dtype=torch.int64))
+        self.register_buffer("idf", torch.zeros(num_ngrams))
+        self.register_buffer("weight", torch.zeros(num_ngrams, num_outputs))
+        self.register_buffer("bias", torch.zeros(num_outputs))
+
+    def forward(self, ngrams: NGrams, num_texts: int) -> Tensor:
+        """Return outputs (M, K) of M texts."""
+        rows, columns, values = self.features(ngrams, num_texts)
+        outputs = self.bias.repeat(num_texts, 1)
+        return outputs.index_add_(0, rows, self.weight[columns] * values[:, None])
+
+    def features(self, ngrams: NGrams, num_texts: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows, columns and values of the sparse matrix (M, F) of features."""
+        if not len(self.keys):
+            return ngrams.segments[:0], ngrams.keys[:0], self.idf[:0]
+        at = torch.searchsorted(self.keys, ngrams.keys).clamp(max=len(self.keys) - 1)
+        known = self.keys[at] == ngrams.keys
+        segments, columns = ngrams.segments[known], at[known]
+        values = (1 + ngrams.counts[known].float().log()) * self.idf[columns]
+        squares = torch.zeros(2 * num_texts, device=values.device)
+        squares.index_add_(0, segments, values**2)
+        return segments % num_texts, columns, values * squares[segments].rsqrt()
+
+    @classmethod
+    def fit(
+        cls,
+        ngrams: NGrams,
+        num_texts: int,
+        loss: Callable[[Tensor], Tensor],
+        bias: Tensor,
+        classes: Tensor | None = None,
+        start: NGramLinear | None = None,
+    ) -> NGramLinear:
+        """Fit to the M texts of a training split.
+
+        Args:
+            ngrams: Those of the texts.
+            num_texts: M.
+            loss: From outputs (M, K) to the sum of losses.
+            bias: (K,) where the bias starts.
+            classes: (M, C) one-hot or multi-hot labels, by which columns are scaled; None: they
+                are not.
+            start: A model of some of the texts, from which the search starts.
+        """
+        keys, texts = ngrams.keys.unique(return_counts=True)
+        chosen = choose_columns(texts, min(MAX_NGRAMS, MAX_WEIGHTS // len(bias)))
+        model = cls(int(chosen.sum()), len(bias))
+        model.keys.copy_(keys[chosen])
+        model.idf.copy_(torch.log((1 + num_texts) / (1 + texts[chosen])) + 1)
+        rows, columns, values = model.features(ngrams, num_texts)
+        scale = torch.ones(len(model.keys))
+        if classes is not None:
+            scale = column_scales(rows, columns, classes, len(model.keys))
+        mean_square = float((values * scale[columns]).square().sum()) / num_texts
+        scale /= max(mean_square, 1e-12) ** 0.5
+        if start is not None and len(start.keys):
+            at = torch.searchsorted(start.keys, model.keys).clamp(max=len(start.keys) - 1)
+            same = (start.keys[at] == model.keys) & (scale > 0)
+            model.weight[same] = start.weight[at[same]] / scale[same, None]
+            bias = start.bias
+        weight, fitted = minimise(
+            rows, columns, values * scale[columns], num_texts, loss, model.weight, bias
+        )
+        model.weight.copy_(weight * scale[:, None])
+        model.bias.copy_(fitted)
+        return model
+
+
+def choose_columns(texts: Tensor, limit: int) -> Tensor:
+    """Return which n-grams have a weight (booleans): those of two texts or more, commonest first.
+
+    Args:
+        texts: In how many texts each occurs.
+        limit: Largest number of n-grams.
+    """
+    chosen = texts >= min(2, int(texts.max()) if len(texts) else 2)
+    if int(chosen.sum()) <= limit:
+        return chosen
+    common = texts.argsort(descending=True, stable=True)[:limit]
+    return torch.zeros_like(chosen).index_fill_(0, common, True)
+
+
+def column_scales(rows: Tensor, columns: Tensor, classes: Tensor, num_columns: int) -> Tensor:
+    """Return a scale for each column (F,): how much its n-gram says of the labels.
+
+    It is the fourth root of the Kullback-Leibler divergence of the labels of the texts with the
+    n-gram, smoothed, from the labels of all texts. The penalty is weaker on a column of a larger
+    scale, as in S. Wang and C. Manning, Baselines and Bigrams (ACL 2012), but for any number of
+    labels.
+    """
+    prior = (classes.sum(0) + 1) / (classes.sum() + classes.shape[1])
+    number = torch.bincount(columns, minlength=num_columns)
+    scale = torch.zeros(num_columns)
+    for label in range(classes.shape[1]):  # One at a time: memory does not grow with the labels.
+        having = torch.bincount(columns, classes[rows, label], minlength=num_columns)
+        share = (having + SMOOTHING * prior[label]) / (number + SMOOTHING)
+        scale += share * (share / prior[label]).log()
+    return scale.clamp(min=0).pow(0.25)
+
+
+def minimise(
+    rows: Tensor,
+    columns: Tensor,
+    values: Tensor,
+    num_rows: int,
+    loss: Callable[[Tensor], Tensor],
+    weight: Tensor,
+    bias: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Minimise ``loss + |W|^2 / (2 C)`` over weights (F, K) and bias (K,) by L-BFGS.
+
+    Args:
+        rows: (N,) rows of a sparse matrix (M, F).
+        columns: (N,) its columns.
+        values: (N,) its values.
+        num_rows: M.
+        loss: From outputs (M, K) to the sum of losses.
+        weight: (F, K) where the weights start.
+        bias: (K,) where the bias starts.
+    """
+    matrix = _compressed(rows, columns, values, (num_rows, len(weight)))
+    transposed = _compressed(columns, rows, values, (len(weight), num_rows))
+    weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=CHECK_EVERY, history_size=8, line_search_fn="strong_wolfe",
+        tolerance_change=1e-9,
+    )  # fmt: skip
+
+    def closure() -> Tensor:
+        with torch.no_grad():
+            outputs = matrix @ weight + bias
+        outputs.requires_grad_()
+        value = loss(outputs)
+        # Written out: torch's own gradient of a sparse product is slower.
+        (gradient,) = torch.autograd.grad(value, outputs)
+        with torch.no_grad():
+            weight.grad = transposed @ gradient + weight / C
+            bias.grad = gradient.sum(0)
+            return value.detach() + weight.square().sum() / (2 * C)
+
+    before = math.inf
+    for _ in range(0, ITERATIONS, CHECK_EVERY):
+        value = float(optimizer.step(closure))  # At the start of these iterations.
+        if before - value < TOLERANCE * value:
+            break
+        before = value
+    return weight.detach(), bias.detach()
+
+
+def _compressed(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return a sparse matrix in compressed rows."""
+    order = rows.argsort(stable=True)
+    starts = torch.searchsorted(rows[order], torch.arange(shape[0] + 1))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            starts, columns[order], values[order], shape, check_invariants=False
+        )

@@ -1,0 +1,136 @@
+"""Text classification with any number of labels a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from zoo.data.ragged import Array, IntArray
+from zoo.interfaces import Metric, Split
+from zoo_text.calibration import choose_threshold, fit_temperature
+from zoo_text.multilabel_metrics import MultilabelMetrics
+from zoo_text.network import TextNetwork
+from zoo_text.options import ClassificationOptions
+from zoo_text.predictions import TextLabelsPrediction
+from zoo_text.tables import LabeledTexts
+from zoo_text.task import TextTask
+
+
+class TextMultilabel(TextTask):
+    """Many-to-one: all labels of a text that apply, each independently of the others.
+
+    Args:
+        options: See ``zoo show text-multilabel``.
+    """
+
+    kind: ClassVar[str] = "multilabel"
+    options: ClassificationOptions
+
+    def __init__(self, options: ClassificationOptions) -> None:
+        super().__init__(options)
+        self.labels: list[str] = []
+        self.shares: list[float] = []
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.labels)
+
+    @property
+    def calibrated(self) -> bool:
+        return True
+
+    def known_labels(self) -> list[str]:
+        return self.labels
+
+    # Labels
+
+    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+        self.labels = source.names
+        counts = source.targets[train].sum(0)
+        self.shares = [float(share) for share in (counts + 0.5) / (len(train) + 1)]
+
+    def targets(self, source: LabeledTexts) -> Array:
+        index = [self.labels.index(name) for name in source.names]
+        targets = torch.zeros(len(source.texts), len(self.labels))
+        targets[:, index] = torch.from_numpy(source.targets).float()
+        return targets.numpy()
+
+    def initial_bias(self) -> Tensor:
+        return torch.tensor(self.shares).logit()
+
+    def scaling_classes(self, targets: Tensor) -> Tensor:
+        # A text without labels counts, too.
+        return torch.cat((targets, (targets.sum(1, keepdim=True) == 0).float()), dim=1)
+
+    def losses(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor:
+        smoothing = self.options.label_smoothing if training else 0.0
+        losses = nn.functional.binary_cross_entropy_with_logits(
+            outputs, targets * (1 - smoothing) + smoothing / 2, reduction="none"
+        )
+        if self.options.class_weight == "balanced":
+            shares = torch.tensor(self.shares, device=losses.device)
+            losses = losses * torch.where(targets > 0, 0.5 / shares, 0.5 / (1 - shares))
+        return losses.sum(1)
+
+    def initialise(self, network: TextNetwork) -> None:
+        if self.options.class_weight == "none":
+            super().initialise(network)
+
+    # Evaluation
+
+    def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
+        """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
+        assert isinstance(network, TextNetwork)
+        threshold = float(network.threshold)
+        return [
+            MultilabelMetrics(
+                self.labels, frequencies=self.shares or None, threshold=threshold,
+                baseline_threshold=threshold,
+            )
+        ]  # fmt: skip
+
+    @torch.inference_mode()
+    def calibrate(self, network: nn.Module, split: Split) -> None:
+        """Fit temperature and threshold; see :class:`zoo.interfaces.Calibrates`."""
+        assert isinstance(network, TextNetwork)
+        network.temperature.fill_(1.0)
+        outputs, targets = self.collect(network, split)
+        if self.options.calibration == "temperature":
+            network.temperature.fill_(fit_temperature(outputs, targets))
+        metric = "f1" if self.options.threshold == "half" else self.options.threshold
+        scores = (outputs / network.temperature.cpu()).sigmoid().numpy()
+        network.threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
+
+    # Use
+
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> list[TextLabelsPrediction]:
+        """Return the labels of each text, and the probability of every label."""
+        if not texts:
+            return []
+        assert isinstance(network, TextNetwork)
+        outputs, known = self.answer(network, texts)
+        threshold = float(network.threshold)
+        found = []
+        for text, row, share in zip(texts, outputs.sigmoid().tolist(), known, strict=True):
+            ranked = sorted(zip(row, self.labels, strict=True), reverse=True)
+            labels = tuple(label for score, label in ranked if score > threshold)
+            scores = dict(zip(self.labels, row, strict=True))
+            found.append(TextLabelsPrediction(text, labels, scores, round(float(share), 4)))
+        return found
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "labels": self.labels, "shares": self.shares}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        labels, shares = state["labels"], state["shares"]
+        if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
+            raise ValueError("labels is not a list of strings")
+        if len(shares) != len(labels) or not all(0 < share < 1 for share in shares):
+            raise ValueError("shares are not those of the labels")
+        self.labels, self.shares = labels, [float(share) for share in shares]

@@ -1,0 +1,158 @@
+"""The network around a model that reads a text: embedding, model, pooling, linear layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from zoo.interfaces import BuildModel, HasReadout, State
+from zoo.nn import OneHot, forward_embedded, pool
+from zoo_text.batches import TextBatch
+from zoo_text.hashed_ngrams import HashedNGrams
+from zoo_text.linear import NGramLinear
+from zoo_text.options import TextOptions
+from zoo_text.subwords import SubwordEmbedding
+from zoo_text.vocabulary import PAD, UNKNOWN
+
+
+class TextNetwork(nn.Module):
+    """Embedding -> model -> pooling -> linear layers, and a linear model of n-grams beside it.
+
+    Args:
+        build_model: Builds the model.
+        options: The task's options.
+        num_tokens: V, the size of the vocabulary, or the number of subword units.
+        num_outputs: K, such as 1 for two labels, else one for each label.
+        num_ngrams: Features of the linear model; None: there is none.
+        calibrated: Whether there are a temperature and a threshold.
+    """
+
+    temperature: Tensor
+    threshold: Tensor
+
+    def __init__(
+        self,
+        build_model: BuildModel,
+        options: TextOptions,
+        num_tokens: int,
+        num_outputs: int,
+        num_ngrams: int | None = None,
+        *,
+        calibrated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.options = options
+        self.embedding: nn.Embedding | OneHot | SubwordEmbedding
+        if options.tokens != "words":
+            self.embedding = SubwordEmbedding(num_tokens, options.embed_size)
+            nn.init.normal_(self.embedding.weight[:-1].data, std=options.embed_std)
+        elif options.input == "onehot":
+            self.embedding = OneHot(num_tokens)
+        else:
+            self.embedding = nn.Embedding(num_tokens, options.embed_size, padding_idx=PAD)
+            self.embedding.weight.data.mul_(options.embed_std)
+        self.rnn = build_model(self.embedding.embedding_dim)
+        pooled_size = self.rnn.output_size * len(options.pooling.split("+"))
+        self.fc1 = nn.Linear(pooled_size, options.fc_size) if options.fc_size else None
+        self.fc2 = nn.Linear(options.fc_size or pooled_size, num_outputs)
+        bits = options.ngram_bits
+        self.ngrams = HashedNGrams(bits, num_outputs) if bits else None
+        self.linear: NGramLinear | None = None
+        if num_ngrams is not None:
+            self.linear = NGramLinear(num_ngrams, num_outputs)
+        if calibrated:
+            self.register_buffer("temperature", torch.ones(()))
+            self.register_buffer("threshold", torch.full((), 0.5))
+
+    def forward(
+        self,
+        token_ids: Tensor,
+        lengths: Tensor,
+        state: State | None = None,
+        *,
+        units: Tensor | None = None,
+        starts: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Return the outputs (B, K) of the recurrent part, and the model's state.
+
+        Args:
+            token_ids: (B, T) rows of the vocabulary; with subwords, of the U distinct tokens of
+                the batch.
+            lengths: (B,).
+            state: As for the model.
+            units: (N,) hashes of the units of the distinct tokens, token after token.
+            starts: (U + 1,) where each token's units start.
+        """
+        # What is read out of the state needs no outputs.
+        return_outputs = self.options.pooling != "last" or not isinstance(self.rnn, HasReadout)
+        outputs, end = self.model_outputs(
+            token_ids, lengths, state, units, starts, return_outputs=return_outputs
+        )
+        pooled = pool(self.rnn, outputs, lengths, end, self.options.pooling)
+        pooled = nn.functional.dropout(pooled, self.options.dropout, self.training)
+        if self.fc1 is not None:
+            pooled = self.fc1(pooled).relu()
+        logits = self.fc2(pooled)
+        if self.ngrams is not None:
+            logits = logits + self.ngrams(token_ids, lengths)
+        return logits, end
+
+    def model_outputs(
+        self,
+        token_ids: Tensor,
+        lengths: Tensor,
+        state: State | None = None,
+        units: Tensor | None = None,
+        starts: Tensor | None = None,
+        *,
+        return_outputs: bool = True,
+    ) -> tuple[Tensor, State]:
+        """Return what the model returns for token ids (B, T): outputs (B, T, F), and the state.
+
+        Outputs may be empty where ``return_outputs`` is False.
+        """
+        dropped = None
+        if self.training and self.options.word_dropout:
+            dropped = torch.rand(token_ids.shape, device=token_ids.device)
+            dropped = dropped < self.options.word_dropout
+        if isinstance(self.embedding, SubwordEmbedding):
+            assert units is not None
+            assert starts is not None
+            weight = self.embedding(units, starts)
+            if not self.training:
+                table = nn.Embedding.from_pretrained(weight)
+                return forward_embedded(
+                    self.rnn, table, token_ids, lengths, state, return_outputs=return_outputs
+                )
+            vectors = nn.functional.embedding(token_ids, weight)
+            if dropped is not None:
+                vectors = vectors.masked_fill(dropped[..., None], 0.0)
+        else:
+            if dropped is not None:
+                token_ids = token_ids.masked_fill(dropped & (token_ids != PAD), UNKNOWN)
+            if not self.training or isinstance(self.embedding, OneHot):
+                return forward_embedded(
+                    self.rnn, self.embedding, token_ids, lengths, state,
+                    return_outputs=return_outputs,
+                )  # fmt: skip
+            vectors = self.embedding(token_ids)
+        vectors = nn.functional.dropout(vectors, self.options.embed_dropout, self.training)
+        result: tuple[Tensor, State] = self.rnn(vectors, lengths, state)
+        return result
+
+    def linear_outputs(self, batch: TextBatch) -> Tensor | None:
+        """Return the outputs (B, K) of the linear model; None where there is none."""
+        if batch.linear is not None:
+            return batch.linear
+        if self.linear is None or batch.ngrams is None:
+            return None
+        outputs: Tensor = self.linear(batch.ngrams, len(batch))
+        return outputs
+
+    def combine(self, recurrent: Tensor, linear: Tensor | None) -> Tensor:
+        """Return ``((1 - w) recurrent + w linear) / temperature``, w being ``ngram_weight``."""
+        outputs = recurrent
+        if linear is not None:
+            weight = self.options.ngram_weight
+            outputs = (1 - weight) * recurrent + weight * linear
+        return outputs / self.temperature if hasattr(self, "temperature") else outputs

@@ -1,0 +1,101 @@
+"""N-grams of words and of characters, hashed to 64 bits: the features of the linear model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float32]
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+# Multiplier of the rolling hash: odd, 2^64 / golden ratio (D. Knuth, The Art of Computer
+# Programming 3, section 6.4). Overflow is the modulus.
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_START, _END = "\x02", "\x03"
+
+
+def hash_text(text: str) -> int:
+    """Return 64 bits of a digest of a string, as a signed integer."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often each n-gram occurs in each of M texts.
+
+    Args:
+        keys: (N,) hashes of n-grams; distinct within a text, sorted by text.
+        counts: (N,) occurrences.
+        texts: (N,) the text of each.
+        num_texts: M.
+    """
+
+    keys: IntArray
+    counts: IntArray
+    texts: IntArray
+    num_texts: int
+
+
+def word_ngrams(texts: Sequence[str], longest: int) -> Counts:
+    """Count the n-grams of 1 to ``longest`` words, in lower case; a punctuation mark is a word."""
+    known: dict[str, int] = {}
+    rows: list[list[int]] = []
+    for text in texts:
+        words = _WORD.findall(text.lower())
+        for word in words:
+            if word not in known:
+                known[word] = hash_text(word)
+        rows.append([known[word] for word in words])
+    return _count(_concatenate(rows), np.array([len(row) for row in rows], np.int64), longest)
+
+
+def character_ngrams(texts: Sequence[str], longest: int) -> Counts:
+    """Count the n-grams of 1 to ``longest`` characters, in lower case, over word boundaries.
+
+    White space is one space; start and end of the text are characters of their own.
+    """
+    marked = [f"{_START}{' '.join(text.lower().split())}{_END}" for text in texts]
+    codes = np.frombuffer("".join(marked).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return _count(
+        codes.astype(np.int64), np.fromiter(map(len, marked), np.int64, len(marked)), longest
+    )
+
+
+def _concatenate(rows: list[list[int]]) -> IntArray:
+    return np.array([value for row in rows for value in row], np.int64)
+
+
+def _count(units: IntArray, lengths: IntArray, longest: int) -> Counts:
+    """Count the n-grams of units, which are words or characters of texts laid end to end."""
+    text = np.repeat(np.arange(len(lengths)), lengths)
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(units))
+    values = units.astype(np.uint64)
+    keys, texts = [], []
+    rolling = np.zeros(len(units), np.uint64)
+    for size in range(1, longest + 1):
+        rolling = rolling[: len(units) - size + 1]
+        rolling = (rolling ^ (values[size - 1 :] + np.uint64(size))) * _FACTOR
+        rolling ^= rolling >> np.uint64(29)
+        whole = left[: len(rolling)] >= size
+        keys.append(rolling[whole].view(np.int64))
+        texts.append(text[: len(rolling)][whole])
+        if len(rolling) == 0:
+            break
+    return _distinct(np.concatenate(keys), np.concatenate(texts), len(lengths))
+
+
+def _distinct(keys: IntArray, texts: IntArray, num_texts: int) -> Counts:
+    order = np.lexsort((keys, texts))
+    keys, texts = keys[order], texts[order]
+    first = np.ones(len(keys), bool)
+    first[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
+    at = np.flatnonzero(first)
+    counts = np.diff(at, append=len(keys))
+    return Counts(keys[at], counts, texts[at], num_texts)

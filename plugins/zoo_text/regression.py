@@ -1,0 +1,89 @@
+"""Text regression: a number a text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo.data.ragged import Array, IntArray
+from zoo.interfaces import Metric
+from zoo_text.options import RegressionOptions
+from zoo_text.predictions import TextValuePrediction
+from zoo_text.regression_metrics import RegressionMetrics
+from zoo_text.tables import LabeledTexts
+from zoo_text.task import TextTask
+
+
+class TextRegression(TextTask):
+    """Many-to-one: a number for a text.
+
+    The network predicts ``(number - mean) / deviation`` of the training texts.
+
+    Args:
+        options: See ``zoo show text-regression``.
+    """
+
+    kind: ClassVar[str] = "numbers"
+    options: RegressionOptions
+    num_outputs = 1
+
+    def __init__(self, options: RegressionOptions) -> None:
+        super().__init__(options)
+        self.mean, self.deviation = 0.0, 1.0
+
+    def known_labels(self) -> None:
+        return None
+
+    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+        values = source.targets[train]
+        self.mean, self.deviation = float(values.mean()), float(values.std()) or 1.0
+
+    def targets(self, source: LabeledTexts) -> Array:
+        return source.targets.astype(np.float32)
+
+    def initial_bias(self) -> Tensor:
+        return torch.zeros(1)
+
+    def scaling_classes(self, targets: Tensor) -> Tensor:
+        """Return whether numbers are in the lowest, middle or highest third (M, 3)."""
+        edges = torch.quantile(targets.double(), torch.tensor([1 / 3, 2 / 3]).double())
+        return nn.functional.one_hot(torch.bucketize(targets.double(), edges), 3).float()
+
+    def losses(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor:
+        del training
+        return 0.5 * (outputs[:, 0] - (targets - self.mean) / self.deviation).square()
+
+    def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
+        """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
+        del network
+        return [RegressionMetrics(mean=self.mean)]
+
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """Return outputs in the unit of the targets."""
+        return outputs * self.deviation + self.mean
+
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> list[TextValuePrediction]:
+        """Return a number for each text."""
+        if not texts:
+            return []
+        outputs, known = self.answer(network, texts)
+        values = self.in_units(outputs[:, 0]).tolist()
+        return [
+            TextValuePrediction(text, (value,), round(float(share), 4))
+            for text, value, share in zip(texts, values, known, strict=True)
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "mean": self.mean, "deviation": self.deviation}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        mean, deviation = float(state["mean"]), float(state["deviation"])
+        if not math.isfinite(mean) or not 0 < deviation < math.inf:
+            raise ValueError("mean or deviation is not a number of the training")
+        self.mean, self.deviation = mean, deviation

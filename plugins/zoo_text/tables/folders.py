@@ -1,0 +1,109 @@
+"""Folders: of folders of texts, whose names are the labels, and of one table for each part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.errors import DataError
+from zoo_text.options import TextOptions
+from zoo_text.tables.encodings import detect, text_of
+from zoo_text.tables.streams import compression, head, looks_binary
+from zoo_text.tables.table import NO_PART, PART_NAMES, Cell, Table, Tally
+
+# A folder of texts without labels, in the archive of film reviews that many unpack.
+_UNLABELED = frozenset({"unsup", "unlabeled", "unlabelled"})
+_MAX_FILE = 1 << 26
+_FIX = "give a folder with a folder of text files for each label"
+
+
+def is_folder_of_texts(path: Path) -> bool:
+    """Return whether a folder has a folder of texts for each label, perhaps below its parts."""
+    return len({label for label, _, _ in _labels(path)}) > 1
+
+
+def read_folders(path: Path, options: TextOptions) -> Table:
+    """Read a folder of folders of texts.
+
+    Args:
+        path: ``LABEL/FILE``, or ``PART/LABEL/FILE`` with the parts train, validation and test.
+        options: ``encoding`` is used.
+
+    Raises:
+        DataError: There are no such folders, or a text cannot be read.
+    """
+    texts: list[Cell] = []
+    labels: list[Cell] = []
+    parts: list[int] = []
+    unreadable = Tally()
+    notes = []
+    for label, part, folder in _labels(path):
+        for file in _files(folder):
+            if (text := _text(file, options)) is None:
+                unreadable.add(len(texts) + unreadable.count + 1)
+                continue
+            texts.append(text)
+            labels.append(label)
+            parts.append(part)
+    if not texts:
+        raise DataError("no texts", where=str(path), fix=_FIX)
+    if unreadable.count:
+        notes.append(f"left out {unreadable.count:,} files that are no text")
+    return Table(
+        str(path),
+        {"text": texts, "label": labels},
+        list(range(1, len(texts) + 1)),
+        "folder of texts",
+        "file",
+        parts if any(part != NO_PART for part in parts) else None,
+        notes=notes,
+        resolved={"text_column": "text", "label_column": "label"},
+    )
+
+
+def subfolders(path: Path) -> list[Path]:
+    """Return the folders in a folder, sorted, without hidden ones.
+
+    Raises:
+        DataError: It may not be read.
+    """
+    try:
+        children = sorted(child for child in path.iterdir() if child.is_dir())
+    except OSError as error:
+        raise DataError("cannot read the folder", where=str(path), why=str(error)) from error
+    return [child for child in children if not child.name.startswith((".", "__"))]
+
+
+def _labels(path: Path) -> Iterator[tuple[str, int, Path]]:
+    """Yield label, part and folder of each label."""
+    children = subfolders(path)
+    in_parts = [child for child in children if child.name.lower() in PART_NAMES]
+    if len(children) == 1 and not in_parts:
+        # The folder around the one that an archive unpacks to.
+        yield from _labels(children[0])
+        return
+    for child in in_parts or children:
+        part = PART_NAMES[child.name.lower()] if in_parts else NO_PART
+        for folder in subfolders(child) if in_parts else [child]:
+            if folder.name.lower() not in _UNLABELED and next(_files(folder), None):
+                yield folder.name, part, folder
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    try:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not file.name.startswith("."):
+                yield file
+    except OSError as error:
+        raise DataError("cannot read the folder", where=str(folder), why=str(error)) from error
+
+
+def _text(file: Path, options: TextOptions) -> str | None:
+    """Return the text of a file, without its last line end; None: it is binary or too long."""
+    if compression(file) or file.stat().st_size > _MAX_FILE:
+        return None
+    start = head(file, 1 << 12)
+    if looks_binary(start) and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return None
+    with text_of(file, detect(file, options.encoding)) as stream:
+        return stream.read().replace("\r\n", "\n").removesuffix("\n")

@@ -1,0 +1,188 @@
+"""From a path to labelled texts in parts, with notes on what was found and left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.errors import DataError
+from zoo.files import digest
+from zoo_text.options import TextOptions
+from zoo_text.tables import notes as say
+from zoo_text.tables.coding import Coding, find_coding
+from zoo_text.tables.columns import choose_columns
+from zoo_text.tables.examples import Examples, collect
+from zoo_text.tables.labels import Kind, check_count, encode, natural_order
+from zoo_text.tables.looks import read_table
+from zoo_text.tables.objects import as_cell
+from zoo_text.tables.parts import assign_parts
+from zoo_text.tables.table import NO_PART, Table
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledTexts:
+    """Texts with their labels and parts.
+
+    Args:
+        texts: N texts, as written.
+        kind: ``classes``, ``multilabel`` or ``numbers``.
+        names: The K labels in natural order; none for numbers.
+        targets: Classes: index into names, of shape (N,); multilabel: of shape (N, K), bool;
+            numbers: of shape (N,), float64.
+        part: 0 train, 1 validation, 2 test, of shape (N,).
+        lines: Line, row or file number of each text.
+        digest: sha256 over all files.
+        notes: Aligned lines about the data.
+        resolved: What was found by looking, by name of option.
+        test_is_drawn: Whether the data has no test part of its own.
+    """
+
+    texts: list[str]
+    kind: Kind
+    names: list[str]
+    targets: npt.NDArray[np.generic]
+    part: npt.NDArray[np.int8]
+    lines: list[int]
+    digest: str
+    notes: tuple[str, ...]
+    resolved: Mapping[str, str]
+    test_is_drawn: bool = False
+
+
+def load_table(
+    path: Path,
+    options: TextOptions,
+    seed: int,
+    *,
+    kind: str = "auto",
+    names: Sequence[str] | None = None,
+) -> LabeledTexts:
+    """Read labelled texts from a file or folder of any usual kind.
+
+    Args:
+        path: The data.
+        options: How it is read and split.
+        seed: Of the parts that are drawn.
+        kind: ``classes``, ``multilabel`` or ``numbers``; ``auto``: found by looking.
+        names: Labels of a trained task, in order; then a small table will do.
+
+    Raises:
+        DataError: The data is missing, damaged or unfit; the message says what to do.
+    """
+    files = [(Path(path), NO_PART)]
+    for name, part in ((options.validation_data, 1), (options.test_data, 2)):
+        if name:
+            files.append((Path(name).expanduser(), part))
+    tables = [(read_table(file, options), part) for file, part in files]
+    total = digest(files[0][0])
+    if len(files) > 1:
+        total = hashlib.sha256("".join(f"{p} {digest(f)}\n" for f, p in files).encode()).hexdigest()
+    return _labeled(tables, options, seed, kind, names, total)
+
+
+def load_columns(
+    columns: Mapping[str, Iterable[object]],
+    options: TextOptions,
+    seed: int,
+    *,
+    kind: str = "auto",
+    names: Sequence[str] | None = None,
+) -> LabeledTexts:
+    """Read labelled texts from columns in memory, such as those of a DataFrame.
+
+    Args:
+        columns: Cells by name: ``df.to_dict("list")``.
+        options: As for :func:`load_table`, likewise the others.
+        seed: Of the parts that are drawn.
+        kind: As there.
+        names: As there.
+
+    Raises:
+        DataError: The data is unfit; the message says what to do.
+    """
+    cells = {str(name): [as_cell(cell) for cell in column] for name, column in columns.items()}
+    lengths = {len(column) for column in cells.values()}
+    if len(lengths) != 1:
+        raise DataError("columns are not of one length", why=f"lengths {sorted(lengths)}")
+    table = Table("data", cells, list(range(1, lengths.pop() + 1)), "columns in memory", "row")
+    table.check()
+    total = hashlib.sha256()
+    for name, column in cells.items():
+        total.update(repr((name, column)).encode("utf-8", "surrogatepass"))
+    return _labeled([(table, NO_PART)], options, seed, kind, names, total.hexdigest())
+
+
+def _labeled(
+    tables: Sequence[tuple[Table, int]],
+    options: TextOptions,
+    seed: int,
+    kind: str,
+    names: Sequence[str] | None,
+    digest_of_files: str,
+) -> LabeledTexts:
+    main = tables[0][0]
+    columns = choose_columns(main, options.text_column, options.label_column)
+    coding = find_coding(main.columns[columns.label], columns.label, kind, names)
+    examples = collect(tables, columns, coding)
+    found, targets = _targets(examples, coding, names, columns.label)
+    drawn = assign_parts(
+        examples.texts, examples.part, targets, coding.kind, options, seed,
+        trained=names is not None, where=main.where,
+    )  # fmt: skip
+    lines = [
+        say.aligned("data", f"{Path(main.where).name}: {len(examples.texts):,} texts, {main.form}"),
+        say.text_line(columns.text, examples.texts),
+        *say.label_lines(columns.label, coding.kind, targets, found, drawn.part == 0),
+        say.aligned("parts", drawn.note),
+        *(say.aligned("", text) for text in drawn.further),
+        *(say.aligned("left out", text) for text in examples.left_out),
+        *(say.aligned("note", text) for text in examples.notes),
+    ]
+    kept = drawn.kept.tolist()
+    return LabeledTexts(
+        [examples.texts[n] for n in kept],
+        coding.kind,
+        found,
+        targets[drawn.kept],
+        drawn.part[drawn.kept],
+        [examples.lines[n] for n in kept],
+        digest_of_files,
+        tuple(line for text in lines for line in text.splitlines()),
+        {
+            **main.resolved,
+            "text_column": columns.text,
+            "label_column": columns.label,
+            "labels": coding.kind,
+        },
+        drawn.test_is_drawn,
+    )
+
+
+def _targets(
+    examples: Examples, coding: Coding, names: Sequence[str] | None, column: str
+) -> tuple[list[str], npt.NDArray[np.generic]]:
+    if coding.kind == "numbers":
+        return [], np.array([coding.number(c) for c in examples.cells], dtype=np.float64)
+    labels = [coding.labels(cell) or [] for cell in examples.cells]
+    if names is None:
+        counts = Counter(name for those in labels for name in those)
+        check_count(counts, len(labels), coding.kind, examples.where[0], column)
+        found = natural_order(counts)
+    else:
+        found = list(names)
+
+    def unknown(n: int, name: str) -> DataError:
+        some = ", ".join(repr(say.cut(other)) for other in found[:8])
+        return DataError(
+            f"label {say.cut(name, 40)!r} is not among those that were learned",
+            where=f"{examples.where[n]}, line {examples.lines[n]}",
+            why=f"these are {some}{f' and {len(found) - 8:,} more' if len(found) > 8 else ''}",
+        )
+
+    return found, encode(labels, coding.kind, found, unknown)

@@ -1,0 +1,108 @@
+"""What to train on some data, where the user names no task or leaves its settings open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoo.data.source import locate
+from zoo.errors import DataError, PluginError, UsageError, ZooError, listed
+from zoo.records import ModelInfo, Recipe, Suggestion, TaskInfo
+from zoo.registry import Registry, resolve_target
+from zoo.settings import find_dataset, find_recipe, task_options
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is trained, and the settings that a task suggests for it.
+
+    Args:
+        name: A recipe, or ``TASK/MODEL``.
+        suggested: Settings of the task's suggestion.
+        notes: What the data was taken for.
+    """
+
+    name: str
+    suggested: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def choose(name: str, data: str, settings: Mapping[str, object], registry: Registry) -> Choice:
+    """Choose what to train.
+
+    A recipe stands for itself. The task of ``TASK/MODEL`` is asked for settings for the data.
+    Without a name every task that looks at data is asked, general ones first, and the first one
+    that knows it decides.
+
+    Args:
+        name: A recipe, ``TASK/MODEL``, or empty.
+        data: A path, the name of a data set, or empty for the sample.
+        settings: Those of the user.
+        registry: What is installed.
+
+    Raises:
+        UsageError: There is no such name; or none is given, and no task knows the data.
+        DataError: The data is missing or broken.
+        PluginError: A suggestion is not what :class:`zoo.Suggestion` describes.
+    """
+    if not name:
+        return _choose_task(data, settings, registry)
+    if registry.has(Recipe, name):
+        return Choice(name)
+    recipe = find_recipe(name, registry)
+    task = registry.get(TaskInfo, recipe.task)
+    registry.get(ModelInfo, recipe.model)  # Before the data is looked at.
+    if not task.suggest:
+        return Choice(name)
+    suggestion = _ask(task, _locate(data, registry), settings)
+    if suggestion is None:
+        return Choice(name)
+    return Choice(name, suggestion.settings, suggestion.notes)
+
+
+def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) -> Choice:
+    if not data:
+        raise UsageError(
+            "nothing to train", fix="give data with --data FILE, or a NAME that `zoo list` lists"
+        )
+    path = _locate(data, registry)
+    tasks = [task for task in registry.all(TaskInfo) if task.suggest]
+    tasks.sort(key=lambda task: not task.for_any_data)
+    refused: ZooError | None = None
+    for task in tasks:
+        try:
+            suggestion = _ask(task, path, settings)
+        except (UsageError, DataError) as error:
+            # A setting that this task does not take, or data that is broken if it is for it.
+            refused = refused or error
+            continue
+        if suggestion is not None:
+            if not registry.has(ModelInfo, suggestion.model):
+                raise PluginError(
+                    f"task {task.name!r} suggests model {suggestion.model!r}",
+                    why="no such model is installed",
+                )
+            return Choice(f"{task.name}/{suggestion.model}", suggestion.settings, suggestion.notes)
+    if refused is not None:
+        raise refused
+    asked = listed(f"{task.name} ({task.summary})" for task in tasks)
+    raise UsageError(
+        f"no task knows the data {data!r}",
+        why=f"those that look at data are {asked}" if tasks else "no task looks at data",
+        fix=f"name one with its model, TASK/MODEL: zoo train TASK/MODEL --data {data}",
+    )
+
+
+def _locate(data: str, registry: Registry) -> Path | None:
+    return locate(data, find_dataset(data, registry))
+
+
+def _ask(task: TaskInfo, path: Path | None, settings: Mapping[str, object]) -> Suggestion | None:
+    suggestion = resolve_target(task.suggest)(path, task_options(task, settings))
+    if suggestion is not None and not isinstance(suggestion, Suggestion):
+        raise PluginError(
+            f"task {task.name!r} suggests a {type(suggestion).__name__}, not a zoo.Suggestion",
+            where=str(task.suggest),
+        )
+    return suggestion

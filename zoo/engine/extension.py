@@ -1,0 +1,63 @@
+"""A run that is resumed with another length: more epochs or steps than it was started with."""
+
+from __future__ import annotations
+
+import warnings
+
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from zoo.building import build
+from zoo.engine import checkpoint
+from zoo.engine.state import Scheduler
+from zoo.engine.trainer import Trainer
+from zoo.errors import PluginError, UsageError
+
+
+def extend(trainer: Trainer) -> None:
+    """Have a training that was restored from its checkpoint go on to the end that its run has now.
+
+    Parameters, moments of the optimizer and the best value stay. The schedule is made anew for the
+    new number of steps and brought to the step that is reached; a plateau, which knows no number
+    of steps, stays as it is. A training that was complete starts to count evaluations without
+    improvement again.
+
+    Raises:
+        UsageError: The training has come as far already.
+    """
+    training, state = trainer.spec.training, trainer.state
+    total, reached, unit = training.epochs, state.epoch, "epochs"
+    if training.steps:
+        total, reached, unit = training.steps, state.step, "steps"
+    if total <= reached:
+        raise UsageError(
+            f"the run has {reached:,} {unit} already",
+            where=str(trainer.directory.path),
+            fix=f"give more than {reached:,}",
+        )
+    if state.done:
+        state.done, state.evaluations_since_best = False, 0
+    if not isinstance(trainer.scheduler, ReduceLROnPlateau):
+        trainer.scheduler = _schedule(trainer)
+
+
+def save_checkpoint(trainer: Trainer) -> None:
+    """Write the checkpoint of a training that was extended."""
+    checkpoint.save(
+        trainer.directory.checkpoint, trainer.state, trainer.network, trainer.optimizer,
+        trainer.scheduler, trainer.averaged,
+    )  # fmt: skip
+
+
+def _schedule(trainer: Trainer) -> Scheduler:
+    """Return a schedule over all steps of the training, at the step that is reached."""
+    for group in trainer.optimizer.param_groups:  # As they were before the first step.
+        group["lr"] = group.pop("initial_lr", group["lr"])
+    scheduler = build(trainer.spec.scheduler, trainer.optimizer, trainer.total_steps)
+    if not isinstance(scheduler, Scheduler):
+        raise PluginError(f"{trainer.spec.training.schedule!r} is no torch learning-rate scheduler")
+    with warnings.catch_warnings():  # The optimizer has taken these steps in another process.
+        warnings.simplefilter("ignore")
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            for _ in range(trainer.state.step):
+                scheduler.step()
+    return scheduler
