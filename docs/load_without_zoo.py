@@ -23,7 +23,9 @@ task, model = run["task"]["options"], run["model"]["options"]
 # What is fitted and not trained: hashes of parts of words, a linear model, a temperature.
 unit_keys = tensors.pop("embedding.keys", None)
 linear = {k: tensors.pop(f"linear.{k}", None) for k in ("keys", "idf", "weight", "bias")}
-temperature, _ = tensors.pop("temperature", torch.ones(())), tensors.pop("threshold", None)
+temperature = tensors.pop("temperature", torch.ones(()))
+for name in ("threshold", "linear_threshold"):  # For labels and for the baseline.
+    tensors.pop(name, None)
 
 network = torch.nn.ModuleDict()
 for name in {name.split(".")[0] for name in tensors} - {"rnn"}:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zoo.cli.output import display_width, echo_metrics
+from zoo.cli.output import echo_metrics
+from zoo.cli.terminal import display_width
 
 Show = Callable[[dict[str, Any]], list[str]]
 

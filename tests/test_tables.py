@@ -128,8 +128,10 @@ def test_line_numbers_count_lines_within_quotes(load: Load) -> None:
 
 def test_cells_may_be_long_and_the_limit_of_csv_stays(load: Load) -> None:
     limit = csv.field_size_limit()
-    data = load(table([*ROWS, ("word " * 100_000, "pos")]))
-    assert max(map(len, data.texts)) == 500_000
+    rows = [(text + ", so" * (n % 5), label) for n, (text, label) in enumerate(ROWS)]
+    # The second one is in the lines by which the delimiter is found.
+    data = load(table([*rows, ("word, " * 30_000, "neg"), ("word " * 100_000, "pos")]), "data")
+    assert sorted(map(len, data.texts))[-2:] == [180_000, 500_000]
     assert csv.field_size_limit() == limit
 
 
@@ -183,6 +185,16 @@ def test_json_of_any_shape_is_a_table(load: Load, document: object) -> None:
 def test_lists_in_json_that_are_named_as_parts_are_parts(load: Load) -> None:
     data = load(json.dumps({"train": OBJECTS[:40], "dev": OBJECTS[40:50], "test": OBJECTS[50:]}))
     assert np.bincount(data.part).tolist() == [40, 10, 10]
+
+
+def test_rows_of_named_columns_in_json_that_are_no_lists_are_left_out(load: Load) -> None:
+    names, rows = ["text", "label"], [list(row) for row in ROWS]
+    data = load(json.dumps({"columns": names, "data": [*rows, 1]}), "data.json")
+    assert pairs(data) == ROWS
+    assert "left out 1 row that could not be read (row 61)" in data.notes
+    for data_rows in ([1, 2], [*rows, *[1] * 9]):
+        with pytest.raises(DataError):
+            load(json.dumps({"columns": names, "data": data_rows}), "data.json")
 
 
 @pytest.mark.parametrize(
@@ -332,6 +344,18 @@ def test_named_columns_are_used_and_unknown_ones_refused(load: Load) -> None:
         load(content, label_column="lable")
 
 
+def test_columns_that_another_table_lacks_are_looked_for_anew(tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text(table([(t[::-1], t, y) for t, y in ROWS], ("body", "review", "stars")))
+    options = TextOptions(text_column="body", label_column="label")
+    with pytest.raises(DataError, match="no column 'label'"):
+        load_table(path, options, 1)
+    data = load_table(path, options, 1, columns_may_differ=True)
+    assert (data.resolved["text_column"], data.resolved["label_column"]) == ("body", "stars")
+    data = load_table(path, TextOptions(text_column="2"), 1, columns_may_differ=True)
+    assert data.resolved["text_column"] == "review"
+
+
 # Labels
 
 
@@ -384,6 +408,30 @@ def test_numbers_are_no_classes(load: Load) -> None:
         assert data.targets.tolist() == values
     comma = [(t, f"{n / 7:.2f}".replace(".", ",")) for n, (t, _) in enumerate(ROWS)]
     assert load(table(comma, ("text", "x"), delimiter=";")).targets[7] == 1.0
+
+
+@pytest.mark.parametrize("missing", ["NA", "-", "?", "None"])
+@pytest.mark.parametrize(
+    ("name", "kind", "values"),
+    [("price", "numbers", range(0, 6000, 100)), ("stars", "classes", [1, 2, 3, 4, 5] * 12)],
+)
+def test_missing_numbers_are_no_label(
+    name: str, kind: str, values: Iterable[int], missing: str, load: Load
+) -> None:
+    rows = [(text, str(value)) for (text, _), value in zip(ROWS, values, strict=True)]
+    content = table([*rows, ("no label", missing)], ("text", name))
+    for data in (load(content), load(content, kind=kind)):
+        assert (data.kind, len(data.texts)) == (kind, 60)
+        assert data.names == (list("12345") if kind == "classes" else [])
+        assert "left out 1 row without a label (line 62)" in data.notes
+    if kind == "classes":  # As a class that was learned it is a label.
+        assert len(load(content, kind=kind, names=[*"12345", missing]).texts) == 61
+
+
+def test_beside_words_and_a_single_number_na_is_a_class(load: Load) -> None:
+    for other in ("word", "1"):
+        rows = [(text, "NA" if n % 2 else other) for n, (text, _) in enumerate(ROWS)]
+        assert load(table(rows)).names == sorted(["NA", other])
 
 
 def test_codes_of_classes_without_a_gap_are_classes(load: Load) -> None:

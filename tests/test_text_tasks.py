@@ -14,6 +14,7 @@ import torch
 
 import zoo
 from zoo.errors import DataError, UsageError
+from zoo_text.linear import NGramSizes, sample_rows
 
 FAST = {"epochs": 1, "hidden_size": 8, "embed_size": 8}
 GOOD, BAD = ("lovely", "warm", "superb", "tasty"), ("awful", "cold", "soggy", "stale")
@@ -284,3 +285,38 @@ def test_an_exported_file_names_no_folder_and_finds_the_test_file_beside_the_dat
     moved = secret.rename(tmp_path / "moved")
     found = zoo.load(tmp_path / "meals.safetensors").evaluate(moved / "meals.csv")
     assert found["examples"] == 2
+
+
+def test_an_evaluation_of_the_validation_split_gives_the_score_of_the_training(
+    run: zoo.Run,
+) -> None:
+    (logged,) = [loss for loss in run.history["loss"] if loss is not None][-1:]
+    found = run.model.evaluate(run.config["data"], split="validation")
+    assert found["loss"] == pytest.approx(logged, abs=1e-6)
+
+
+def test_an_empty_text_is_scored_as_it_is_answered(run: zoo.Run, tmp_path: Path) -> None:
+    data = tmp_path / "blank.csv"
+    data.write_text("review,verdict,split\nlovely,good,test\n,bad,test\n", encoding="utf-8")
+    found = run.model.evaluate(data)
+    answers = [predict(run.model, text)[0].label for text in ("lovely", "")]
+    right = [answer == label for answer, label in zip(answers, ("good", "bad"), strict=True)]
+    assert found["accuracy"] == np.mean(right)
+
+
+def test_unknown_labels_of_the_sample_are_refused(run: zoo.Run) -> None:
+    with pytest.raises(DataError, match="label 'neg' is not among those of the training"):
+        run.model.evaluate("sample")
+
+
+def test_large_texts_are_sampled_for_the_linear_model() -> None:
+    texts = ["word " * 400_000] * 4
+    rows = np.arange(4)
+    assert sample_rows(texts, rows, NGramSizes(2, 0)).tolist() == [0, 1, 2, 3]
+    assert len(sample_rows(texts, rows, NGramSizes(0, 5))) == 3
+
+
+def test_files_of_parts_are_refused_where_they_would_not_be_read(tmp_path: Path) -> None:
+    data = write(tmp_path / "meals.csv", meals(60))
+    with pytest.raises(UsageError, match="test_data is not for tokens=words"):
+        zoo.train("imdb-quick", data, test=data, out=tmp_path / "run", progress=False)

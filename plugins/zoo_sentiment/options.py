@@ -31,3 +31,7 @@ class SentimentOptions(ClassificationOptions):
         super().validate()
         if self.split == "film" and (self.tokens != "words" or self.ngram_weight):
             raise ValueError("split=film is for tokens=words with ngram_weight=0")
+        if self.tokens == "words" and not self.ngram_weight:
+            for name in ("validation_data", "test_data"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} is not for tokens=words with ngram_weight=0")

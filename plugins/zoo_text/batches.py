@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -47,6 +48,23 @@ class TextBatch(Batch):
         return NGrams(self.ngram_keys, self.ngram_counts, self.ngram_segments)
 
 
+class HeldOut:
+    """Outputs of a linear model for texts that it has not seen, computed when they are needed.
+
+    Args:
+        rows: (V,) row numbers of the texts, sorted.
+        compute: Returns the outputs (V, K).
+    """
+
+    def __init__(self, rows: IntArray, compute: Callable[[], Tensor]) -> None:
+        self._rows = rows
+        self._compute = cache(compute)
+
+    def outputs(self, rows: IntArray) -> Tensor:
+        """Return the outputs (B, K) of some of the texts."""
+        return self._compute()[torch.from_numpy(np.searchsorted(self._rows, rows))]
+
+
 @dataclass(frozen=True)
 class TextSplit:
     """Texts of one part of a data set.
@@ -57,7 +75,8 @@ class TextSplit:
         types: What the token ids stand for, with subwords; None with tokens=words.
         texts: The M texts.
         sizes: The n-grams of the linear model; None: there is none.
-        linear: (M, K) outputs of a linear model that has not seen the texts; None: there are none.
+        held_out: Outputs of a linear model that has not seen the texts, in place of those of the
+            network's own; None: there are none.
     """
 
     tokens: Ragged
@@ -65,7 +84,7 @@ class TextSplit:
     types: Types | None = None
     texts: Sequence[str] = ()
     sizes: NGramSizes | None = None
-    linear: Tensor | None = field(default=None, repr=False)
+    held_out: HeldOut | None = None
 
     @property
     def num_examples(self) -> int:
@@ -99,8 +118,9 @@ class TextSplit:
     def batch(self, rows: IntArray) -> TextBatch:
         """Return some texts, by index, with their n-grams."""
         batch = self._training_batch(rows)
-        if self.linear is not None:
-            return replace(batch, linear=self.linear[batch.rows])
+        if self.held_out is not None:
+            assert batch.rows is not None
+            return replace(batch, linear=self.held_out.outputs(batch.rows.numpy()))
         if self.sizes is None:
             return batch
         assert batch.rows is not None

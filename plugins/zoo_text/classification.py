@@ -21,7 +21,7 @@ from zoo_text.options import ClassificationOptions
 from zoo_text.predictions import TextLabelPrediction
 from zoo_text.sample import sample
 from zoo_text.tables import LabeledTexts, load_columns
-from zoo_text.task import TextTask
+from zoo_text.task import TextTask, check_labels
 
 
 class TextClassification(TextTask):
@@ -76,6 +76,7 @@ class TextClassification(TextTask):
         self.shares = [float(share) for share in (counts + 0.5) / (counts + 0.5).sum()]
 
     def targets(self, source: LabeledTexts) -> Array:
+        check_labels(source.names, self.labels)
         index = np.array([self.labels.index(name) for name in source.names], np.int64)
         chosen: Array = index[source.targets]
         return chosen
@@ -87,8 +88,13 @@ class TextClassification(TextTask):
     def scaling_classes(self, targets: Tensor) -> Tensor:
         return nn.functional.one_hot(targets, len(self.labels)).float()
 
-    def losses(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor:
-        smoothing = self.options.label_smoothing if training else 0.0
+    @property
+    def smoothing(self) -> float:
+        return self.options.label_smoothing
+
+    def losses(
+        self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
+    ) -> Tensor:
         if outputs.shape[1] == 1:
             smoothed = targets.to(outputs.dtype) * (1 - smoothing) + smoothing / 2
             losses = nn.functional.binary_cross_entropy_with_logits(
@@ -98,7 +104,7 @@ class TextClassification(TextTask):
             losses = nn.functional.cross_entropy(
                 outputs, targets, reduction="none", label_smoothing=smoothing
             )
-        if self.options.class_weight == "balanced":
+        if weighted and self.options.class_weight == "balanced":
             weights = 1 / (len(self.labels) * torch.tensor(self.shares, device=losses.device))
             losses = losses * weights[targets]
         return losses
@@ -115,8 +121,12 @@ class TextClassification(TextTask):
     def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
         """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
         majority = int(np.argmax(self.shares)) if self.shares else None
-        threshold = _threshold(network)
-        return [ClassificationMetrics(self.labels, majority=majority, threshold=threshold)]
+        return [
+            ClassificationMetrics(
+                self.labels, majority=majority, threshold=_threshold(network),
+                baseline_threshold=float(getattr(network, "linear_threshold", 0.5)),
+            )
+        ]  # fmt: skip
 
     @torch.inference_mode()
     def calibrate(self, network: nn.Module, split: Split) -> None:
@@ -126,14 +136,16 @@ class TextClassification(TextTask):
         assert isinstance(network, TextNetwork)
         network.temperature.fill_(1.0)
         network.threshold.fill_(0.5)
-        outputs, targets = self.collect(network, split)
+        outputs, targets, linear = self.collect(network, split)
         if self.options.calibration == "temperature":
             network.temperature.fill_(fit_temperature(outputs, targets))
         if self.options.threshold != "half" and outputs.shape[1] == 1:
             scores = (outputs[:, 0] / network.temperature.cpu()).sigmoid().numpy()
-            network.threshold.fill_(
-                choose_threshold(scores, targets.numpy(), self.options.threshold)
-            )
+            metric = self.options.threshold
+            network.threshold.fill_(choose_threshold(scores, targets.numpy(), metric))
+            if linear is not None:
+                scores = linear[:, 0].sigmoid().numpy()
+                network.linear_threshold.fill_(choose_threshold(scores, targets.numpy(), metric))
 
     # Use
 
@@ -156,7 +168,7 @@ class TextClassification(TextTask):
     def mistakes(self, network: nn.Module, split: Split, count: int) -> list[Mistake]:
         """Return the most confident mistakes; see :class:`zoo.interfaces.FindsMistakes`."""
         assert isinstance(split, TextSplit)
-        outputs, targets = self.collect(network, split)
+        outputs, targets, _ = self.collect(network, split)
         rows = split.tokens.targets[np.concatenate(split.eval_batches().plan)]
         predicted = predicted_classes(outputs, _threshold(network))
         confidence = all_logits(outputs).softmax(1).amax(1)

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_text.ngrams import character_ngrams, word_ngrams
+from zoo_text.languages import choose_tokens
+from zoo_text.ngrams import IntArray, character_ngrams, word_ngrams
 
 # Inverse strength of the L2 penalty, as scikit-learn's C.
 C = 10.0
@@ -64,11 +65,23 @@ class NGramSizes(NamedTuple):
 def choose_sizes(texts: Sequence[str]) -> NGramSizes:
     """Return the sizes that suit texts.
 
-    Names, and languages that are written without spaces, have no n-grams of words.
+    Names, and languages that are written without spaces, have no n-grams of words. Where there
+    are too many characters, texts with spaces have none of characters.
     """
-    if np.mean([len(text.split()) for text in texts]) < 3:
+    if choose_tokens(texts) == "characters":
         return NGramSizes(0, 5)
     return NGramSizes(3, 5) if sum(map(len, texts)) < MAX_CHARACTERS else NGramSizes(2, 0)
+
+
+def sample_rows(texts: Sequence[str], rows: IntArray, sizes: NGramSizes) -> IntArray:
+    """Return the rows to fit to: all, or as many as memory and time allow, at random."""
+    limit = MAX_CHARACTERS if sizes.characters else 10 * MAX_CHARACTERS
+    total = sum(len(texts[row]) for row in rows)
+    if total <= limit:
+        return rows
+    number = max(int(len(rows) * limit / total), 1)
+    chosen: IntArray = np.sort(np.random.default_rng(0).permutation(rows)[:number])
+    return chosen
 
 
 class NGramLinear(nn.Module):

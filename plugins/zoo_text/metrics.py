@@ -56,13 +56,13 @@ class Collector:
     def update(self, batch: Batch, step: Step) -> None:
         """Add a batch; ``step.outputs`` are (B, K) or (B,), ``batch.targets`` (B,) or (B, K)."""
         assert step.outputs is not None
-        self._outputs.append(step.outputs.detach().float().cpu())
+        self._outputs.append(_at_least_float32(step.outputs))
         self._targets.append(batch.targets.detach().cpu())
         if step.baseline_outputs is not None:
-            self._baseline.append(step.baseline_outputs.detach().float().cpu())
+            self._baseline.append(_at_least_float32(step.baseline_outputs))
 
     def outputs(self) -> Tensor:
-        """Return the outputs of all batches (N, ...), float32."""
+        """Return the outputs of all batches (N, ...), float32 or float64."""
         return torch.cat(self._outputs)
 
     def targets(self) -> Tensor:
@@ -74,6 +74,12 @@ class Collector:
         if not self._baseline or len(self._baseline) != len(self._outputs):
             return None
         return torch.cat(self._baseline)
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    """Return values on the CPU; 16-bit ones in float32."""
+    values = values.detach().cpu()
+    return values if values.dtype == torch.float64 else values.float()
 
 
 class ClassificationMetrics:

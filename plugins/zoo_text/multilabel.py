@@ -16,7 +16,7 @@ from zoo_text.network import TextNetwork
 from zoo_text.options import ClassificationOptions
 from zoo_text.predictions import TextLabelsPrediction
 from zoo_text.tables import LabeledTexts
-from zoo_text.task import TextTask
+from zoo_text.task import TextTask, check_labels
 
 
 class TextMultilabel(TextTask):
@@ -53,6 +53,7 @@ class TextMultilabel(TextTask):
         self.shares = [float(share) for share in (counts + 0.5) / (len(train) + 1)]
 
     def targets(self, source: LabeledTexts) -> Array:
+        check_labels(source.names, self.labels)
         index = [self.labels.index(name) for name in source.names]
         targets = torch.zeros(len(source.texts), len(self.labels))
         targets[:, index] = torch.from_numpy(source.targets).float()
@@ -65,12 +66,17 @@ class TextMultilabel(TextTask):
         # A text without labels counts, too.
         return torch.cat((targets, (targets.sum(1, keepdim=True) == 0).float()), dim=1)
 
-    def losses(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor:
-        smoothing = self.options.label_smoothing if training else 0.0
+    @property
+    def smoothing(self) -> float:
+        return self.options.label_smoothing
+
+    def losses(
+        self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
+    ) -> Tensor:
         losses = nn.functional.binary_cross_entropy_with_logits(
             outputs, targets * (1 - smoothing) + smoothing / 2, reduction="none"
         )
-        if self.options.class_weight == "balanced":
+        if weighted and self.options.class_weight == "balanced":
             shares = torch.tensor(self.shares, device=losses.device)
             losses = losses * torch.where(targets > 0, 0.5 / shares, 0.5 / (1 - shares))
         return losses.sum(1)
@@ -84,11 +90,10 @@ class TextMultilabel(TextTask):
     def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
         """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
         assert isinstance(network, TextNetwork)
-        threshold = float(network.threshold)
         return [
             MultilabelMetrics(
-                self.labels, frequencies=self.shares or None, threshold=threshold,
-                baseline_threshold=threshold,
+                self.labels, frequencies=self.shares or None, threshold=float(network.threshold),
+                baseline_threshold=float(network.linear_threshold),
             )
         ]  # fmt: skip
 
@@ -97,12 +102,15 @@ class TextMultilabel(TextTask):
         """Fit temperature and threshold; see :class:`zoo.interfaces.Calibrates`."""
         assert isinstance(network, TextNetwork)
         network.temperature.fill_(1.0)
-        outputs, targets = self.collect(network, split)
+        outputs, targets, linear = self.collect(network, split)
         if self.options.calibration == "temperature":
             network.temperature.fill_(fit_temperature(outputs, targets))
         metric = "f1" if self.options.threshold == "half" else self.options.threshold
         scores = (outputs / network.temperature.cpu()).sigmoid().numpy()
         network.threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
+        if linear is not None:
+            scores = linear.sigmoid().numpy()
+            network.linear_threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
 
     # Use
 

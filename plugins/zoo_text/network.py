@@ -29,6 +29,7 @@ class TextNetwork(nn.Module):
 
     temperature: Tensor
     threshold: Tensor
+    linear_threshold: Tensor
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class TextNetwork(nn.Module):
         if calibrated:
             self.register_buffer("temperature", torch.ones(()))
             self.register_buffer("threshold", torch.full((), 0.5))
+            self.register_buffer("linear_threshold", torch.full((), 0.5))
 
     def forward(
         self,

@@ -124,6 +124,8 @@ class TextOptions(zoo.Options):
                 ("input", self.input, "embedding"),
                 ("vectors", self.vectors, ""),
                 ("ngram_bits", self.ngram_bits, 0),
+                ("min_count", self.min_count, 1),
+                ("max_vocab", self.max_vocab, 0),
             ):
                 if value != off:
                     raise ValueError(f"{name} is for tokens=words, and tokens is {self.tokens}")

@@ -14,7 +14,8 @@ class TextLabelPrediction(LabelPrediction):
 
     Args:
         known: Share of the text's tokens of which the training knew any part. 0: the answer is
-            the commonest label, and the probabilities are shares of labels in the training.
+            the commonest label, and the probabilities are shares of labels in the training; with
+            ``tokens=words`` it is the answer to as many unknown words.
     """
 
     known: float = 1.0

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.ragged import Array, IntArray
+from zoo.errors import DataError
 from zoo.interfaces import Metric
 from zoo_text.options import RegressionOptions
 from zoo_text.predictions import TextValuePrediction
@@ -41,10 +42,14 @@ class TextRegression(TextTask):
 
     def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
         values = source.targets[train]
-        self.mean, self.deviation = float(values.mean()), float(values.std()) or 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, deviation = float(values.mean()), float(values.std())
+        if not math.isfinite(deviation):
+            raise DataError("numbers are too large", why="their variance is not finite")
+        self.mean, self.deviation = mean, deviation or 1.0
 
     def targets(self, source: LabeledTexts) -> Array:
-        return source.targets.astype(np.float32)
+        return source.targets.astype(np.float64)  # Of dates, float32 knows no minutes.
 
     def initial_bias(self) -> Tensor:
         return torch.zeros(1)
@@ -54,9 +59,12 @@ class TextRegression(TextTask):
         edges = torch.quantile(targets.double(), torch.tensor([1 / 3, 2 / 3]).double())
         return nn.functional.one_hot(torch.bucketize(targets.double(), edges), 3).float()
 
-    def losses(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor:
-        del training
-        return 0.5 * (outputs[:, 0] - (targets - self.mean) / self.deviation).square()
+    def losses(
+        self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
+    ) -> Tensor:
+        del weighted, smoothing
+        scaled = ((targets - self.mean) / self.deviation).to(outputs.dtype)
+        return 0.5 * (outputs[:, 0] - scaled).square()
 
     def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
         """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
@@ -65,7 +73,7 @@ class TextRegression(TextTask):
 
     def in_units(self, outputs: Tensor) -> Tensor:
         """Return outputs in the unit of the targets."""
-        return outputs * self.deviation + self.mean
+        return outputs.double() * self.deviation + self.mean
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> list[TextValuePrediction]:
         """Return a number for each text."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from zoo import Suggestion
+from zoo_text.languages import choose_tokens, mean_words
 from zoo_text.options import TextOptions
 from zoo_text.tables import LabeledTexts, load_table, looks_like_table
 
-# Scripts that are written without spaces between words.
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
-_SAMPLE = 2_000
 # Texts and tokens that a training reads, and tokens that a word is, with punctuation marks.
 _TEXTS, _TOKENS, _TOKENS_A_WORD = 100_000, 2_500_000, 1.2
 
@@ -61,15 +57,16 @@ def suggest_for(source: LabeledTexts, options: TextOptions) -> Suggestion:
     train = [source.texts[row] for row in np.flatnonzero(source.part == 0)]
     found = ("text_column", "label_column", "labels")
     settings: dict[str, Any] = {f"task.{name}": source.resolved[name] for name in found}
-    tokens = choose_tokens(train[:_SAMPLE])
+    # Other than the default one is what the user asks for.
+    tokens = choose_tokens(train) if options.tokens == "subwords" else options.tokens
     settings["task.tokens"] = tokens
-    length = _mean_words(train) * _TOKENS_A_WORD
+    length = mean_words(train) * _TOKENS_A_WORD
     if tokens == "characters":
         length = sum(map(len, train)) / max(len(train), 1)
     settings |= training_settings(
         len(train), len(source.names), min(length, options.max_tokens or length)
     )
-    if _mean_words(train[:_SAMPLE]) < 3:
+    if mean_words(train) < 3:
         settings["task.word_dropout"] = 0.1
     return Suggestion("bilstm", settings)
 
@@ -82,25 +79,12 @@ def is_number(text: str) -> bool:
         return False
 
 
-def _mean_words(texts: Sequence[str]) -> float:
-    return sum(len(text.split()) for text in texts) / max(len(texts), 1)
-
-
-def choose_tokens(texts: Sequence[str]) -> str:
-    """Return ``characters`` for names and for languages without spaces, else ``subwords``."""
-    letters = [c for text in texts for c in text[:200] if c.isalpha()]
-    sample = letters[:: max(1, len(letters) // 20_000)]
-    unspaced = sum(unicodedata.name(c, "").startswith(_UNSPACED) for c in sample)
-    few = _mean_words(texts) < 3
-    return "characters" if few or unspaced > 0.3 * len(sample) else "subwords"
-
-
 def training_settings(num_texts: int, num_labels: int, length: float) -> dict[str, Any]:
     """Return epochs, batch size and learning rate for a training split.
 
-    More labels take more epochs, and so do fewer texts; long texts have fewer, so that a training
-    takes no more than a minute or so on two processors. Chosen on held-out parts of the training
-    files of four data sets, see docs/own-data.md.
+    More labels take more epochs, and so do fewer texts; many or long texts have fewer, so that a
+    training of up to some ten thousand texts takes about a minute on two processors. Chosen on
+    held-out parts of the training files of four data sets, see docs/own-data.md.
 
     Args:
         num_texts: Texts of the split.
@@ -110,9 +94,10 @@ def training_settings(num_texts: int, num_labels: int, length: float) -> dict[st
     epochs = 6 + 1.5 * math.log2(max(num_labels, 2))
     epochs *= min(max(math.sqrt(5000 / max(num_texts, 1)), 1), 3)
     affordable = min(_TOKENS / max(length, 1), _TEXTS) / max(num_texts, 1)
+    least = 2 if num_texts <= _TEXTS else 1
     batch_size = 16 if num_texts < 2000 else 32 if num_texts < 8000 else 64
     return {
-        "training.epochs": round(min(max(min(epochs, affordable), 2), 30)),
+        "training.epochs": round(min(max(min(epochs, affordable), least), 30)),
         "training.batch_size": batch_size,
         "training.learning_rate": 3e-3 if num_texts < 8000 else 4e-3,
     }

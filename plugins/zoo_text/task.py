@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from zoo import files
 from zoo.data.ragged import Array, IntArray
-from zoo.errors import DataError
+from zoo.errors import DataError, listed
 from zoo.interfaces import (
     Batch,
     BuildModel,
@@ -29,9 +29,9 @@ from zoo.interfaces import (
     Task,
 )
 from zoo.nn import pool
-from zoo_text.batches import TextBatch, TextSplit
+from zoo_text.batches import HeldOut, TextBatch, TextSplit
 from zoo_text.encoding import TokenEncoder
-from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes
+from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes, sample_rows
 from zoo_text.network import TextNetwork
 from zoo_text.options import TextOptions
 from zoo_text.subwords import SubwordEmbedding
@@ -89,8 +89,17 @@ class TextTask(Task):
         """Return what the loss compares with, one a text."""
 
     @abstractmethod
-    def losses(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor:
-        """Return the loss of each text (B,), of outputs (B, K)."""
+    def losses(
+        self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
+    ) -> Tensor:
+        """Return the loss of each text (B,).
+
+        Args:
+            outputs: (B, K).
+            targets: What :meth:`targets` returned of the texts.
+            weighted: Whether rare labels count more, if the options say so.
+            smoothing: Share of a target that is spread over all labels.
+        """
 
     @abstractmethod
     def initial_bias(self) -> Tensor:
@@ -99,6 +108,11 @@ class TextTask(Task):
     @abstractmethod
     def known_labels(self) -> list[str] | None:
         """Return the labels of the training; None for numbers."""
+
+    @property
+    def smoothing(self) -> float:
+        """Share of a target that is spread over all labels in training."""
+        return 0.0
 
     def scaling_classes(self, targets: Tensor) -> Tensor | None:
         """Return labels (M, C) by which features of the linear model are scaled, or None."""
@@ -114,17 +128,23 @@ class TextTask(Task):
         options = self.options
         if fit:
             return self.check(load_table(path, options, seed, kind=self.asked_kind), path)
-        if files.digest(path) == self._source:
+        if self._is_source(path):
             options = replace(
                 options,
                 validation_data=_beside(path, options.validation_data),
                 test_data=_beside(path, options.test_data),
             )
             return load_table(path, options, seed, kind=self.kind, names=self.known_labels())
-        # Another file than that of the training: unless it has parts, all of it is tested on.
-        options = replace(options, validation_data="", test_data="", text_column="",
-                          label_column="")  # fmt: skip
-        source = load_table(path, options, seed, kind=self.kind, names=self.known_labels())
+        # Another file than that of the training, perhaps of another form. Unless it has parts, all
+        # of it is tested on.
+        options = replace(
+            options, validation_data="", test_data="", encoding="", delimiter="", quote="",
+            header="auto",
+        )  # fmt: skip
+        source = load_table(
+            path, options, seed, kind=self.kind, names=self.known_labels(),
+            columns_may_differ=True,
+        )  # fmt: skip
         if source.test_is_drawn:
             source = replace(source, part=np.full_like(source.part, TEST))
         return source
@@ -164,11 +184,14 @@ class TextTask(Task):
         else:
             tokens, types = self.encoder.encode(source.texts)
         targets = self.targets(source)
-        linear = self._fit_linear(source.texts, targets, parts) if fit else None
+        held_out = None
+        if fit:
+            held_out = self._fit_linear(source.texts, targets, parts)
+        elif self.sizes and self._is_source(path):
+            held_out = self._held_out(source.texts, targets, parts)
         everything = TextSplit(tokens, targets, types, source.texts, self.sizes)
         splits = {name: everything.select(rows) for name, rows in parts.items()}
-        if linear is not None:
-            splits["validation"] = replace(splits["validation"], linear=linear)
+        splits["validation"] = replace(splits["validation"], held_out=held_out)
         return Data(
             splits={**splits, "all": everything},
             digest=source.digest,
@@ -176,35 +199,53 @@ class TextTask(Task):
             notes=source.notes,
         )
 
+    def _is_source(self, path: Path | None) -> bool:
+        """Return whether data is that of the training."""
+        return (files.digest(path) if path else "") == self._source
+
     def _split(self, texts: Sequence[str], targets: Array) -> TextSplit:
         tokens, types = self.encoder.encode(texts)
         return TextSplit(tokens, targets, types, texts, self.sizes)
 
     def _fit_linear(
         self, texts: Sequence[str], targets: Array, parts: Mapping[str, IntArray]
-    ) -> Tensor | None:
-        """Fit the linear model; return its outputs (M, K) where it has not seen the texts.
+    ) -> HeldOut | None:
+        """Fit the linear model; return its outputs for the validation texts.
 
-        The validation texts are answered by a model of the training texts. The one that is kept
-        learns from both.
+        These are answered by a model of the training texts. The one that is kept learns from both.
         """
-        units = self.encoder.units
-        self.sizes = None
-        self._num_ngrams = None
-        self._fitted = Fitted(units, None)
+        self.sizes, self._num_ngrams = None, None
+        self._fitted = Fitted(self.encoder.units, None)
         if not self.options.ngram_weight:
             return None
         train, validation = parts["train"], parts["validation"]
         self.sizes = choose_sizes([texts[row] for row in train])
         first = self._linear(texts, targets, train)
-        held_out = self.sizes.ngrams([texts[row] for row in validation])
-        outputs = torch.zeros(len(texts), self.num_outputs)
-        outputs[torch.from_numpy(validation)] = first(held_out, len(validation))
-        both = np.concatenate((train, validation))
+        outputs = first(self.sizes.ngrams([texts[row] for row in validation]), len(validation))
+        both: IntArray = np.concatenate((train, validation))
         final = self._linear(texts, targets, both, start=first)
         self._num_ngrams = len(final.keys)
-        self._fitted = Fitted(units, final)
-        return outputs
+        self._fitted = Fitted(self.encoder.units, final)
+        return HeldOut(validation, lambda: outputs)
+
+    def _held_out(
+        self, texts: Sequence[str], targets: Array, parts: Mapping[str, IntArray]
+    ) -> HeldOut:
+        """Return what a linear model of the training texts alone says of the validation texts.
+
+        It is fitted when the validation split is evaluated: the network's own has seen its texts.
+        """
+        sizes, validation = self.sizes, parts["validation"]
+        assert sizes is not None
+
+        def compute() -> Tensor:
+            with torch.inference_mode(mode=False):
+                model = self._linear(texts, targets, parts["train"])
+                ngrams = sizes.ngrams([texts[row] for row in validation])
+                outputs: Tensor = model(ngrams, len(validation))
+                return outputs
+
+        return HeldOut(validation, compute)
 
     def _linear(
         self,
@@ -214,11 +255,12 @@ class TextTask(Task):
         start: NGramLinear | None = None,
     ) -> NGramLinear:
         assert self.sizes is not None
+        rows = sample_rows(texts, rows.astype(np.int64), self.sizes)
         chosen = torch.as_tensor(targets[rows])
         return NGramLinear.fit(
             self.sizes.ngrams([texts[row] for row in rows]),
             len(rows),
-            lambda outputs: self.losses(outputs, chosen, training=False).sum(),
+            lambda outputs: self.losses(outputs, chosen, weighted=True).sum(),
             self.initial_bias(),
             self.scaling_classes(chosen),
             start,
@@ -298,7 +340,8 @@ class TextTask(Task):
     def outputs(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the outputs (B, K) of the network, and those of the linear model alone.
 
-        In training they are those of the recurrent part: the linear model is fitted already.
+        In training they are those of the recurrent part: the linear model is fitted already. A
+        text of which nothing is known is answered by :meth:`initial_bias`.
         """
         assert isinstance(network, TextNetwork)
         if not isinstance(batch, TextBatch):
@@ -309,12 +352,19 @@ class TextTask(Task):
         if network.training:
             return recurrent, None
         linear = network.linear_outputs(batch)
-        return network.combine(recurrent, linear), linear
+        outputs = network.combine(recurrent, linear)
+        if batch.units is not None:
+            known = self._known(network, batch)[:, None] > 0
+            outputs = outputs.where(known, self.initial_bias().to(outputs))
+        return outputs, linear
 
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         del state
         outputs, linear = self.outputs(network, batch)
-        losses = self.losses(outputs, batch.targets, training=network.training)
+        training = network.training
+        losses = self.losses(
+            outputs, batch.targets, weighted=training, smoothing=self.smoothing if training else 0.0
+        )
         sums = {
             "loss": losses.detach().sum(),
             "examples": torch.tensor(float(len(batch)), device=losses.device),
@@ -332,15 +382,18 @@ class TextTask(Task):
         """Return outputs in the unit of the targets; those of labels stay logits."""
         return outputs
 
-    def collect(self, network: nn.Module, split: Split) -> tuple[Tensor, Tensor]:
-        """Return outputs (M, K) and targets of a split, on the CPU."""
+    def collect(self, network: nn.Module, split: Split) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return outputs (M, K), targets, and outputs of the linear model, on the CPU."""
         network.eval()
         device = next(network.parameters()).device
-        outputs, targets = [], []
+        outputs, targets, linears = [], [], []
         for batch in split.eval_batches():
-            outputs.append(self.outputs(network, batch.to(device))[0].float().cpu())
+            found, linear = self.outputs(network, batch.to(device))
+            outputs.append(found.float().cpu())
             targets.append(batch.targets)
-        return torch.cat(outputs), torch.cat(targets)
+            if linear is not None:
+                linears.append(linear.float().cpu())
+        return torch.cat(outputs), torch.cat(targets), torch.cat(linears) if linears else None
 
     def training_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return further sums of a training batch."""
@@ -374,10 +427,7 @@ class TextTask(Task):
     def answer(
         self, network: nn.Module, texts: Sequence[str]
     ) -> tuple[Tensor, npt.NDArray[np.float64]]:
-        """Return outputs (M, K) of M texts, and the share of the tokens of each that is known.
-
-        A text of which nothing is known has the outputs of :meth:`initial_bias`.
-        """
+        """Return outputs (M, K) of M texts, and the share of the tokens of each that is known."""
         device = next(network.parameters()).device
         split = self._split(list(texts), np.arange(len(texts)))
         outputs = torch.empty(len(texts), self.num_outputs)
@@ -386,19 +436,17 @@ class TextTask(Task):
         for batch in split.eval_batches():
             batch = batch.to(device)
             assert isinstance(batch, TextBatch)
+            assert isinstance(network, TextNetwork)
             outputs[batch.targets.cpu()] = self.outputs(network, batch)[0].float().cpu()
-            known[batch.targets.cpu().numpy()] = self._known(network, batch)
-        unknown = torch.from_numpy(known == 0)
-        if unknown.any() and self.options.tokens != "words":
-            outputs[unknown] = self.initial_bias()
+            known[batch.targets.cpu().numpy()] = self._known(network, batch).cpu().numpy()
         return outputs, known
 
-    def _known(self, network: nn.Module, batch: TextBatch) -> npt.NDArray[np.float64]:
-        assert isinstance(network, TextNetwork)
+    def _known(self, network: TextNetwork, batch: TextBatch) -> Tensor:
+        """Return the share of the tokens of each text (B,) that is known."""
         known = self.encoder.known(network.embedding, batch)
         mask = torch.arange(known.shape[1], device=known.device) < batch.lengths[:, None]
-        share = (known & mask).sum(1) / batch.lengths
-        return share.double().cpu().numpy()
+        share: Tensor = (known & mask).sum(1) / batch.lengths
+        return share
 
     @torch.inference_mode()
     def embed(
@@ -433,3 +481,17 @@ def _beside(data: Path, name: str) -> str:
     """Return the path of a further file; an exported model knows its name alone."""
     beside = data.parent / name
     return str(beside) if name and not Path(name).exists() and beside.exists() else name
+
+
+def check_labels(labels: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse labels that the training did not have.
+
+    Raises:
+        DataError: There is one.
+    """
+    for label in labels:
+        if label not in known:
+            raise DataError(
+                f"label {label!r} is not among those of the training",
+                why=f"they are {listed(known)}",
+            )

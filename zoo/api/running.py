@@ -47,7 +47,7 @@ def run_training(
         threads: Threads of torch; 0: one for each processor.
         progress: Whether to show progress, and the notes, on stderr.
         resume: Whether to continue from the checkpoint.
-        extend: Whether the run that is resumed has another length than before.
+        extend: Whether the run that is resumed was given a length.
         notes: What is said before the first step.
 
     Raises:

@@ -185,7 +185,8 @@ def resume(
     Args:
         out: The run directory.
         epochs: Train until so many epochs are complete, also where the run was complete before;
-            0: as many as it was started with. The schedule is computed for the new end.
+            0: as many as it was started with. The schedule is computed for the new end. A run
+            that was stopped early goes on, too, and counts evaluations without improvement anew.
         steps: Train until so many steps are taken, in place of ``epochs``.
         callbacks: Further callbacks, beside those that the run names.
         device: ``auto``, ``cpu``, ``cuda`` ...
@@ -193,7 +194,7 @@ def resume(
         progress: Whether to show progress.
 
     Raises:
-        ZooError: There is no run, it cannot be resumed, or it has as many epochs already.
+        ZooError: There is no run, it cannot be resumed, or it has more epochs already.
 
     Example:
         >>> import zoo
@@ -206,14 +207,13 @@ def resume(
     directory = RunDirectory(Path(out))
     started = RunSpec.from_json(directory.read_config(), registry())
     spec = _extended(started, epochs, steps)
-    extend = spec.training != started.training
-    notes = []
-    if extend:
-        before, now = _length(started), _length(spec)
+    before, now = _length(started), _length(spec)
+    notes = [f"resumed: to {now}"] if epochs or steps else []
+    if spec.training != started.training:
         notes = [f"extended: {now} in place of {before}; the schedule is that of the new length"]
     return run_training(
         spec, directory, callbacks, device, threads, progress,
-        resume=True, extend=extend, notes=notes,
+        resume=True, extend=bool(epochs or steps), notes=notes,
     )  # fmt: skip
 
 

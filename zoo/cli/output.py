@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from zoo.cli.terminal import one_line
+from zoo.cli.terminal import display_width, one_line
 from zoo.cli.terminal import width as terminal_width
 
 MATRIX_LABELS = 8
@@ -123,15 +122,6 @@ def _echo_table(name: str, table: Mapping[str, Any], width: int) -> None:
         click.echo(f"  ... {rows} more rows")
     if shown < len(heads):
         click.echo(f"  ... {len(heads) - shown} more columns")
-
-
-def display_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes, by the rule of ``zoo.cli.terminal``."""
-    if text.isascii():
-        return len(text)
-    unseen = [unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text]
-    wide = [unicodedata.east_asian_width(c) in "WF" for c in text]
-    return sum(0 if no else 2 if two else 1 for no, two in zip(unseen, wide, strict=True))
 
 
 def _pad(text: str, width: int, *, right: bool = False) -> str:

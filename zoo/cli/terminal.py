@@ -20,16 +20,16 @@ def one_line(text: str, columns: int) -> str:
     # A character may take no column, but a few hundred of them in each are not a text.
     line = " ".join(text[: 100 * columns].expandtabs().splitlines())
     line = "".join(each for each in line if unicodedata.category(each) != "Cc")
-    if sum(map(_columns, line)) <= columns:
+    if display_width(line) <= columns:
         return line
     used, end = 0, 0
-    while used + _columns(line[end]) < columns:
-        used += _columns(line[end])
+    while used + display_width(line[end]) < columns:
+        used += display_width(line[end])
         end += 1
     return line[:end].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _columns(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes, as :func:`one_line` counts them."""
+    seen = [each for each in text if unicodedata.category(each) not in ("Mn", "Me", "Cf")]
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in seen)

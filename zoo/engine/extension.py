@@ -19,21 +19,23 @@ def extend(trainer: Trainer) -> None:
     Parameters, moments of the optimizer and the best value stay. The schedule is made anew for the
     new number of steps and brought to the step that is reached; a plateau, which knows no number
     of steps, stays as it is. A training that was complete starts to count evaluations without
-    improvement again.
+    improvement again. Nothing changes where it has come as far already.
 
     Raises:
-        UsageError: The training has come as far already.
+        UsageError: The training has come further already.
     """
     training, state = trainer.spec.training, trainer.state
     total, reached, unit = training.epochs, state.epoch, "epochs"
     if training.steps:
         total, reached, unit = training.steps, state.step, "steps"
-    if total <= reached:
+    if total < reached:
         raise UsageError(
             f"the run has {reached:,} {unit} already",
             where=str(trainer.directory.path),
-            fix=f"give more than {reached:,}",
+            fix=f"give {reached:,} or more",
         )
+    if total == reached:
+        return
     if state.done:
         state.done, state.evaluations_since_best = False, 0
     if not isinstance(trainer.scheduler, ReduceLROnPlateau):

@@ -17,8 +17,9 @@ from zoo.engine.run_directory import RunDirectory
 from zoo.engine.trainer import Trainer
 from zoo.errors import DataError, PluginError, UsageError
 from zoo.interfaces import Callback, Data, Task
+from zoo.options import from_json
 from zoo.records import CallbackInfo, MetricInfo
-from zoo.spec import Component, RunSpec
+from zoo.spec import Component, RunSpec, TrainingOptions
 from zoo.weights import writer
 from zoo.weights.transfer import Transfer, transfer
 
@@ -59,7 +60,8 @@ def set_up(
         metrics: Further metrics of evaluations.
         init: Weights to start from.
         resume: Whether to continue from the checkpoint.
-        extend: Whether the run that is resumed has another length than the one in its files.
+        extend: Whether the run that is resumed was given a length. If it is complete, it goes on
+            to this length, even where that is the length in its files.
 
     Raises:
         ZooError: Any of them; nothing is written before the data is read and found fit.
@@ -96,12 +98,17 @@ def set_up(
 
 
 def _extend(trainer: Trainer) -> None:
-    """Extend a training, and have its files say so."""
-    extension.extend(trainer)
+    """Extend a training that is complete or has another length, and have its files say so."""
     directory = trainer.directory
-    directory.rewrite_config({**directory.read_config(), **trainer.spec.to_json()})
+    config = directory.read_config()
+    before = from_json(TrainingOptions, config["training"])
+    if before == trainer.spec.training and not trainer.state.done:
+        return
+    extension.extend(trainer)
+    # A process that is killed in between leaves the length that the run had.
     if directory.checkpoint.exists():
         extension.save_checkpoint(trainer)
+    directory.rewrite_config({**config, **trainer.spec.to_json()})
 
 
 def _build_callback(component: Component[CallbackInfo]) -> Callback:

@@ -153,6 +153,8 @@ class Trainer:
                 self.averaged,
                 higher_is_better=self.spec.task.higher_is_better,
             )
+        # A process that was killed while it extended the run may have left it unfinished.
+        self.state.done = self.state.done or self._is_last_step()
         self.directory.rewind(self.state.step)
 
     def _backward(self, batch: Batch, share: float) -> None:
@@ -186,8 +188,8 @@ class Trainer:
     def _is_last_step(self) -> bool:
         training, state = self.spec.training, self.state
         if training.steps:
-            return state.step == training.steps
-        return state.epoch == training.epochs
+            return state.step >= training.steps
+        return state.epoch >= training.epochs
 
     def _evaluation_is_due(self, epoch_ends: bool) -> bool:
         every = self.spec.training.evaluate_every

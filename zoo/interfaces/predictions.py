@@ -97,7 +97,8 @@ class HasKnown(Protocol):
     """A prediction that says how much of its input the training knew.
 
     Attributes:
-        known: Share of the tokens, from 0 to 1. 0: the answer does not depend on the input.
+        known: Share of the tokens, from 0 to 1. 0: the answer says nothing about the input. It is
+            what the training had most often, or the answer to as many unknown tokens.
     """
 
     known: float

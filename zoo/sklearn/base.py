@@ -32,8 +32,9 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         batch_size: Texts a step.
         learning_rate: The largest one of the schedule.
         hidden_size: Units of the recurrent model.
-        validation_size: Share of the texts that is not learned from: it chooses the epoch whose
-            weights are kept, the temperature and the threshold.
+        validation_size: Share of the texts from which the recurrent part does not learn: they fit
+            the temperature and the threshold. The linear part is fitted to all texts in the end.
+            Empty texts are left out.
         settings: Further settings, as after ``--set``: ``{"task.tokens": "characters"}``. They go
             before the parameters above.
         random_state: Seed of everything that is drawn, a ``numpy.random.RandomState`` or None.

@@ -35,11 +35,13 @@ class Coding:
         kind: What they are.
         separator: What separates several labels in a cell; empty: they are in lists.
         decimal_comma: Whether numbers have a comma for a point.
+        missing: Cells that are no class, lower case.
     """
 
     kind: Kind
     separator: str = ""
     decimal_comma: bool = False
+    missing: frozenset[str] = MISSING
 
     def labels(self, cell: Cell) -> list[str] | None:
         """Return the labels of a cell; None: it has none."""
@@ -48,7 +50,7 @@ class Coding:
         if isinstance(cell, list):
             cell = label_name(cell[0]) if len(cell) == 1 else None
         name = label_name(cell)
-        return None if name.lower() in MISSING else [name]
+        return None if name.lower() in self.missing else [name]
 
     def number(self, cell: Cell) -> float | None:
         """Return the number in a cell; None: it has none.
@@ -72,23 +74,30 @@ def find_coding(
         cells: Its cells.
         column: Its name: whole numbers in ``label`` may be codes of classes.
         kind: What the user says; ``auto`` or empty: they are looked at.
-        known_names: Labels of a trained task, which tell how several are separated.
+        known_names: Labels of a trained task, which tell how several are separated; a cell that
+            is one of them is not missing.
     """
     lists = [cell for cell in cells if isinstance(cell, list)]
     counts = Counter(label_name(cell) for cell in cells if not isinstance(cell, list))
     for missing in [name for name in counts if name.lower() in MISSING]:
         del counts[missing]
-    comma = (
-        bool(counts) and all(is_number(n, True) for n in counts) and any("," in n for n in counts)
-    )
+    known = {name.lower() for name in known_names or ()}
+    no_number = MISSING_NUMBER - known
+    numbers = Counter({n: count for n, count in counts.items() if n.lower() not in no_number})
+    comma = all(is_number(n, True) for n in numbers) and any("," in n for n in numbers)
+    numeric = bool(numbers) and all(is_number(n, comma) for n in numbers)
+    # Beside a single number, `-` or `none` is another class.
+    numeric = numeric and (len(numbers) > 1 or len(numbers) == len(counts))
+    missing_class = no_number if numeric else MISSING
     several = "" if lists else _separator_of_known(counts, known_names) or separator_of(counts)
-    for known in KINDS:
-        if kind == known:
-            return Coding(known, several or ("" if lists else "|"), comma)
+    for named in KINDS:
+        if kind == named:
+            return Coding(named, several or ("" if lists else "|"), comma, missing_class)
     if lists:
         return Coding("classes" if all(len(cell) == 1 for cell in lists) else "multilabel")
-    if counts and all(is_number(name, comma) for name in counts):
-        return Coding("classes" if _are_codes(counts, column, comma) else "numbers", "", comma)
+    if numeric:
+        found: Kind = "classes" if _are_codes(numbers, column, comma) else "numbers"
+        return Coding(found, "", comma, missing_class)
     return Coding("multilabel", several) if several else Coding("classes")
 
 

@@ -103,12 +103,21 @@ def choose_columns(table: Table, text: str, label: str) -> Columns:
     return Columns(text, label, part, tuple(notes))
 
 
-def _given(name: str, table: Table) -> str:
+def find_column(name: str, table: Table) -> str:
+    """Return the column of a name or a number from 1; empty: there is none."""
     known = list(table.columns)
-    if name in known or not name:
+    if name in known:
         return name
     if name.isdecimal() and 0 < int(name) <= len(known):
         return known[int(name) - 1]
+    return ""
+
+
+def _given(name: str, table: Table) -> str:
+    found = find_column(name, table)
+    if found or not name:
+        return found
+    known = list(table.columns)
     hint = did_you_mean(name, known)
     raise DataError(
         f"no column {name[:40]!r}{hint}", where=table.where, why=f"it has {_listed(known)}"

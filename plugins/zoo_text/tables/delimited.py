@@ -41,8 +41,8 @@ def read_delimited(path: Path, options: TextOptions) -> Table:
     encoding = detect(path, options.encoding)
     with text_of(path, encoding) as stream:
         sample = first_lines(stream)
-    dialects = _dialects(sample, path, options)
     with long_cells():
+        dialects = _dialects(sample, path, options)
         reading = read_rows(path, encoding, dialects[0], _width(sample, dialects[0], str(path)))
         for dialect in dialects[1:]:
             quotes_fit = reading.malformed.count <= reading.needs_quotes

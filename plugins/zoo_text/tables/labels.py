@@ -111,7 +111,7 @@ def is_number(text: str, comma: bool) -> bool:
     try:
         return math.isfinite(float(text)) and "_" not in text
     except ValueError:
-        return text.lower() in MISSING_NUMBER - MISSING and comma is None
+        return False
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from zoo.files import digest
 from zoo_text.options import TextOptions
 from zoo_text.tables import notes as say
 from zoo_text.tables.coding import Coding, find_coding
-from zoo_text.tables.columns import choose_columns
+from zoo_text.tables.columns import choose_columns, find_column
 from zoo_text.tables.examples import Examples, collect
 from zoo_text.tables.labels import Kind, check_count, encode, natural_order
 from zoo_text.tables.looks import read_table
@@ -62,6 +62,7 @@ def load_table(
     *,
     kind: str = "auto",
     names: Sequence[str] | None = None,
+    columns_may_differ: bool = False,
 ) -> LabeledTexts:
     """Read labelled texts from a file or folder of any usual kind.
 
@@ -71,6 +72,8 @@ def load_table(
         seed: Of the parts that are drawn.
         kind: ``classes``, ``multilabel`` or ``numbers``; ``auto``: found by looking.
         names: Labels of a trained task, in order; then a small table will do.
+        columns_may_differ: Whether the columns that the options name are looked for anew where
+            the table lacks them.
 
     Raises:
         DataError: The data is missing, damaged or unfit; the message says what to do.
@@ -80,6 +83,13 @@ def load_table(
         if name:
             files.append((Path(name).expanduser(), part))
     tables = [(read_table(file, options), part) for file, part in files]
+    if columns_may_differ:
+        main = tables[0][0]
+        options = replace(
+            options,
+            text_column=options.text_column if find_column(options.text_column, main) else "",
+            label_column=options.label_column if find_column(options.label_column, main) else "",
+        )
     total = digest(files[0][0])
     if len(files) > 1:
         total = hashlib.sha256("".join(f"{p} {digest(f)}\n" for f, p in files).encode()).hexdigest()

@@ -11,6 +11,7 @@ from zoo_text.options import TextOptions
 from zoo_text.tables import arrow, delimited, folders, objects
 from zoo_text.tables.dialects import find_delimiter, separator_line
 from zoo_text.tables.encodings import detect, text_of
+from zoo_text.tables.rows import long_cells
 from zoo_text.tables.streams import (
     SUFFIXES_OF_COMPRESSION,
     compression,
@@ -79,7 +80,8 @@ def looks_like_table(path: Path) -> bool:
     if json_kind(path, options):
         return True
     known = lines and separator_line(lines[0])
-    return len(lines) > 2 and bool(known or find_delimiter(lines, ['"', ""], ""))
+    with long_cells():
+        return len(lines) > 2 and bool(known or find_delimiter(lines, ['"', ""], ""))
 
 
 def json_kind(path: Path, options: TextOptions) -> str:

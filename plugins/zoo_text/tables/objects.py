@@ -128,9 +128,12 @@ def _of_document(document: object, path: Path, encoding: Encoding) -> Table:
         if isinstance(names := lists.get("columns"), list) and isinstance(
             data := lists.get("data"), list
         ):
-            return _of_list(
-                [dict(zip(map(str, names), row, strict=False)) for row in data], path, form
-            )
+            rows: list[object] = [
+                # What is no list is counted as ragged.
+                dict(zip(map(str, names), row, strict=False)) if isinstance(row, list) else None
+                for row in data
+            ]
+            return _of_list(rows, path, form)
         parts = {name: PART_NAMES[name.lower()] for name in lists if name.lower() in PART_NAMES}
         if parts and all(_is_rows(lists[name]) for name in parts):
             tables = [(_of_list(lists[name], path, form), part) for name, part in parts.items()]
