@@ -93,7 +93,9 @@ def training_settings(num_texts: int, num_labels: int, length: float) -> dict[st
     """
     epochs = 6 + 1.5 * math.log2(max(num_labels, 2))
     epochs *= min(max(math.sqrt(5000 / max(num_texts, 1)), 1), 3)
-    affordable = min(_TOKENS / max(length, 1), _TEXTS) / max(num_texts, 1)
+    # More labels than 50 take longer: in the linear model, above all.
+    texts = _TEXTS * min(50 / max(num_labels, 1), 1)
+    affordable = min(_TOKENS / max(length, 1), texts) / max(num_texts, 1)
     least = 2 if num_texts <= _TEXTS else 1
     batch_size = 16 if num_texts < 2000 else 32 if num_texts < 8000 else 64
     return {
