@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,16 +15,16 @@ from zoo.data.ragged import Array, IntArray
 from zoo.interfaces import Metric, Mistake, Split
 from zoo_text.batches import TextSplit
 from zoo_text.calibration import choose_threshold, fit_temperature
+from zoo_text.labels import LabelTask
 from zoo_text.metrics import ClassificationMetrics, all_logits, predicted_classes
 from zoo_text.network import TextNetwork
-from zoo_text.options import ClassificationOptions
 from zoo_text.predictions import TextLabelPrediction
 from zoo_text.sample import sample
 from zoo_text.tables import LabeledTexts, load_columns
-from zoo_text.task import TextTask, check_labels
+from zoo_text.task import check_labels
 
 
-class TextClassification(TextTask):
+class TextClassification(LabelTask):
     """Many-to-one: the label of a text.
 
     Args:
@@ -32,12 +32,6 @@ class TextClassification(TextTask):
     """
 
     kind: ClassVar[str] = "classes"
-    options: ClassificationOptions
-
-    def __init__(self, options: ClassificationOptions) -> None:
-        super().__init__(options)
-        self.labels: list[str] = []
-        self.shares: list[float] = []
 
     @property
     def num_outputs(self) -> int:
@@ -50,9 +44,6 @@ class TextClassification(TextTask):
     @property
     def asked_kind(self) -> str:
         return self.options.labels
-
-    def known_labels(self) -> list[str]:
-        return self.labels
 
     def load(self, path: Path | None, seed: int, *, fit: bool) -> LabeledTexts:
         """Read texts and labels, in parts; those of the sample where there is no path."""
@@ -88,10 +79,6 @@ class TextClassification(TextTask):
     def scaling_classes(self, targets: Tensor) -> Tensor:
         return nn.functional.one_hot(targets, len(self.labels)).float()
 
-    @property
-    def smoothing(self) -> float:
-        return self.options.label_smoothing
-
     def losses(
         self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
     ) -> Tensor:
@@ -108,10 +95,6 @@ class TextClassification(TextTask):
             weights = 1 / (len(self.labels) * torch.tensor(self.shares, device=losses.device))
             losses = losses * weights[targets]
         return losses
-
-    def initialise(self, network: TextNetwork) -> None:
-        if self.options.class_weight == "none":
-            super().initialise(network)
 
     # Evaluation
 
@@ -178,20 +161,9 @@ class TextClassification(TextTask):
         labels = [self.labels[int(targets[index])] for index in wrong.indices.tolist()]
         return [Mistake(*pair) for pair in zip(self.predict(network, texts), labels, strict=True)]
 
-    # State
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "labels": self.labels, "shares": self.shares}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        labels = state["labels"]
-        if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
-            raise ValueError("labels is not a list of strings")
-        self.labels = labels
-        self.shares = [float(share) for share in state.get("shares", [])]
-        if len(self.shares) not in (0, len(labels)) or any(s <= 0 for s in self.shares):
-            raise ValueError("shares are not those of the labels")
+    def are_shares(self, shares: Sequence[float]) -> bool:
+        # Files of before have none.
+        return len(shares) in (0, len(self.labels)) and all(share > 0 for share in shares)
 
 
 def _threshold(network: nn.Module) -> float:

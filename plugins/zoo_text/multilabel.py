@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from zoo.data.ragged import Array, IntArray
 from zoo.interfaces import Metric, Split
 from zoo_text.calibration import choose_threshold, fit_temperature
+from zoo_text.labels import LabelTask
 from zoo_text.multilabel_metrics import MultilabelMetrics
 from zoo_text.network import TextNetwork
-from zoo_text.options import ClassificationOptions
 from zoo_text.predictions import TextLabelsPrediction
 from zoo_text.tables import LabeledTexts
-from zoo_text.task import TextTask, check_labels
+from zoo_text.task import check_labels
 
 
-class TextMultilabel(TextTask):
+class TextMultilabel(LabelTask):
     """Many-to-one: all labels of a text that apply, each independently of the others.
 
     Args:
@@ -27,12 +27,6 @@ class TextMultilabel(TextTask):
     """
 
     kind: ClassVar[str] = "multilabel"
-    options: ClassificationOptions
-
-    def __init__(self, options: ClassificationOptions) -> None:
-        super().__init__(options)
-        self.labels: list[str] = []
-        self.shares: list[float] = []
 
     @property
     def num_outputs(self) -> int:
@@ -41,9 +35,6 @@ class TextMultilabel(TextTask):
     @property
     def calibrated(self) -> bool:
         return True
-
-    def known_labels(self) -> list[str]:
-        return self.labels
 
     # Labels
 
@@ -66,10 +57,6 @@ class TextMultilabel(TextTask):
         # A text without labels counts, too.
         return torch.cat((targets, (targets.sum(1, keepdim=True) == 0).float()), dim=1)
 
-    @property
-    def smoothing(self) -> float:
-        return self.options.label_smoothing
-
     def losses(
         self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
     ) -> Tensor:
@@ -80,10 +67,6 @@ class TextMultilabel(TextTask):
             shares = torch.tensor(self.shares, device=losses.device)
             losses = losses * torch.where(targets > 0, 0.5 / shares, 0.5 / (1 - shares))
         return losses.sum(1)
-
-    def initialise(self, network: TextNetwork) -> None:
-        if self.options.class_weight == "none":
-            super().initialise(network)
 
     # Evaluation
 
@@ -129,16 +112,5 @@ class TextMultilabel(TextTask):
             found.append(TextLabelsPrediction(text, labels, scores, round(float(share), 4)))
         return found
 
-    # State
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "labels": self.labels, "shares": self.shares}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        labels, shares = state["labels"], state["shares"]
-        if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
-            raise ValueError("labels is not a list of strings")
-        if len(shares) != len(labels) or not all(0 < share < 1 for share in shares):
-            raise ValueError("shares are not those of the labels")
-        self.labels, self.shares = labels, [float(share) for share in shares]
+    def are_shares(self, shares: Sequence[float]) -> bool:
+        return len(shares) == len(self.labels) and all(0 < share < 1 for share in shares)

@@ -13,6 +13,7 @@ from zoo import Suggestion
 from zoo_text.languages import choose_tokens, mean_words
 from zoo_text.options import TextOptions
 from zoo_text.tables import LabeledTexts, load_table, looks_like_table
+from zoo_text.tables.labels import is_number
 
 # Texts and tokens that a training reads, and tokens that a word is, with punctuation marks.
 _TEXTS, _TOKENS, _TOKENS_A_WORD = 100_000, 2_500_000, 1.2
@@ -40,7 +41,7 @@ def suggest_regression(path: Path | None, options: TextOptions) -> Suggestion | 
         return None
     if source.kind == "numbers":
         return suggest_for(source, options)
-    if options.labels == "auto" and all(map(is_number, source.names)):
+    if options.labels == "auto" and all(is_number(name, comma=False) for name in source.names):
         found = suggest_for(source, options)
         return replace(found, settings={**found.settings, "task.labels": "numbers"})
     return None
@@ -69,14 +70,6 @@ def suggest_for(source: LabeledTexts, options: TextOptions) -> Suggestion:
     if mean_words(train) < 3:
         settings["task.word_dropout"] = 0.1
     return Suggestion("bilstm", settings)
-
-
-def is_number(text: str) -> bool:
-    """Return whether a text is a finite number."""
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def training_settings(num_texts: int, num_labels: int, length: float) -> dict[str, Any]:

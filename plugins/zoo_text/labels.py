@@ -1,0 +1,58 @@
+"""What the tasks of labels share: the labels, and how many training texts have each."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zoo_text.network import TextNetwork
+from zoo_text.options import ClassificationOptions
+from zoo_text.task import TextTask
+
+
+class LabelTask(TextTask):
+    """A text in, one or several labels out.
+
+    Args:
+        options: See ``zoo show text-classification``.
+
+    Attributes:
+        labels: The labels of the training.
+        shares: Share of the training texts that have each.
+    """
+
+    options: ClassificationOptions
+
+    def __init__(self, options: ClassificationOptions) -> None:
+        super().__init__(options)
+        self.labels: list[str] = []
+        self.shares: list[float] = []
+
+    def known_labels(self) -> list[str]:
+        return self.labels
+
+    @property
+    def smoothing(self) -> float:
+        return self.options.label_smoothing
+
+    def initialise(self, network: TextNetwork) -> None:
+        if self.options.class_weight == "none":
+            super().initialise(network)
+
+    @abstractmethod
+    def are_shares(self, shares: Sequence[float]) -> bool:
+        """Return whether numbers of a file can be the shares of the labels."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "labels": self.labels, "shares": self.shares}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        labels = state["labels"]
+        if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
+            raise ValueError("labels is not a list of strings")
+        self.labels = labels
+        self.shares = [float(share) for share in state.get("shares", [])]
+        if not self.are_shares(self.shares):
+            raise ValueError("shares are not those of the labels")
