@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO = runs/demo
 
-.PHONY: help demo test lint format docs bench clean
+.PHONY: help demo test test-full lint format docs bench clean
 
 help:
 	@echo "make demo    train, evaluate, export, load, predict and generate on built-in data (3 minutes)"
 	@echo "make test    lint, type-check and run the tests"
+	@echo "make test-full  try many more cases of every promise of docs/reliability.md (an hour)"
 	@echo "make lint    check style and types: ruff and mypy"
 	@echo "make format  sort imports, fix what ruff can fix, and format"
 	@echo "make docs    write docs/cli.md from the commands"
@@ -38,6 +39,9 @@ demo: $(VENV)/installed
 
 test: lint
 	$(BIN)/python -m pytest
+
+test-full: $(VENV)/installed
+	ZOO_TESTS=full $(BIN)/python -m pytest tests/reliability
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from zoo.interfaces.capabilities import (
     MakesMetrics,
     NamesRows,
     Predicts,
+    ProbesTexts,
     RowNames,
     WrapsModel,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "NamesRows",
     "Prediction",
     "Predicts",
+    "ProbesTexts",
     "RowNames",
     "ShufflesSteps",
     "Split",

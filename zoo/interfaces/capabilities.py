@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,28 @@ class Predicts(Protocol):
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterable[Prediction]:
         """Answer up to a thousand inputs, in order; several threads may call it at once."""
+        ...
+
+
+@runtime_checkable
+class ProbesTexts(Protocol):
+    """A task whose probe leads from texts to answers, through everything that it learned.
+
+    Where a task does not, the probe of a weights file is its batch alone (:meth:`Task.probe`).
+    """
+
+    def probe_texts(self) -> Sequence[str]:
+        """Return a few fixed texts of tokens from all over the vocabulary, one of them too long."""
+        ...
+
+    def probe_answers(
+        self, network: nn.Module, texts: Sequence[str]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return what each text becomes, as JSON values.
+
+        ``token_ids`` (a list of integers) and ``answer`` (a string or a number) are compared
+        exactly, ``outputs`` (a list of numbers, such as logits) within the tolerance of the dtype.
+        """
         ...
 
 
