@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import Install, Run
 
 from zoo import installed
+from zoo.api.suggestions import choose
 from zoo.discovery import DeclaredPlugin, discover
 from zoo.discovery.validation import RECORD_HOOKS
 from zoo.entry_points import PLUGINS_VARIABLE, entry_points
+from zoo.errors import PluginError, ZooWarning
 from zoo.records import ModelInfo
 
 HOOK = "import zoo\n@zoo.hookimpl\n"
@@ -235,6 +239,203 @@ def test_a_failing_environment_hook_leaves_zoo_env_working(
     assert said == "failed: OSError: no device (zoo_bad.py, line 4)"
     assert "AttributeError" in facts["zoo_environment of zoo-odd"]
     assert facts["recurrent backend"]
+
+
+# What is cached
+
+
+def cached() -> Path:
+    return Path(os.environ["ZOO_CACHE"], "plugins.json")
+
+
+def test_a_plugin_is_imported_when_a_record_of_it_is_used_and_not_before(
+    install_plugin: Install, zoo_here: Run
+) -> None:
+    source = GOOD.replace("causal=True", "causal=True, options=SRUOptions")
+    options = OPTIONS.format(decorator=DATACLASS, field="zoo.option(5, 'units')")
+    install_plugin("zoo-good", options.partition("@zoo.hookimpl")[0] + source)
+    for command in (("list",), ("plugins",), ("show", "sru"), ("--help",), ("env",)):
+        done = zoo_here(*command)
+        assert done.returncode == 0, done.stderr
+        assert "zoo_good" not in sys.modules
+    assert installed.registry().declaration(ModelInfo, "sru").options["size"].default == 5
+    assert "zoo_good" not in sys.modules
+    record = installed.registry().get(ModelInfo, "sru")
+    assert "zoo_good" in sys.modules
+    assert record.options is sys.modules["zoo_good"].SRUOptions
+    assert record.plugin == found("zoo-good").info
+
+
+def test_an_edited_module_of_the_package_is_seen(tmp_path: Path, install_plugin: Install) -> None:
+    folder = install_plugin("zoo-good", None)
+    package = folder / "zoo_good"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import zoo\nfrom zoo_good.names import NAME\n@zoo.hookimpl\ndef zoo_models():\n"
+        f"    return [{MODEL.replace(repr('sru'), 'NAME')}]\n"
+    )
+    for name in ("one", "two"):
+        (package / "names.py").write_text(f"NAME = '{name}'\n")
+        assert found("zoo-good").info.provides == {"model": (name,)}
+
+
+def test_a_plugin_that_failed_is_asked_again_when_it_is_edited_or_by_zoo_plugins(
+    tmp_path: Path, install_plugin: Install, zoo_here: Run
+) -> None:
+    flag = tmp_path / "flag"
+    source = f"import pathlib\nif not pathlib.Path({str(flag)!r}).exists(): raise OSError('no')\n"
+    folder = install_plugin("zoo-good", source + GOOD)
+    assert found("zoo-good").info.error
+    flag.touch()
+    assert found("zoo-good").info.error, "asked again"
+    assert "models: sru" in zoo_here("plugins").stdout
+    assert not found("zoo-good").info.error
+    (folder / "zoo_good.py").write_text("raise ValueError")
+    assert found("zoo-good").info.error
+    (folder / "zoo_good.py").write_text(GOOD)
+    assert not found("zoo-good").info.error
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", "{}", "[" * 100_000, '{"format": 1, "paths": 3, "plugins": {}}',
+        '{"format": 2, "paths": {}, "plugins": {}}', "\x00" * 100, '{"format": 1',
+    ],
+)  # fmt: skip
+def test_a_damaged_cache_is_made_anew(content: str) -> None:
+    before = discover()
+    good = cached().read_text()
+    cached().write_text(content)
+    assert discover() == before
+    assert json.loads(cached().read_text()).keys() == json.loads(good).keys()
+
+
+def test_a_cache_with_damaged_parts_is_made_anew() -> None:
+    before = discover()
+    document = json.loads(cached().read_text())
+    for damage in (None, 3, [], {}, {"answer": {}}, {"answer": {"provides": 3}}):
+        broken = {**document, "plugins": dict.fromkeys(document["plugins"], damage)}
+        cached().write_text(json.dumps(broken))
+        assert discover() == before
+        cached().write_text(
+            json.dumps({**document, "paths": dict.fromkeys(document["paths"], damage)})
+        )
+        assert discover() == before
+
+
+def test_what_only_the_cache_says_is_not_imported(install_plugin: Install) -> None:
+    folder = install_plugin("zoo-good", GOOD)
+    (folder / "zoo_other.py").write_text(GOOD)
+    assert not found("zoo-good").info.error
+    text = cached().read_text()
+    assert '"zoo_good"' in text
+    cached().write_text(
+        text.replace('"zoo_good"', '"zoo_other"').replace("\\nzoo_good\\n", "\\nzoo_other\\n")
+    )
+    with pytest.raises(PluginError, match="has no entry point 'zoo-good'"):
+        found("zoo-good").load()
+    assert "zoo_other" not in sys.modules
+
+
+def test_plugins_work_without_a_cache_folder(
+    install_plugin: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install_plugin("zoo-good", GOOD)
+    install_plugin("zoo-broken", "raise RuntimeError('no luck')")
+    before = discover()
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "cache", Path("~/.cache/zoo")):
+        monkeypatch.setenv("ZOO_CACHE", str(folder))
+        monkeypatch.chdir(tmp_path)
+        assert discover() == before
+    assert not Path("~").exists()
+
+
+def test_data_is_trained_on_beside_tasks_that_fail_on_it_or_claim_the_name_of_another(
+    install_plugin: Install, tmp_path: Path
+) -> None:
+    task = "zoo.TaskInfo(name=n, summary='', target='x:Y', monitor='loss', higher_is_better=False,"
+    hook = f"def zoo_tasks():\n    return [{task} suggest=suggest) for n in NAMES]\n"
+    install_plugin(
+        "zoo-stranger",
+        "import zoo\nNAMES = ['a-task', 'text-classification']\n"
+        f"def suggest(path, options):\n    raise SystemExit('bye')\n@zoo.hookimpl\n{hook}",
+    )
+    table = tmp_path / "table.csv"
+    table.write_text("text,label\n" + "a good film,pos\na bad one,neg\n" * 20)
+    with pytest.warns(ZooWarning, match="task 'a-task' cannot look at data.*SystemExit: bye"):
+        choice = choose("", str(table), {}, installed.registry())
+    assert choice.name.startswith("seqzoo:text-classification/")
+    with pytest.raises(PluginError, match="task 'a-task' cannot look at data"):
+        choose("a-task/lstm", str(table), {}, installed.registry())
+
+
+# Processes
+
+
+def test_the_plugin_that_ends_the_process_of_its_package_is_named(
+    install_plugin: Install,
+) -> None:
+    folder = install_plugin("zoo-many", None)
+    points = {"a": GOOD, "b": "import os\nos._exit(3)", "c": GOOD.replace("sru", "qrnn")}
+    for name, source in points.items():
+        (folder / f"zoo_many_{name}.py").write_text(source)
+    (info,) = folder.glob("*.dist-info")
+    lines = "".join(f"zoo-many-{name} = zoo_many_{name}\n" for name in points)
+    (info / "entry_points.txt").write_text("[zoo]\n" + lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PLUGINS_VARIABLE, ",".join(f"zoo-many-{name}" for name in points))
+        plugins = discover()
+    assert [plugin.info.provides for plugin in plugins] == [
+        {"model": ("sru",)}, {}, {"model": ("qrnn",)},
+    ]  # fmt: skip
+    assert [plugin.info.error for plugin in plugins] == [
+        "", "exited with code 3 while it was imported", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("while True: pass", "did not answer within 2 s"),
+        ("import os\nos.kill(os.getpid(), 9)", "killed by signal 9 while it was imported"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt: (zoo_broken.py, line 1)"),
+    ],
+)
+def test_what_happened_in_the_process_is_told(
+    source: str, said: str, install_plugin: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGIN_TIMEOUT", "2")
+    install_plugin("zoo-broken", source)
+    assert found("zoo-broken").info.error == said
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf"])
+def test_a_time_limit_that_is_none_is_a_usage_error(
+    value: str, install_plugin: Install, zoo_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGIN_TIMEOUT", value)
+    install_plugin("zoo-good", GOOD)
+    done = zoo_here("list")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ZOO_PLUGIN_TIMEOUT" in done.stderr
+
+
+def test_a_plugin_that_fails_only_here_is_named_and_prints_nothing_into_results(
+    install_plugin: Install, zoo_here: Run
+) -> None:
+    here = f"import os\nprint('hello')\nif os.getpid() == {os.getpid()}:\n    raise SystemExit('bye')\n"
+    command = "zoo.CommandInfo(name='count', summary='Count.', target='zoo_good:count')"
+    hook = f"@zoo.hookimpl\ndef zoo_commands():\n    return [{command}]\n"
+    install_plugin("zoo-good", here + "import zoo\n" + hook)
+    assert "count  " in zoo_here("--help").stdout
+    done = zoo_here("count")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert (
+        "hello\nerror: plugin 'zoo-good' does not load in zoo-good 2.5: SystemExit: bye"
+        in done.stderr
+    )
 
 
 def test_every_record_hook_has_a_kind_of_its_own() -> None:

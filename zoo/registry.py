@@ -10,7 +10,14 @@ from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from zoo import recipes
-from zoo.discovery import Declaration, DeclaredPlugin, Plugin, declare, described
+from zoo.discovery import (
+    Declaration,
+    DeclaredPlugin,
+    Plugin,
+    declare,
+    described,
+    printing_to_stderr,
+)
 from zoo.entry_points import DISTRIBUTION, Point
 from zoo.errors import PluginError, UsageError, ZooWarning, did_you_mean
 from zoo.recipes import RecipeFile, check_data_names
@@ -261,8 +268,9 @@ def resolve_target(target: str | Callable[..., Any]) -> Any:
         return target
     module, _, attribute = target.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except KeyboardInterrupt:
+        with printing_to_stderr():
+            return getattr(importlib.import_module(module), attribute)
+    except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
         raise PluginError(

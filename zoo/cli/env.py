@@ -28,7 +28,7 @@ def command(as_json: bool) -> None:
 
     set_up_process()  # For as many threads as the other commands have.
     known = registry()
-    document = {"zoo": __version__, **facts(), **known.environment()}
+    document = {**known.environment(), "zoo": __version__, **facts()}
     document |= {"cache": str(cache_folder()), "recipe file": str(default_path())}
     plugins = {
         plugin.name: f"{plugin}, FAILED: {plugin.error}" if plugin.error else str(plugin)

@@ -3,6 +3,15 @@
 from zoo.discovery.checks import check
 from zoo.discovery.declarations import Declaration, declare
 from zoo.discovery.finding import discover
-from zoo.discovery.plugins import DeclaredPlugin, Plugin, described
+from zoo.discovery.plugins import DeclaredPlugin, Plugin, described, printing_to_stderr
 
-__all__ = ["Declaration", "DeclaredPlugin", "Plugin", "check", "declare", "described", "discover"]
+__all__ = [
+    "Declaration",
+    "DeclaredPlugin",
+    "Plugin",
+    "check",
+    "declare",
+    "described",
+    "discover",
+    "printing_to_stderr",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import traceback
 import warnings
@@ -64,8 +65,8 @@ class DeclaredPlugin:
         try:
             _check_installed(self.point)
             return load(self.point)
-        except KeyboardInterrupt:
-            raise  # Of the user: a plugin that raises it at import has failed before.
+        except (KeyboardInterrupt, MemoryError):
+            raise  # Of the user: a plugin that raises them at import has failed before.
         except BaseException as error:
             raise PluginError(
                 f"plugin {self.info.name!r} does not load",
@@ -85,7 +86,7 @@ def load(point: Point) -> Plugin:
     """
     from zoo.discovery.validation import validate
 
-    with _guarded():
+    with printing_to_stderr(), warnings.catch_warnings():
         return validate(import_module(point), PluginInfo(*point[:1], *point[2:4]))
 
 
@@ -101,10 +102,17 @@ def import_module(point: Point) -> Any:
 
 
 @contextlib.contextmanager
-def _guarded() -> Iterator[None]:
-    """Keep what a plugin prints off stdout, and the filters of warnings as they are."""
-    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+def printing_to_stderr() -> Iterator[None]:
+    """Keep what is printed off stdout, which is for results."""
+    with contextlib.redirect_stdout(_Stderr()):
         yield
+
+
+class _Stderr(io.TextIOBase):
+    """Writes to stderr, and does not close it when it is closed."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
 
 
 def _check_installed(point: Point) -> None:
