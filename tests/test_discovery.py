@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Install, Run
@@ -314,7 +315,8 @@ def test_a_damaged_cache_is_made_anew(content: str) -> None:
 def test_a_cache_with_damaged_parts_is_made_anew() -> None:
     before = discover()
     document = json.loads(cached().read_text())
-    for damage in (None, 3, [], {}, {"answer": {}}, {"answer": {"provides": 3}}):
+    damages: list[Any] = [None, 3, [], {}, {"answer": {}}, {"answer": {"provides": 3}}]
+    for damage in damages:
         broken = {**document, "plugins": dict.fromkeys(document["plugins"], damage)}
         cached().write_text(json.dumps(broken))
         assert discover() == before
@@ -363,7 +365,8 @@ def test_data_is_trained_on_beside_tasks_that_fail_on_it_or_claim_the_name_of_an
         f"def suggest(path, options):\n    raise SystemExit('bye')\n@zoo.hookimpl\n{hook}",
     )
     table = tmp_path / "table.csv"
-    table.write_text("text,label\n" + "a good film,pos\na bad one,neg\n" * 20)
+    rows = [f"film {n} is good,pos\nfilm {n} is bad,neg\n" for n in range(40)]
+    table.write_text("text,label\n" + "".join(rows))
     with pytest.warns(ZooWarning, match="task 'a-task' cannot look at data.*SystemExit: bye"):
         choice = choose("", str(table), {}, installed.registry())
     assert choice.name.startswith("seqzoo:text-classification/")
@@ -425,7 +428,7 @@ def test_a_time_limit_that_is_none_is_a_usage_error(
 def test_a_plugin_that_fails_only_here_is_named_and_prints_nothing_into_results(
     install_plugin: Install, zoo_here: Run
 ) -> None:
-    here = f"import os\nprint('hello')\nif os.getpid() == {os.getpid()}:\n    raise SystemExit('bye')\n"
+    here = f"import os\nprint('hello')\nif os.getpid() == {os.getpid()}: raise SystemExit('bye')\n"
     command = "zoo.CommandInfo(name='count', summary='Count.', target='zoo_good:count')"
     hook = f"@zoo.hookimpl\ndef zoo_commands():\n    return [{command}]\n"
     install_plugin("zoo-good", here + "import zoo\n" + hook)
