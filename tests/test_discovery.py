@@ -17,7 +17,7 @@ from zoo import installed
 from zoo.api.suggestions import choose
 from zoo.discovery import DeclaredPlugin, discover
 from zoo.discovery.validation import RECORD_HOOKS
-from zoo.entry_points import PLUGINS_VARIABLE, entry_points
+from zoo.entry_points import PLUGINS_VARIABLE, read_points
 from zoo.errors import PluginError, ZooWarning
 from zoo.records import ModelInfo
 
@@ -185,7 +185,7 @@ def test_records_are_attributed_to_the_plugin_that_declares_them(install_plugin:
 
 def test_entry_points_are_found_without_importing_them(install_plugin: Install) -> None:
     install_plugin("zoo-good", GOOD)
-    assert "zoo-good" in [point.name for point in entry_points()]
+    assert "zoo-good" in [point.name for point in read_points()]
     assert "zoo_good" not in sys.modules
 
 
@@ -240,6 +240,45 @@ def test_a_failing_environment_hook_leaves_zoo_env_working(
     assert said == "failed: OSError: no device (zoo_bad.py, line 4)"
     assert "AttributeError" in facts["zoo_environment of zoo-odd"]
     assert facts["recurrent backend"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("METADATA", b""),
+        ("METADATA", b"Name: zoo-odd\n"),
+        ("METADATA", None),
+        ("entry_points.txt", b"[zoo]\nodd = \xff\n"),
+        ("entry_points.txt", b"[zoo\nodd\n"),
+        ("entry_points.txt", b"[zoo]\nodd\n= x\nodd = \nodd = .a\nodd = a b:c d\n"),
+    ],
+)
+def test_metadata_that_cannot_be_read_takes_no_other_plugin_down(
+    file: str, content: bytes | None, install_plugin: Install, zoo_here: Run
+) -> None:
+    install_plugin("zoo-good", GOOD)
+    folder = install_plugin("zoo-odd", GOOD)
+    (path,) = folder.glob(f"*.dist-info/{file}")
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PLUGINS_VARIABLE, "zoo-good,recurrent,odd")
+        done = zoo_here("list", "--models")
+    assert done.returncode == 0, done.stderr
+    assert {"sru", "lstm"} <= {*done.stdout.split()}
+
+
+def test_an_entry_point_may_have_the_name_of_another_package_s(
+    install_plugin: Install, zoo_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = install_plugin("zoo-second", GOOD)
+    (path,) = folder.glob("*.dist-info/entry_points.txt")
+    path.write_text("[zoo]\nrecurrent = zoo_second\n")
+    listed = json.loads(zoo_here("list", "--json").stdout)["models"]
+    assert {"sru", "lstm"} <= {record["name"] for record in listed}
+    plugins = json.loads(zoo_here("env", "--json").stdout)["plugins"]
+    assert {"seqzoo:recurrent", "zoo-second:recurrent"} <= plugins.keys()
 
 
 # What is cached

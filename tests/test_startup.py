@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.entry_points import entry_points
+from zoo.entry_points import read_points
 
 Imported = Callable[..., set[str]]
 
@@ -28,7 +28,7 @@ HEAVY = {
     "requests",
     "matplotlib",
 }
-PLUGINS = {point.module.partition(".")[0] for point in entry_points()}
+PLUGINS = {point.package for point in read_points()}
 OURS = {
     "zoo_recurrent", "zoo_text", "zoo_sentiment", "zoo_charlm", "zoo_optim", "zoo_diagnose",
     "zoo_tensorboard",

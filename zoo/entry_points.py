@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
+
+from zoo.errors import ZooWarning
 
 if TYPE_CHECKING:
     import importlib.metadata
@@ -38,16 +42,11 @@ class Point(NamedTuple):
     @property
     def package(self) -> str:
         """The outermost package of the module."""
-        return self.value.partition(":")[0].partition(".")[0].strip()
+        return _outermost(self.value)
 
 
-def entry_points() -> list[importlib.metadata.EntryPoint]:
-    """Return the entry points of the plugins to load, sorted."""
-    import importlib.metadata
-
-    points = importlib.metadata.entry_points(group=GROUP)
-    found = [point for point in points if is_chosen(point.name)]
-    return sorted(found, key=lambda point: (point.name, distribution(point)[0]))
+def _outermost(value: str) -> str:
+    return value.partition(":")[0].partition(".")[0].strip()
 
 
 def chosen_names() -> set[str] | None:
@@ -62,29 +61,50 @@ def is_chosen(name: str) -> bool:
     return chosen is None or name in chosen
 
 
-def distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    """Return name and version of the package that an entry point is of."""
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
-
-
 def read_points() -> list[Point]:
-    """Return every entry point of the group, chosen or not, sorted; the metadata is read."""
+    """Return every entry point of the group, chosen or not, sorted; the metadata is read.
+
+    A package whose metadata cannot be read is left out, with a warning.
+    """
     import importlib.metadata
 
-    points = [
-        Point(point.name, point.value, *distribution(point))
-        for point in importlib.metadata.entry_points(group=GROUP)
-    ]
-    return sorted(point._replace(location=_location(point.package)) for point in points)
+    found: dict[str, list[Point]] = {}
+    for package in importlib.metadata.distributions():
+        try:
+            points = [point for point in package.entry_points if point.group == GROUP]
+            if not points:
+                continue
+            name, version = package.metadata["Name"], package.version
+            if not (name and version):
+                raise ValueError("it has no name or no version")
+        except Exception as error:  # noqa: BLE001 - whatever another package has there
+            message = f"the metadata of a package cannot be read: {type(error).__name__}: {error}"
+            warnings.warn(
+                f"{' '.join(message.split())} ({_folder(package)})", ZooWarning, stacklevel=3
+            )
+            continue
+        # Of packages of one name, the first one along sys.path is meant.
+        found.setdefault(
+            re.sub("[-_.]+", "-", name).lower(),
+            [
+                Point(point.name, point.value, name, version, _location(point.value))
+                for point in points
+            ],
+        )
+    return sorted(point for points in found.values() for point in points)
 
 
-def _location(package: str) -> str:
-    """Return the file of an outermost package or module, which is not imported for it."""
+def _folder(package: importlib.metadata.Distribution) -> str:
+    return str(getattr(package, "_path", package.locate_file("")))
+
+
+def _location(value: str) -> str:
+    """Return the file of the outermost package of a module, which is not imported for it."""
     import importlib.util
 
     try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError, AttributeError):
+        spec = importlib.util.find_spec(_outermost(value))
+    except Exception:  # noqa: BLE001 - finders of other packages are asked; importing it says why
         return ""
     if spec is None:
         return ""

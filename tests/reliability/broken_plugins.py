@@ -188,6 +188,9 @@ ROUGH: dict[str, str] = {
         "import zoo\nzoo.register(zoo.CallbackInfo(name='c{n}', summary='', target=print))\n" + GOOD
     ),
     "has no hooks": "x = 1",
+    "has attributes that raise but no hook": (
+        "def __getattr__(name):\n    raise ImportError(name)\n" + GOOD
+    ),
     "has one summary of lines": model("summary='two\\nlines \\x1b[2J'"),
     "claims the names of zoo": (
         returns(

@@ -87,7 +87,7 @@ def _answer(plugin: Plugin) -> dict[str, Any]:
         "provides": {kind: list(names) for kind, names in plugin.info.provides.items()},
         "declarations": [declarations.to_json(each) for each in declared],
         "recipes": [str(file.path) for file in plugin.recipe_files],
-        "has_environment": hasattr(plugin.module, "zoo_environment"),
+        "has_environment": "zoo_environment" in dir(plugin.module),
     }
 
 

@@ -24,6 +24,7 @@ from zoo.records import (
     TaskInfo,
 )
 
+_MOST_RECORDS = 1000
 RECORD_HOOKS: Mapping[str, type[Record]] = {
     "zoo_models": ModelInfo,
     "zoo_tasks": TaskInfo,
@@ -57,6 +58,8 @@ def validate(module: object, info: PluginInfo) -> Plugin:
         for hook, kind in RECORD_HOOKS.items()
         for record in _flatten(getattr(manager.hook, hook)(), kind, hook)
     ]
+    if len(records) > _MOST_RECORDS:
+        raise ValueError(f"it declares {len(records):,} records, more than {_MOST_RECORDS:,}")
     files = [
         recipes.read(path, info)
         for path in _flatten(manager.hook.zoo_recipes(), Path, "zoo_recipes")
