@@ -16,7 +16,7 @@ import pytest
 import zoo
 from zoo import installed
 from zoo.cli.main import main
-from zoo.entry_points import entry_points
+from zoo.entry_points import DISTRIBUTION, read_points
 from zoo.environment import set_up_process
 from zoo.interfaces import Callback
 from zoo.registry import Registry
@@ -51,8 +51,8 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.environ["ZOO_CACHE"] = str(cache)
     for name in ("ZOO_REGISTRY", "ZOO_PLUGINS", "ZOO_BACKEND"):
         os.environ.pop(name, None)
-    points = entry_points()
-    ours = [point.name for point in points if point.dist and point.dist.name == "seqzoo"]
+    points = read_points()
+    ours = [point.name for point in points if point.distribution == DISTRIBUTION]
     if len(ours) < len(points):
         # Tests see the plugins of this package and those that they install themselves.
         os.environ["ZOO_PLUGINS"] = ",".join(ours)

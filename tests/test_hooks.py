@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from zoo import hookspecs
-from zoo.discovery import RECORD_HOOKS, discover, plugin_manager, validate
+from zoo.discovery import discover
+from zoo.discovery.validation import RECORD_HOOKS, plugin_manager, validate
 from zoo.records import PluginInfo
 
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("zoo_"))
@@ -58,6 +59,6 @@ def test_a_first_party_plugin_uses_the_hook(hook: str) -> None:
     manager = plugin_manager()
     for plugin in discover():
         if plugin.info.distribution == "seqzoo":
-            manager.register(plugin.module)
+            manager.register(plugin.load().module)
     found: list[Any] = getattr(manager.hook, hook)()
     assert any(found)

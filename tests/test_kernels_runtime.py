@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import torch
 pytest.importorskip("numba")
 from numba.core import config as numba_config
 
+from zoo.errors import ZooWarning
 from zoo_recurrent.kernels import compiler, run_layer, threads
 
 ROOT = Path(__file__).parent.parent
@@ -118,6 +120,73 @@ def test_compiled_code_is_cached_and_damaged_files_are_replaced(
     assert doubles(load_double(tmp_path / "cache"))
     (replaced,) = (tmp_path / "cache").rglob("*.nbc")
     assert replaced.stat().st_size == len(code)
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "empty"])
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_files_that_are_damaged_after_they_were_checked_are_done_without(
+    kind: str,
+    damage: str,
+    tmp_path: Path,
+    load_double: Callable[[Path], Callable[[np.ndarray], None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert doubles(load_double(tmp_path / "cache"))
+    monkeypatch.setattr(compiler, "_is_intact", lambda folder: True)
+    (path,) = (tmp_path / "cache").rglob(f"*.{kind}")
+    size = path.stat().st_size
+    left = {"cut": path.read_bytes()[: size // 2], "zeros": bytes(size), "empty": b""}
+    path.write_bytes(left[damage])
+    assert doubles(load_double(tmp_path / "cache"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_compiled_code_that_others_may_have_written_is_compiled_anew(
+    tmp_path: Path, load_double: Callable[[Path], Callable[[np.ndarray], None]]
+) -> None:
+    assert doubles(load_double(tmp_path / "cache"))
+    (folder,) = (tmp_path / "cache").iterdir()
+    (path,) = folder.rglob("*.nbc")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    written = path.stat().st_mtime_ns
+    folder.chmod(0o755)
+    assert doubles(load_double(tmp_path / "cache"))
+    assert path.stat().st_mtime_ns == written
+    for mode, changed in ((0o777, folder), (0o666, path)):
+        folder.chmod(0o755)
+        written = path.stat().st_mtime_ns
+        changed.chmod(mode)
+        assert doubles(load_double(tmp_path / "cache"))
+        assert path.stat().st_mtime_ns > written
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_compiled_code_of_another_user_is_not_run(
+    tmp_path: Path, load_double: Callable[[Path], Callable[[np.ndarray], None]]
+) -> None:
+    assert doubles(load_double(tmp_path / "cache"))
+    (folder,) = (tmp_path / "cache").iterdir()
+    for given in (folder, tmp_path / "cache"):
+        os.chown(given, 12345, -1)
+        before = sorted(folder.rglob("*"))
+        with pytest.warns(ZooWarning, match=f"{given} belongs to another user; set NUMBA"):
+            assert doubles(load_double(tmp_path / "cache"))
+        assert sorted(folder.rglob("*")) == before
+        os.chown(given, 0, -1)
+    (tmp_path / "cache").chmod(0o777)
+    with pytest.warns(ZooWarning, match=f"others can write to {tmp_path / 'cache'}"):
+        assert doubles(load_double(tmp_path / "cache"))
+
+
+def test_without_a_home_folder_nothing_is_cached(
+    load_double: Callable[[Path], Callable[[np.ndarray], None]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert doubles(load_double(Path("~/.cache/zoo")))
+    assert not Path("~").exists()
 
 
 def test_a_cache_folder_that_cannot_be_made_is_done_without(

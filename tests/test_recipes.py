@@ -209,7 +209,7 @@ def test_recipes_and_data_of_a_plugin_are_merged(install_plugin: Install) -> Non
     assert spec.dataset == registry.get(DatasetInfo, "book")
 
 
-def test_a_plugin_recipe_with_the_name_of_a_shipped_one_is_named(
+def test_a_shipped_recipe_is_meant_before_one_of_a_plugin(
     install_plugin: Install, zoo_here: Run
 ) -> None:
     folder = install_plugin("zoo-books", PLUGIN)
@@ -217,10 +217,7 @@ def test_a_plugin_recipe_with_the_name_of_a_shipped_one_is_named(
     registry = installed.registry()
     assert registry.clashes == ["imdb-bilstm"]
     assert "imdb-quick" in registry.names(Recipe)
-    done = zoo_here("train", "imdb-bilstm")
-    assert done.returncode == 3
-    assert "recipe 'imdb-bilstm' is ambiguous" in done.stderr
-    assert "zoo-books:imdb-bilstm" in done.stderr
+    assert "BiLSTM with a linear path" in zoo_here("show", "imdb-bilstm").stdout
     assert resolve("zoo-books:imdb-bilstm", registry).task.name == "char-lm"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from zoo.records import (
 from zoo.registry import Registry, resolve_target
 from zoo.settings import resolve
 
+KINDS: list[type[Record]] = [ModelInfo, TaskInfo, zoo.OptimizerInfo, zoo.SchedulerInfo]
 PLUGIN = """
 import zoo
 @zoo.hookimpl
@@ -129,16 +131,27 @@ def test_a_clash_of_installed_plugins_is_reported_by_the_command_line(
     assert [record["name"] for record in listed] == ["ann-gru", "bigru"]
 
 
-def test_a_recipe_of_two_files_is_ambiguous_and_can_be_chosen(tmp_path: Path) -> None:
+def test_a_recipe_of_the_recipe_file_is_meant_before_one_of_a_plugin(tmp_path: Path) -> None:
     owner = PluginInfo("ann", "zoo-ann", "1.0")
     own = RecipeFile(tmp_path, recipes={"book": recipe("book"), "film": recipe("film")})
     brought = plugin("zoo-ann", recipes=(recipe("book", owner), recipe("song", owner)))
     registry = Registry([brought], own)
-    assert registry.names(Recipe) == ["film", "song"]
-    with pytest.raises(PluginError, match=r"recipe 'book' is ambiguous.*zoo-ann:book") as failed:
-        registry.get(Recipe, "book")
-    assert "the recipe file" in str(failed.value)
+    assert registry.names(Recipe) == ["book", "film", "song"]
+    assert registry.clashes == ["book"]
+    assert registry.get(Recipe, "book").plugin is None
     assert registry.get(Recipe, "zoo-ann:book").plugin == owner
+
+
+def test_a_recipe_of_two_other_plugins_is_ambiguous() -> None:
+    ann, bob = PluginInfo("ann", "zoo-ann", "1.0"), PluginInfo("bob", "zoo-bob", "1.0")
+    registry = Registry(
+        [
+            plugin("zoo-ann", recipes=(recipe("book", ann),)),
+            plugin("zoo-bob", recipes=(recipe("book", bob),)),
+        ]
+    )
+    with pytest.raises(PluginError, match=r"recipe 'book' is ambiguous.*zoo-ann:book"):
+        registry.get(Recipe, "book")
 
 
 def test_the_distribution_chooses_a_recipe_to_train() -> None:
@@ -147,8 +160,28 @@ def test_the_distribution_chooses_a_recipe_to_train() -> None:
     registry = Registry([brought, *discover()])
     assert resolve("zoo-ann:sample-lstm", registry).task.name == "char-lm"
     assert resolve("seqzoo:sample-lstm", registry).task.name == "sentiment"
-    with pytest.raises(PluginError, match="recipe 'sample-lstm' is ambiguous"):
-        resolve("sample-lstm", registry)
+    assert resolve("sample-lstm", registry).task.name == "sentiment"
+
+
+def test_names_in_a_recipe_and_defaults_mean_those_of_its_own_package(registry: Registry) -> None:
+    """A stranger that claims every name takes away those that the user types, and no others."""
+    claimed = [(kind, name) for kind in KINDS for name in registry.names(kind)]
+    owner = PluginInfo("ann", "zoo-ann", "1.0")
+    claims = tuple(
+        replace(registry.get(kind, name), target="nowhere:Nothing", plugin=owner)
+        for kind, name in claimed
+    )
+    both = Registry([Plugin(owner, None, claims), *discover()])
+    spec = resolve("sample-lstm", both)
+    assert {part.info.plugin.distribution for part in (
+        spec.network.task, spec.network.model, spec.optimizer, spec.scheduler,
+    ) if part.info.plugin} == {"seqzoo"}  # fmt: skip
+    spec = resolve("seqzoo:char-lm/seqzoo:gru", both)
+    assert spec.optimizer.info.plugin
+    assert spec.optimizer.info.plugin.distribution == "seqzoo"
+    for name, setting in (("sentiment/seqzoo:gru", {}), ("sample-lstm", {"optimizer": "sgd"})):
+        with pytest.raises(PluginError, match="is ambiguous"):
+            resolve(name, both, setting)
 
 
 def test_a_plugin_recipe_with_unknown_data_makes_only_that_plugin_fail(tmp_path: Path) -> None:
@@ -164,12 +197,11 @@ def test_a_plugin_recipe_with_unknown_data_makes_only_that_plugin_fail(tmp_path:
     assert registry.names(ModelInfo) == ["sru"]
 
 
-def test_a_data_set_of_two_plugins_leaves_the_recipes_that_use_it(tmp_path: Path) -> None:
+def test_a_data_set_of_the_recipe_file_is_meant_before_one_of_a_plugin(tmp_path: Path) -> None:
     own = RecipeFile(tmp_path, {"imdb": dataset("imdb")}, {"film": recipe("film", data="imdb")})
     registry = Registry([plugin("zoo-ann", datasets="imdb")], own)
     assert registry.names(Recipe) == ["film"]
-    with pytest.raises(PluginError, match="dataset 'imdb' is ambiguous"):
-        registry.get(DatasetInfo, "imdb")
+    assert registry.get(DatasetInfo, "imdb").plugin is None
 
 
 def test_unknown_data_in_the_user_s_recipe_file_is_an_error(tmp_path: Path) -> None:

@@ -29,6 +29,11 @@ def forget() -> None:
     _registry.cache_clear()
 
 
+def retried() -> Registry:
+    """Return what is installed by now: plugins that failed before are asked once more."""
+    return Registry(discovery.discover(retry=True), recipes.read(recipes.default_path()))
+
+
 def register(*records: Record) -> None:
     """Add models, tasks, callbacks and other records in a program or notebook.
 

@@ -14,6 +14,7 @@ from zoo.entry_points import REGISTRY_VARIABLE
 from zoo.errors import UsageError, ZooWarning
 from zoo.records import DatasetInfo, PluginInfo, Recipe, WeightsInfo
 
+_MOST_BYTES = 4 << 20
 # Set by zoo, not by the file.
 _OWN_FIELDS = {"name", "folder", "source", "plugin"}
 
@@ -52,10 +53,14 @@ def read(path: Path, plugin: PluginInfo | None = None) -> RecipeFile:
             type; the message names file, recipe and key.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is not a regular file")
+        if path.stat().st_size > _MOST_BYTES:
+            raise OSError(f"it has more than {_MOST_BYTES:,} bytes")
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError("cannot read the recipe file", where=str(path), why=str(error)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # Of integers without end, of deep nesting.
         raise UsageError("recipe file is not TOML", where=str(path), why=str(error)) from error
     if "runs" in document:  # The name of the table in 0.1.
         warnings.warn(f"{path}: table 'runs' is now called 'recipes'", ZooWarning, stacklevel=2)

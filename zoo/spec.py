@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from zoo import options
+from zoo.entry_points import DISTRIBUTION
 from zoo.errors import UsageError, WeightsError, ZooWarning
 from zoo.options import Options, option
 from zoo.records import (
@@ -107,7 +108,8 @@ def find(kind: type[R], document: Mapping[str, Any], registry: Registry) -> R:
     """Return the record of a component's JSON form; a file names the distribution as well."""
     name, distribution = document["name"], document["distribution"]
     try:
-        return registry.get(kind, f"{distribution}:{name}" if distribution else name)
+        full_name = f"{distribution}:{name}" if distribution else name
+        return registry.get(kind, full_name, prefer=(DISTRIBUTION,))
     except UsageError:
         info = registry.get(kind, name)
         owner = info.plugin.distribution if info.plugin else ""

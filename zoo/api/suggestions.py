@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.source import locate
-from zoo.errors import DataError, PluginError, UsageError, ZooError, listed
+from zoo.discovery import described
+from zoo.entry_points import DISTRIBUTION
+from zoo.errors import DataError, PluginError, UsageError, ZooError, ZooWarning, listed
 from zoo.records import ModelInfo, Recipe, Suggestion, TaskInfo
 from zoo.registry import Registry, resolve_target
 from zoo.settings import find_dataset, find_recipe, task_options
@@ -67,25 +70,28 @@ def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) 
             "nothing to train", fix="give data with --data FILE, or a NAME that `zoo list` lists"
         )
     path = _locate(data, registry)
-    tasks = [task for task in registry.all(TaskInfo) if task.suggest]
-    tasks.sort(key=lambda task: not task.for_any_data)
+    prefer = (DISTRIBUTION,)
+    declared = registry.declarations(TaskInfo, prefer=prefer)
+    tasks = [task for task in declared if task.facts["suggests"]]
+    tasks.sort(key=lambda task: not task.facts["for_any_data"])
     refused: ZooError | None = None
-    for task in tasks:
+    failed: list[PluginError] = []
+    for declaration in tasks:
+        task_name = registry.full_name(TaskInfo, declaration.name, prefer=prefer)
         try:
-            suggestion = _ask(task, path, settings)
-        except (UsageError, DataError) as error:
+            suggestion = _ask(registry.get(TaskInfo, task_name), path, settings)
+            if suggestion is not None:
+                choice = _followed(task_name, suggestion, registry)
+                for problem in failed:
+                    warnings.warn(str(problem), ZooWarning, stacklevel=2)
+                return choice
+        except (UsageError, DataError) as problem:
             # A setting that this task does not take, or data that is broken if it is for it.
-            refused = refused or error
-            continue
-        if suggestion is not None:
-            if not registry.has(ModelInfo, suggestion.model):
-                raise PluginError(
-                    f"task {task.name!r} suggests model {suggestion.model!r}",
-                    why="no such model is installed",
-                )
-            return Choice(f"{task.name}/{suggestion.model}", suggestion.settings, suggestion.notes)
-    if refused is not None:
-        raise refused
+            refused = refused or problem
+        except PluginError as problem:
+            failed.append(problem)  # Nobody named its task: the others are asked.
+    if refused is not None or failed:
+        raise refused or failed[0]
     asked = listed(f"{task.name} ({task.summary})" for task in tasks)
     raise UsageError(
         f"no task knows the data {data!r}",
@@ -94,12 +100,30 @@ def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) 
     )
 
 
+def _followed(task: str, suggestion: Suggestion, registry: Registry) -> Choice:
+    if not registry.has(ModelInfo, suggestion.model):
+        raise PluginError(
+            f"task {task!r} suggests model {suggestion.model!r}", why="no such model is installed"
+        )
+    owner = registry.declaration(TaskInfo, task).plugin
+    prefer = (owner.distribution if owner else "", DISTRIBUTION)
+    model = registry.full_name(ModelInfo, suggestion.model, prefer=prefer)
+    return Choice(f"{task}/{model}", suggestion.settings, suggestion.notes)
+
+
 def _locate(data: str, registry: Registry) -> Path | None:
     return locate(data, find_dataset(data, registry))
 
 
 def _ask(task: TaskInfo, path: Path | None, settings: Mapping[str, object]) -> Suggestion | None:
-    suggestion = resolve_target(task.suggest)(path, task_options(task, settings))
+    try:
+        suggestion = resolve_target(task.suggest)(path, task_options(task, settings))
+    except (ZooError, MemoryError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise PluginError(
+            f"task {task.name!r} cannot look at data", where=str(task.plugin), why=described(error)
+        ) from error
     if suggestion is not None and not isinstance(suggestion, Suggestion):
         raise PluginError(
             f"task {task.name!r} suggests a {type(suggestion).__name__}, not a zoo.Suggestion",

@@ -18,9 +18,8 @@ from zoo.errors import UsageError
 from zoo.files import absolute
 from zoo.installed import registry
 from zoo.interfaces import Callback
-from zoo.records import TaskInfo
 from zoo.runs import Run
-from zoo.settings import find_recipe, resolve
+from zoo.settings import find_task, resolve
 from zoo.spec import RunSpec
 
 
@@ -89,7 +88,7 @@ def train(
         data_file = absolute(files.pop("data"))
         given = with_files(settings or {}, files)
         choice = choose(name, data_file, given, registry())
-        check_files(registry().get(TaskInfo, find_recipe(choice.name, registry()).task), files)
+        check_files(find_task(choice.name, registry()), files)
         spec = resolve(
             choice.name,
             registry(),

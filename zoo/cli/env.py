@@ -28,10 +28,15 @@ def command(as_json: bool) -> None:
 
     set_up_process()  # For as many threads as the other commands have.
     known = registry()
-    document = {"zoo": __version__, **facts(), **known.environment()}
+    document = {**known.environment(), "zoo": __version__, **facts()}
     document |= {"cache": str(cache_folder()), "recipe file": str(default_path())}
+    names = [plugin.name for plugin in known.plugins]
     plugins = {
-        plugin.name: f"{plugin}, FAILED: {plugin.error}" if plugin.error else str(plugin)
+        plugin.name
+        if names.count(plugin.name) == 1
+        else f"{plugin.distribution}:{plugin.name}": f"{plugin}, FAILED: {plugin.error}"
+        if plugin.error
+        else str(plugin)
         for plugin in known.plugins
     }
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from zoo.discovery import Declaration
 from zoo.records import (
     CallbackInfo,
     CommandInfo,
@@ -12,23 +13,13 @@ from zoo.records import (
     ModelInfo,
     OptimizerInfo,
     Recipe,
+    Record,
     SchedulerInfo,
     TaskInfo,
 )
+from zoo.registry import Registry
 
-AnyRecord = (
-    Recipe
-    | TaskInfo
-    | ModelInfo
-    | OptimizerInfo
-    | SchedulerInfo
-    | CallbackInfo
-    | MetricInfo
-    | CommandInfo
-    | DatasetInfo
-)
-
-KINDS: Mapping[str, type[AnyRecord]] = {
+KINDS: Mapping[str, type[Record | Recipe | DatasetInfo]] = {
     "tasks": TaskInfo,
     "models": ModelInfo,
     "recipes": Recipe,
@@ -39,3 +30,12 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "commands": CommandInfo,
     "datasets": DatasetInfo,
 }
+
+
+def declared(
+    kind: type[Record | Recipe | DatasetInfo], name: str, known: Registry
+) -> Declaration | Recipe | DatasetInfo:
+    """Return what is declared under a name; no plugin is imported for it."""
+    if issubclass(kind, Record):
+        return known.declaration(kind, name)
+    return known.get(kind, name)

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from zoo.cli import options
-from zoo.cli.kinds import KINDS, AnyRecord
+from zoo.cli.kinds import KINDS, declared
 from zoo.cli.output import echo_columns, echo_json, warn_renamed
-from zoo.records import Recipe
+from zoo.discovery import Declaration
+from zoo.records import DatasetInfo, Recipe
 
 # Listed without an option; the others where they are asked for.
 _SHOWN = ("tasks", "models", "recipes")
@@ -51,7 +52,7 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
     shown: dict[str, list[dict[str, Any]]] = {}
     for name in [kind] if kind else _SHOWN:
         names = known.names(KINDS[name], pattern)
-        shown[name] = [_record(known.get(KINDS[name], found)) for found in names]
+        shown[name] = [_record(declared(KINDS[name], found, known)) for found in names]
     if as_json:
         echo_json(shown)
         return
@@ -75,14 +76,13 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
         )
 
 
-def _record(record: AnyRecord) -> dict[str, Any]:
+def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
     """Return what ``--json`` prints of a record."""
     if isinstance(record, Recipe):
         keys = ("name", "summary", "task", "model", "data", "settings", "metrics")
         weights = asdict(record.weights) if record.weights else None
         return {key: getattr(record, key) for key in keys} | {"weights": weights}
     found: dict[str, Any] = {"name": record.name, "summary": record.summary}
-    for key in ("causal", "needs_causal", "tasks", "url"):
-        if hasattr(record, key):
-            found[key] = getattr(record, key)
+    facts = {"url": record.url} if isinstance(record, DatasetInfo) else record.facts
+    found |= {key: facts[key] for key in ("causal", "needs_causal", "tasks", "url") if key in facts}
     return found | {"plugin": record.plugin.name if record.plugin else ""}

@@ -20,9 +20,9 @@ Examples:
 @options.as_json
 def command(as_json: bool) -> None:
     """List plugins: their packages, what they provide, errors."""
-    from zoo.installed import registry
+    from zoo.installed import retried
 
-    found = registry().plugins
+    found = retried().plugins
     if as_json:
         echo_json([asdict(plugin) for plugin in found])
         return

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import completion, options
-from zoo.cli.kinds import KINDS, AnyRecord
+from zoo.cli.kinds import KINDS, declared
 from zoo.cli.output import echo_columns, echo_json, format_value
+from zoo.discovery import Declaration
 from zoo.options import options_of
-from zoo.records import Recipe, Record, TaskInfo
+from zoo.records import DatasetInfo, Recipe
 from zoo.registry import Registry
 from zoo.values import Option
 
@@ -45,7 +46,7 @@ def command(name: str, as_json: bool) -> None:
     if "/" in name or known.has(Recipe, name):
         document = _run(name, known)
     elif kinds:
-        document = _record(known.get(kinds[0], name))
+        document = _record(declared(kinds[0], name, known))
         for other in kinds[1:]:
             click.echo(f"note: there is also a {other.kind} {bare!r}", err=True)
     else:
@@ -92,25 +93,27 @@ def _run(name: str, known: Registry) -> dict[str, Any]:
     }
 
 
-def _record(record: AnyRecord) -> dict[str, Any]:
+def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
     document: dict[str, Any] = {
         "name": record.name, "kind": record.kind, "summary": record.summary,
     }  # fmt: skip
-    for key in ("causal", "needs_causal", "monitor", "tasks", "url", "sha256", "bytes"):
-        if hasattr(record, key):
-            document[key] = getattr(record, key)
+    if isinstance(record, DatasetInfo):
+        document |= {"url": record.url, "sha256": record.sha256, "bytes": record.bytes}
+    elif isinstance(record, Declaration):
+        shown = ("causal", "needs_causal", "monitor", "tasks")
+        document |= {key: record.facts[key] for key in shown if key in record.facts}
     if record.plugin:
         plugin = record.plugin
         document["plugin"] = {
             "name": plugin.name, "distribution": plugin.distribution, "version": plugin.version,
         }  # fmt: skip
-    if isinstance(record, TaskInfo) and record.submodels:
-        document["submodels"] = {
-            part: {"model": declared.default, "summary": declared.summary}
-            for part, declared in record.submodels.items()
-        }
-    if isinstance(record, Record):
-        document["options"] = {record.kind: _options(options_of(record.options), {})}
+    if isinstance(record, Declaration):
+        if submodels := record.facts.get("submodels"):
+            document["submodels"] = {
+                part: {"model": submodel["default"], "summary": submodel["summary"]}
+                for part, submodel in submodels.items()
+            }
+        document["options"] = {record.kind: _options(record.options, {})}
     return document
 
 

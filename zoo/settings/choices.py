@@ -23,6 +23,8 @@ class Choices:
         registry: What is installed.
         presets: Settings below those of the user; later ones are above earlier ones.
         given: The settings of the user.
+        prefer: Distributions whose record a name of the presets or a default one means, where
+            several plugins declare it.
         any_lack_is_excused: Whether presets may set what the chosen record lacks and any other
             one of its kind has (a task knows no model), or only what the one has that the
             presets choose and the user replaces (a recipe names them all).
@@ -38,8 +40,10 @@ class Choices:
         presets: Sequence[Mapping[str, object]],
         given: Mapping[str, object],
         *,
+        prefer: Sequence[str],
         any_lack_is_excused: bool,
     ) -> None:
+        self._prefer = prefer
         self._registry, self._presets, self._given = registry, presets, given
         self._any = any_lack_is_excused
         self.problems: list[str] = []
@@ -53,23 +57,25 @@ class Choices:
         before = default
         for preset in self._presets:
             before = str(preset.get(bare, preset.get(key, before)))
-        name = str(self._given.get(bare, self._given.get(key, before)))
+        given = self._given.get(bare, self._given.get(key))
+        name = before if given is None else str(given)
         if not self._registry.has(kind, name):
             near = did_you_mean(name, self._registry.names(kind))
-            is_given = bare in self._given or key in self._given or name == default
+            is_given = given is not None or name == default
             problems = self.problems if is_given else self.wrong_presets
             problems.append(f"{bare}: no {kind.kind} {name!r}{near}")
-            name = default  # Other settings are checked all the same.
+            name, given = default, None  # Other settings are checked all the same.
         if name != before and self._registry.has(kind, before):
-            self._replaced |= options_of(self._registry.get(kind, before).options).keys()
-        found = self._registry.get(kind, name)
+            replaced = self._registry.declaration(kind, before, prefer=self._prefer)
+            self._replaced |= replaced.options.keys()
+        found = self._registry.get(kind, name, prefer=self._prefer if given is None else ())
         self.add(found)
         return found
 
     def add(self, chosen: Record) -> None:
         """Add a record that is chosen by other means than a setting."""
         others = {
-            name for other in self._registry.all(type(chosen)) for name in options_of(other.options)
+            name for other in self._registry.declarations(type(chosen)) for name in other.options
         }
         self._elsewhere |= others - options_of(chosen.options).keys()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zoo.entry_points import DISTRIBUTION
 from zoo.errors import DataError, UsageError, did_you_mean, listed
 from zoo.records import DatasetInfo, ModelInfo, Recipe, TaskInfo
 from zoo.registry import Registry
@@ -29,6 +30,27 @@ def find_recipe(name: str, registry: Registry) -> Recipe:
     if slash and not Path(name).is_file():
         return Recipe(name=name, summary="", task=task, model=model)
     raise _no_recipe(name, registry)
+
+
+def find_task(name: str, registry: Registry) -> TaskInfo:
+    """Return the task of a recipe or of ``TASK/MODEL``.
+
+    Raises:
+        UsageError: There is no such recipe or task.
+        PluginError: More than one plugin declares it.
+    """
+    recipe = find_recipe(name, registry)
+    return registry.get(TaskInfo, recipe.task, prefer=owners(recipe))
+
+
+def owners(recipe: Recipe) -> tuple[str, ...]:
+    """Return whose tasks and models a recipe means, where several plugins declare the name.
+
+    Those of its own package, whatever else is installed. In ``TASK/MODEL`` the user has to say.
+    """
+    if recipe.plugin:
+        return (recipe.plugin.distribution,)
+    return (DISTRIBUTION,) if recipe.source != Path() else ()
 
 
 def find_dataset(data: str, registry: Registry) -> DatasetInfo | None:
@@ -72,14 +94,16 @@ def _half_of_a_name(name: str, kind: str, example: str) -> UsageError:
 
 def _task_for(model: str, registry: Registry) -> str:
     """Return a task that the model can be used for, one that looks at data where there is one."""
-    causal = registry.get(ModelInfo, model).causal
-    tasks = [task for task in registry.all(TaskInfo) if causal or not task.needs_causal]
-    tasks.sort(key=lambda task: not (task.suggest and task.for_any_data))
+    causal = registry.declaration(ModelInfo, model).facts["causal"]
+    declared = registry.declarations(TaskInfo)
+    tasks = [task for task in declared if causal or not task.facts["needs_causal"]]
+    tasks.sort(key=lambda task: not (task.facts["suggests"] and task.facts["for_any_data"]))
     return tasks[0].name if tasks else "TASK"
 
 
 def _model_for(task: str, registry: Registry) -> str:
     """Return a model that can be used for the task."""
-    needs_causal = registry.get(TaskInfo, task).needs_causal
-    models = [model for model in registry.all(ModelInfo) if model.causal or not needs_causal]
+    needs_causal = registry.declaration(TaskInfo, task).facts["needs_causal"]
+    declared = registry.declarations(ModelInfo)
+    models = [model for model in declared if model.facts["causal"] or not needs_causal]
     return models[0].name if models else "MODEL"

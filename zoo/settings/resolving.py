@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zoo.entry_points import DISTRIBUTION
 from zoo.errors import PluginError, UsageError, ZooWarning
 from zoo.options import Options, options_of
 from zoo.records import (
@@ -18,7 +19,7 @@ from zoo.records import (
 )
 from zoo.registry import Registry
 from zoo.settings.choices import Choices
-from zoo.settings.naming import find_dataset, find_recipe
+from zoo.settings.naming import find_dataset, find_recipe, owners
 from zoo.settings.values import Values
 from zoo.spec import Component, NetworkSpec, RunSpec, TrainingOptions
 
@@ -61,10 +62,17 @@ def resolve(
     is_recipe = registry.has(Recipe, name)
     data = data or recipe.data
     given = dict(settings or {})
-    task = registry.get(TaskInfo, recipe.task)
-    model = registry.get(ModelInfo, recipe.model)
+    task = registry.get(TaskInfo, recipe.task, prefer=owners(recipe))
+    model = registry.get(ModelInfo, recipe.model, prefer=owners(recipe))
+    presets_of = owners(recipe) if is_recipe else (task.plugin.distribution,) if task.plugin else ()
     layers = [recipe.settings] if is_recipe else [task.settings, suggested or {}]
-    choices = Choices(registry, layers, given, any_lack_is_excused=not is_recipe)
+    choices = Choices(
+        registry,
+        layers,
+        given,
+        prefer=(*presets_of, DISTRIBUTION),
+        any_lack_is_excused=not is_recipe,
+    )
     choices.add(model)
     submodels = {
         part: choices.get(ModelInfo, f"task.{part}", declared.default)

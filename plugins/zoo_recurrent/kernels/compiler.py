@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -15,7 +16,8 @@ from numba import njit
 from numba.core import config
 
 from zoo import files
-from zoo.errors import DiskError
+from zoo.errors import DiskError, ZooWarning
+from zoo_recurrent.kernels.private import make_private
 
 # a * b + c may be rounded once; the order of sums stays. Division by 0 gives infinity.
 _njit: Callable[..., Any] = partial(njit, fastmath={"contract"}, error_model="numpy", nogil=True)
@@ -39,10 +41,13 @@ def cached_jit(function: Callable[..., None]) -> Callable[..., None]:
     """Compile a function when it is first called, which takes seconds, and cache the result.
 
     It is cached in ``NUMBA_CACHE_DIR``, or in the user's cache folder: not in zoo's, which may be
-    shared between users, because what lies there is run. Where nothing can be written, nothing is
-    cached.
+    shared between users, because what lies there is run. Where nothing can be written, or others
+    can write, nothing is cached.
     """
     before, folder = config.CACHE_DIR, _cache_folder()  # type: ignore[attr-defined]
+    if folder is None:
+        uncached: Callable[..., None] = _njit(function)
+        return uncached
     config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     try:
         compiled = _njit(function, cache=True)
@@ -56,8 +61,9 @@ def cached_jit(function: Callable[..., None]) -> Callable[..., None]:
         num_known = len(compiled.signatures)
         try:
             compiled(*arguments)
-        except OSError:
-            # The cache could not be read or, if the code is there by now, not be written.
+        except Exception:  # noqa: BLE001 - unpickling damaged files raises anything
+            # The cache could not be read or, if the code is there by now, not be written. Any
+            # other failure occurs again.
             if len(compiled.signatures) == num_known:
                 compiled = _njit(function)
             compiled(*arguments)
@@ -68,26 +74,41 @@ def cached_jit(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @cache
-def _cache_folder() -> Path:
-    """Return the folder for code of this source; files damaged by a crash are removed from it.
+def _cache_folder() -> Path | None:
+    """Return the folder for code of this source, or None where there is none to be trusted.
 
     numba looks at the date of one source file only, and would run old code after another one has
     changed; and it would run whatever its files hold. So the folder is named after a digest of all
-    sources, and checksums lie beside the files.
+    sources, and is private to this user; checksums lie beside the files, and files damaged by a
+    crash are removed.
     """
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     named = config.CACHE_DIR  # type: ignore[attr-defined]  # NUMBA_CACHE_DIR, or empty
     root = Path(named) if named else Path(platformdirs.user_cache_dir("zoo")) / "compiled"
-    folder = root / digest.hexdigest()[:16]
+    if root.parts[0] == "~":
+        return None  # This user has no home folder.
     try:
-        intact = json.loads((folder / "checksums.json").read_bytes()) == _checksums(folder)
-    except (OSError, ValueError):
-        intact = False
-    if not intact:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = root.resolve() / digest.hexdigest()[:16]
+        if problem := make_private(folder):
+            message = f"compiled code is not cached, and compiled anew in each process: {problem}"
+            warnings.warn(f"{message}; set NUMBA_CACHE_DIR", ZooWarning, stacklevel=3)
+            return None
+        if not _is_intact(folder):
+            shutil.rmtree(folder)
+            folder.mkdir(mode=0o700)
+    except OSError:
+        return None
     return folder
+
+
+def _is_intact(folder: Path) -> bool:
+    try:
+        known = json.loads((folder / "checksums.json").read_bytes())
+        return bool(known == _checksums(folder))
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def _checksums(folder: Path) -> dict[str, str]:
