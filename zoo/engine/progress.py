@@ -45,7 +45,7 @@ class ProgressDisplay(Callback):
         self._first_step = trainer.state.step
         in_notebook = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
         with _unseen():
-            if in_notebook or sys.stderr.isatty():
+            if in_notebook or (sys.stderr is not None and sys.stderr.isatty()):
                 self._bar = tqdm(
                     total=trainer.total_steps, initial=trainer.state.step, bar_format=_LAYOUT,
                     file=sys.stderr, leave=False,
@@ -110,8 +110,9 @@ def _number(value: float) -> str:
 def progress_bar(batches: Sequence[Batch]) -> Iterable[Batch]:
     """Show how far a pass over batches is, with rate and time left; nothing on a pipe."""
     bar: Any = None
-    with _unseen():
-        bar = tqdm(total=len(batches), unit="batch", file=sys.stderr, disable=None, leave=False)
+    if sys.stderr is not None:
+        with _unseen():
+            bar = tqdm(total=len(batches), unit="batch", file=sys.stderr, disable=None, leave=False)
     for batch in batches:
         yield batch
         if bar is not None:

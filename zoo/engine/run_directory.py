@@ -112,12 +112,14 @@ class RunDirectory:
                 remove_temporaries(written)
             yield
         finally:
-            if not self.exists():
-                with contextlib.suppress(OSError):  # Something else has been put there.
-                    file.unlink()
-                    for folder in made:
-                        folder.rmdir()
-            lock.release()
+            try:
+                if not self.exists():
+                    with contextlib.suppress(OSError):  # Something else has been put there.
+                        file.unlink()
+                        for folder in made:
+                            folder.rmdir()
+            finally:
+                lock.release()
 
     def _written_by_training(self) -> list[Path]:
         tables = [self.path / f"{part}.jsonl" for part in ("data", "validation", "test")]
