@@ -144,7 +144,7 @@ def test_a_checkpoint_of_an_earlier_version_resumes(
     content = file.read_bytes()
     size = int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["zoo-checkpoint"])
-    del header["config"], header["environment"], header["state"]["evaluated"], header["digest"]
+    del header["config"], header["environment"], header["evaluated"], header["digest"]
     tensors = {
         name: tensor
         for name, tensor in safetensors.torch.load(content).items()

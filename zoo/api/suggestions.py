@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.source import locate
+from zoo.engine.faults import named, naming_plugin
 from zoo.errors import DataError, PluginError, UsageError, ZooError, listed
 from zoo.records import ModelInfo, Recipe, Suggestion, TaskInfo
 from zoo.registry import Registry, resolve_target
@@ -99,7 +100,9 @@ def _locate(data: str, registry: Registry) -> Path | None:
 
 
 def _ask(task: TaskInfo, path: Path | None, settings: Mapping[str, object]) -> Suggestion | None:
-    suggestion = resolve_target(task.suggest)(path, task_options(task, settings))
+    options = task_options(task, settings)
+    with naming_plugin(named(task, "suggest")):
+        suggestion = resolve_target(task.suggest)(path, options)
     if suggestion is not None and not isinstance(suggestion, Suggestion):
         raise PluginError(
             f"task {task.name!r} suggests a {type(suggestion).__name__}, not a zoo.Suggestion",

@@ -127,7 +127,9 @@ class StopOnSignal(Callback):
         self._trainer = trainer
         if threading.current_thread() is threading.main_thread():
             for number in (int(signal.SIGINT), int(signal.SIGTERM)):
-                self._previous[number] = signal.signal(number, self._note)
+                # One that is ignored, as by a job in the background, stays ignored.
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._previous[number] = signal.signal(number, self._note)
 
     def close(self) -> None:
         for number, handler in self._previous.items():

@@ -83,6 +83,7 @@ def save(
         "format": FORMAT,
         "requires": REQUIRES,
         "state": state.to_json(),
+        "evaluated": state.evaluated,
         "scheduler": _json_values(scheduler.state_dict()),
         "parameter_groups": [_numbers(group) for group in optimizer.param_groups],
         "states": len(state.recurrent or ()),
@@ -121,8 +122,8 @@ def load(
     try:
         header, tensors = _read(path)
         state = TrainState(**header["state"])
-        if "evaluated" not in header["state"]:  # Before 0.4 there was no other time to write one.
-            state.evaluated = state.step
+        # Where it is missing, an evaluation that was due had been made before the checkpoint.
+        state.evaluated = int(header.get("evaluated", state.step))
         network.load_state_dict(_with_prefix(tensors, "network."))
         if averaged is not None:
             averaged.load_state_dict(_with_prefix(tensors, "average."))

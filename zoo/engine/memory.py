@@ -34,7 +34,7 @@ def within_memory() -> Iterator[None]:
 
 
 class _Limits(TorchFunctionMode):
-    """Counts what is made; memory that was not written to is not taken yet."""
+    """Counts what is asked for, before any memory is taken."""
 
     def __init__(self, available: int | None) -> None:
         super().__init__()
@@ -44,21 +44,28 @@ class _Limits(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        made = func(*args, **(kwargs or {}))
+        given = dict(kwargs or {})
         if func in _FACTORIES:
-            self.tensors += 1
-            self.bytes += made.numel() * made.element_size()
-            if self.tensors > _MOST_TENSORS:
-                raise UsageError(
-                    f"the network has more than {_MOST_TENSORS:,} tensors",
-                    fix="give it fewer layers",
-                )
-            if self.available is not None and 2 * self.bytes > self.available:
-                raise MemoryError(
-                    f"training the network takes more than {_gib(2 * self.bytes)}, and "
-                    f"{_gib(self.available)} are free; make the network smaller"
-                )
-        return made
+            self._count(func, args, given)
+        return func(*args, **given)
+
+    def _count(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
+        self.tensors += 1
+        if self.tensors > _MOST_TENSORS:
+            raise UsageError(
+                f"the network has more than {_MOST_TENSORS:,} tensors", fix="give it fewer layers"
+            )
+        there = {key: value for key, value in kwargs.items() if key not in ("generator", "out")}
+        try:
+            made = func(*args, **{**there, "device": "meta", "pin_memory": False})
+        except RuntimeError as error:  # A size that no integer holds.
+            raise MemoryError(f"the network is too large: {error}") from error
+        self.bytes += made.numel() * made.element_size()
+        if self.available is not None and 2 * self.bytes > self.available:
+            raise MemoryError(
+                f"training the network takes more than {_gib(2 * self.bytes)}, and "
+                f"{_gib(self.available)} are free; make the network smaller"
+            )
 
 
 def _available() -> int | None:

@@ -41,8 +41,9 @@ class TrainState:
     recurrent: State | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the recurrent state."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "recurrent"}
+        """Return everything but the recurrent state and what earlier versions do not know."""
+        left_out = ("recurrent", "evaluated")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
 
     def advance(self, batch: int, *, epoch_ends: bool) -> None:
         """Count an optimizer step; ``batch`` is the index of the next batch of the epoch."""
