@@ -209,6 +209,17 @@ def test_missing_weights_of_an_earlier_step_are_not_made_up(
         train_here("", run.path, resume=True)
 
 
+def test_a_run_that_lost_its_checkpoint_is_not_started_again(
+    train_here: Train, tmp_path: Path
+) -> None:
+    run = train_here("sum/lstm", tmp_path / "run", *SETTINGS)
+    (run.path / "checkpoint.safetensors").unlink()
+    before = files(run.path)
+    with pytest.raises(WeightsError, match="the checkpoint of the run is missing"):
+        train_here("", run.path, resume=True)
+    assert files(run.path) == before
+
+
 def test_the_command_allows_changes_of_a_resumed_run_only(tmp_path: Path, zoo_here: Run) -> None:
     zoo.register(TOY)
     done = zoo_here("train", "toy/gru", "--allow-changed", "--out", tmp_path / "run")

@@ -21,7 +21,7 @@ from zoo.engine.log_window import LogWindow
 from zoo.engine.parameters import averaged_copy, clip_gradients, parameter_groups
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.state import Scheduler, TrainState
-from zoo.errors import DataError, DivergedError, PluginError, ZooWarning, listed
+from zoo.errors import DataError, DivergedError, PluginError, WeightsError, ZooWarning, listed
 from zoo.interfaces import Batch, Calibrates, Callback, Data, HasPenalty, Metrics, Task
 from zoo.records import MetricInfo
 from zoo.spec import RunSpec
@@ -213,7 +213,7 @@ class Trainer:
         """Restore the checkpoint of the run, if it got as far as writing one.
 
         Raises:
-            WeightsError: The file is not a checkpoint of this run.
+            WeightsError: The file is not a checkpoint of this run, or it is missing.
         """
         if self.directory.checkpoint.exists():
             self.state = checkpoint.load(
@@ -225,9 +225,23 @@ class Trainer:
                 self._window,
                 higher_is_better=self.spec.task.higher_is_better,
             )
+        else:
+            self._check_start()
         # A process that was killed while it extended the run may have left it unfinished.
         self.state.done = self.state.done or self._is_last_step()
         self.directory.rewind(self.state.step)
+
+    def _check_start(self) -> None:
+        """Refuse to start a run again that has lost its checkpoint: its results would be too."""
+        kinds = [line["kind"] for line in self.directory.read_metrics()]
+        # The first evaluation is logged before the checkpoint is written, all others after it.
+        if kinds.count("evaluation") > 1:
+            raise WeightsError(
+                "the checkpoint of the run is missing",
+                where=str(self.directory.checkpoint),
+                why=f"the run was evaluated {kinds.count('evaluation'):,} times",
+                fix="put the file back, or start again in another --out",
+            )
 
     def _backward(self, batches: Sequence[Batch], index: int, share: float) -> None:
         """Compute the loss of a batch and add its gradients, multiplied by ``share``."""
