@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
+from zoo.engine.finite import check_parameters, name_not_finite
 from zoo.engine.log_window import LogWindow
 from zoo.engine.state import Scheduler, TrainState
-from zoo.errors import DivergedError, WeightsError
+from zoo.errors import WeightsError
 from zoo.files import write_atomically
 from zoo.formats import (
     FORMAT,
@@ -57,14 +58,7 @@ def save(
         DivergedError: A parameter is not finite; the checkpoint that is there stays.
         DiskError: It cannot be written.
     """
-    if name := not_finite(network):
-        raise DivergedError(
-            f"parameter {name} is not finite",
-            where=f"step {state.step}",
-            why="the training diverged",
-            fix="start again with a lower learning_rate or with clip_norm; the last checkpoint "
-            "is kept",
-        )
+    check_parameters(network, state.step)
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     if averaged is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in averaged.state_dict().items()}
@@ -140,7 +134,7 @@ def load(
         window.load_state_dict(_with_prefix(tensors, "window."), device)
         if device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], device)
-        if name := not_finite(network):
+        if name := name_not_finite(network):
             raise ValueError(f"parameter {name} is not finite")
     except (
         safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError,
@@ -166,14 +160,6 @@ def read_header(path: Path) -> dict[str, Any]:
         raise _damaged(path, error) from error
     check_format(header, str(path))
     return header
-
-
-def not_finite(network: nn.Module) -> str:
-    """Return the name of a parameter with a number that is not finite; empty if there is none."""
-    for name, parameter in network.named_parameters():
-        if not bool(torch.isfinite(parameter.detach()).all()):
-            return name
-    return ""
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -17,20 +17,18 @@ from zoo.building import build
 from zoo.engine import checkpoint
 from zoo.engine.evaluation import evaluate_split, get_split
 from zoo.engine.faults import check_step, named, naming_plugin
+from zoo.engine.finite import check_metrics, diverged, not_finite
+from zoo.engine.interruption import InterruptedTrainingError, snapshot
 from zoo.engine.log_window import LogWindow
 from zoo.engine.parameters import averaged_copy, clip_gradients, parameter_groups
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.state import Scheduler, TrainState
-from zoo.errors import DataError, DivergedError, PluginError, WeightsError, ZooWarning, listed
+from zoo.errors import DataError, PluginError, WeightsError, ZooWarning, listed
 from zoo.interfaces import Batch, Calibrates, Callback, Data, HasPenalty, Metrics, Task
 from zoo.records import MetricInfo
 from zoo.spec import RunSpec
 
 T = TypeVar("T")
-
-
-class InterruptedTrainingError(BaseException):
-    """Ends what a trainer can do again; not an Exception, which plugins may catch."""
 
 
 class Trainer:
@@ -281,7 +279,7 @@ class Trainer:
         They choose nothing, and a metric may have no value on a few batches, such as a ROC area
         where these have one class.
         """
-        left_out = {name for name, value in metrics.items() if not _is_finite(value)}
+        left_out = not_finite(metrics)
         if new := left_out - self._left_out:
             self._left_out |= new
             warnings.warn(
@@ -316,8 +314,8 @@ class Trainer:
         if metrics is None:
             self.state.done = False  # The resumed training evaluates first.
             return
-        self._check_metrics(metrics)
         info = self.spec.task
+        check_metrics(metrics, self.eval_network, info, self.state.step)
         monitored = float(metrics[info.monitor])
         self.state.record(monitored, higher_is_better=info.higher_is_better)
         if isinstance(self.scheduler, ReduceLROnPlateau):
@@ -332,27 +330,6 @@ class Trainer:
                 self.task.calibrate(self.eval_network, split)
         return evaluate_split(self.task, self.eval_network, split, self.metrics)
 
-    def _check_metrics(self, metrics: Metrics) -> None:
-        """Refuse weights that are not to be saved; the checkpoint before them is a good one."""
-        step, info = self.state.step, self.spec.task
-        if not _is_finite(metrics.get("loss")):
-            raise diverged(f"validation loss is {metrics['loss']}", step)
-        if name := checkpoint.not_finite(self.eval_network):
-            raise diverged(f"parameter {name} is not finite", step)
-        for name, value in metrics.items():
-            if not _is_finite(value):
-                raise PluginError(
-                    f"validation {name} is {value}",
-                    where=f"step {step}",
-                    why="loss and parameters are finite: the metric has no value on this data",
-                    fix="leave the metric out, or validate with data that it is defined on",
-                )
-        if info.monitor not in metrics:
-            raise PluginError(
-                f"task {info.name!r} has no metric {info.monitor!r} to monitor",
-                why=f"it has {', '.join(metrics)}",
-            )
-
     def _unless_interrupted(self, action: Callable[[], T]) -> T | None:
         """Return what an action returns that trains no parameter; None where a signal ends it.
 
@@ -360,7 +337,8 @@ class Trainer:
         """
         if self._interrupted:
             return None
-        before = self._snapshot()
+        networks = [self.network, *([] if self.averaged is None else [self.averaged])]
+        put_back = snapshot(networks, self.state, self._window, self.device)
         try:
             try:
                 self._interruptible = True
@@ -369,34 +347,8 @@ class Trainer:
                 self._interruptible = False
         except InterruptedTrainingError:
             self._interruptible = False
-            before()
+            put_back()
             return None
-
-    def _snapshot(self) -> Callable[[], None]:
-        """Return a function that puts back what forward passes change."""
-        networks = [self.network, *([] if self.averaged is None else [self.averaged])]
-        kept = [
-            (tensor, tensor.detach().clone())
-            for network in networks
-            for tensor in (*network.buffers(), *network.parameters())
-            if not tensor.requires_grad
-        ]
-        recurrent, window = self.state.recurrent, self._window.state_dict()
-        on_gpu = self.device.type == "cuda"
-        random = torch.get_rng_state()
-        random_of_gpu = torch.cuda.get_rng_state(self.device) if on_gpu else None
-
-        def put_back() -> None:
-            with torch.no_grad():
-                for tensor, value in kept:
-                    tensor.copy_(value)
-            self.state.recurrent = recurrent
-            self._window.load_state_dict(window, self.device)
-            torch.set_rng_state(random)
-            if random_of_gpu is not None:
-                torch.cuda.set_rng_state(random_of_gpu, self.device)
-
-        return put_back
 
     def _save_checkpoint(self) -> None:
         self._write_checkpoint()
@@ -450,17 +402,3 @@ class Trainer:
 
     def _steps_per_epoch(self) -> int:
         return -(-len(self._train_batches()) // self.spec.training.accumulate)
-
-
-def _is_finite(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-def diverged(what: str, step: int) -> DivergedError:
-    """Return the error for a training whose loss or parameters are not finite."""
-    return DivergedError(
-        what,
-        where=f"step {step}",
-        why="the training diverged",
-        fix="start again with a lower learning_rate or with clip_norm; the last checkpoint is kept",
-    )
