@@ -279,9 +279,11 @@ def test_evaluations_of_weights_that_are_replaced_are_dropped(
     out = tmp_path / "run"
     train_here("sum/lstm", out, *SETTINGS, "selection=last", stop_after=4)
     zoo.api.evaluate(out, split="validation", threads=1, progress=False)
-    assert (out / "evaluations.json").exists()
+    assert "step" not in zoo.open_run(out).metrics["validation"]  # The evaluation, not the log.
     run = train_here("", out, resume=True)
-    assert not (out / "evaluations.json").exists()
+    assert run.metrics["validation"]["step"] == 6
+    zoo.api.evaluate(out, threads=1, progress=False)  # Another split: both are kept now.
+    assert sorted(zoo.open_run(out).metrics) == ["test", "validation"]
     assert run.metrics["validation"]["step"] == 6
 
 

@@ -27,7 +27,7 @@ RUN_FILES = {
     "checkpoint.safetensors",
     "weights.safetensors",
 }
-TESTED_RUN_FILES = {*RUN_FILES, "evaluations.json"}
+TESTED_RUN_FILES = {*RUN_FILES, "evaluations.json", ".evaluations.lock"}
 TINY = ("--set", "hidden_size=8", "--set", "embed_size=8", "--threads", 1)
 
 

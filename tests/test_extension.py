@@ -14,8 +14,8 @@ from toy_task import TOY
 
 import zoo
 from zoo import installed
-from zoo.engine import extension
 from zoo.engine.run_directory import RunDirectory
+from zoo.engine.trainer import Trainer
 from zoo.errors import UsageError
 from zoo.weights.file import read
 
@@ -131,7 +131,7 @@ def test_what_was_stopped_early_goes_on_when_it_is_extended(
 
 
 @pytest.mark.parametrize(
-    ("where", "name"), [(RunDirectory, "rewrite_config"), (extension, "save_checkpoint")]
+    ("where", "name"), [(RunDirectory, "rewrite_config"), (Trainer, "save_checkpoint")]
 )
 def test_an_extension_that_is_killed_can_be_done_again(
     where: object, name: str, train_here: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,7 @@ from toy_task import TOY, Toy
 import zoo
 from zoo import installed
 from zoo.api import frames
+from zoo.engine.run_directory import RunDirectory
 from zoo.errors import DataError, UsageError
 from zoo.interfaces import Data
 
@@ -60,7 +61,8 @@ class NAType:
 
 
 def lines(table: Any, folder: Path) -> list[dict[str, Any]]:
-    with frames.written({"data": table}, folder) as paths:
+    directory = RunDirectory(folder)
+    with directory.lock(), frames.written({"data": table}, directory) as paths:
         text = paths["data"].read_text(encoding="utf-8")
     assert not folder.exists()
     return [json.loads(line) for line in text.splitlines()]

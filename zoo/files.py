@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,20 +19,23 @@ from zoo.errors import DataError, DiskError, WeightsError
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old one or the new one.
 
-    A symbolic link stays one: what it leads to is replaced.
+    A symbolic link stays one: what it leads to is replaced. So does the mode of a file that is
+    replaced.
 
     Raises:
         DiskError: The file could not be written, or what is there is no file.
     """
     path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        raise DiskError("cannot write", where=str(path), why="it is not a regular file")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        # The mode follows the user's umask.
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        mode = _mode(path)
+        # That of a new file follows the user's umask.
+        first = 0o666 if mode is None else 0o600
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, first)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                if mode is not None and hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), mode)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -40,6 +46,28 @@ def write_atomically(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise DiskError("cannot write", where=str(path), why=str(error)) from error
+
+
+def _mode(path: Path) -> int | None:
+    """Return the mode of the file that is replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise DiskError("cannot write", where=str(path), why="it is not a regular file")
+    return found.st_mode & 0o777
+
+
+def remove_temporaries(path: Path) -> None:
+    """Remove what writes of a file that crashed have left beside it.
+
+    Nobody else may be writing the file: the caller holds its lock.
+    """
+    pattern = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{8}")
+    with contextlib.suppress(OSError):
+        for entry in [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]:
+            entry.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -96,7 +124,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError("cannot read", where=str(path), why=str(error)) from error
     if not isinstance(document, dict):
         raise WeightsError("not a JSON object", where=str(path))

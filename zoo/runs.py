@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.display import Displayed
+from zoo.engine.evaluation import installed_metrics
 from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import DiskError, ZooWarning
+from zoo.installed import registry
 from zoo.interfaces import Data, Mistake
 from zoo.spec import SAMPLE
 from zoo.trained import TrainedModel
@@ -89,7 +91,7 @@ class Run(Displayed):
             return None
         measured = self._evaluated.evaluate(
             data,
-            metrics=self.config["metrics"],
+            metrics=installed_metrics(self.config["metrics"], registry()),
             threads=self._threads,
             progress=progress_bar if self._progress else (lambda batches: batches),
         )

@@ -52,6 +52,10 @@ class TrainingOptions(Options):
         0, "evaluations without improvement after which training stops; 0: never", minimum=0
     )
     evaluate_every: int = option(0, "steps between evaluations; 0: once an epoch", minimum=0)
+    checkpoint_every: float = option(
+        600.0, "seconds between checkpoints, which every evaluation writes as well; 0: none other",
+        minimum=0.0,
+    )  # fmt: skip
     log_every: int = option(50, "steps between lines in metrics.jsonl", minimum=1)
     precision: str = option(
         "float32",

@@ -5,7 +5,6 @@ No library of tables is imported: a DataFrame is what has ``columns`` and gives 
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import decimal
 import json
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 
 from zoo.engine.run_directory import RunDirectory
-from zoo.errors import DataError, DiskError, UsageError
+from zoo.errors import DataError, UsageError
 from zoo.files import write_atomically
 
 
@@ -45,12 +44,12 @@ def is_table(source: Source) -> TypeGuard[Table]:
 
 
 @contextmanager
-def written(tables: Mapping[str, Table], folder: Path) -> Iterator[dict[str, Path]]:
+def written(tables: Mapping[str, Table], directory: RunDirectory) -> Iterator[dict[str, Path]]:
     """Have tables in files of a run directory; removed again if no run is started there.
 
     Args:
         tables: By what they are: ``data``, ``validation_data``, ``test_data``.
-        folder: The run directory; made if need be.
+        directory: The run directory, which is locked.
 
     Yields:
         The file of each: ``data.jsonl``, ``validation.jsonl``, ``test.jsonl``.
@@ -62,29 +61,19 @@ def written(tables: Mapping[str, Table], folder: Path) -> Iterator[dict[str, Pat
         DiskError: The folder cannot be written.
     """
     contents = {part: _json_lines(_columns(table), part) for part, table in tables.items()}
-    paths = {part: folder / f"{part.removesuffix('_data')}.jsonl" for part in tables}
+    paths = {part: directory.path / f"{part.removesuffix('_data')}.jsonl" for part in tables}
     for path in paths.values():
         if path.exists():
             raise UsageError("file exists", where=str(path), fix="choose another --out")
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DiskError(
-                "cannot make the run directory", where=str(folder), why=str(error)
-            ) from error
         for part, path in paths.items():
             write_atomically(path, contents[part])
         contents.clear()
         yield paths
     finally:
-        if not RunDirectory(folder).exists():
+        if not directory.exists():
             for path in paths.values():
                 path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # Something else has been put there.
-                for path in made:
-                    path.rmdir()
 
 
 def _columns(table: Table) -> dict[str, list[Any]]:

@@ -7,6 +7,8 @@ from typing import Any
 from torch import nn
 
 from zoo.building import build_model
+from zoo.engine.faults import named, naming_plugin
+from zoo.engine.memory import within_memory
 from zoo.errors import UsageError, did_you_mean
 from zoo.installed import registry
 from zoo.options import options_of
@@ -28,6 +30,8 @@ def create_model(name: str, input_size: int, **options: Any) -> nn.Module:
 
     Raises:
         UsageError: The name or an option is unknown, or a value is not allowed.
+        MemoryError: The model is larger than the memory that is free.
+        PluginError: Building it failed.
 
     Example:
         >>> import torch, zoo
@@ -45,4 +49,5 @@ def create_model(name: str, input_size: int, **options: Any) -> nn.Module:
         values = info.options(**options)
     except ValueError as error:
         raise UsageError(f"model {name!r} refuses its options", why=str(error)) from error
-    return build_model(Component(info, values), input_size)
+    with naming_plugin(named(info, "target")), within_memory():
+        return build_model(Component(info, values), input_size)

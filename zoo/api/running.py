@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,12 +13,14 @@ from pathlib import Path
 import torch
 
 from zoo.api.weights import load
+from zoo.engine import checkpoint, origin
 from zoo.engine.callbacks import StopOnSignal
 from zoo.engine.evaluation import check_metrics
-from zoo.engine.progress import ProgressDisplay
+from zoo.engine.progress import ProgressDisplay, say
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.setup import InitialWeights, set_up
 from zoo.environment import choose_device, computing, retain_memory
+from zoo.errors import UsageError
 from zoo.installed import registry
 from zoo.interfaces import Callback
 from zoo.records import MetricInfo
@@ -35,19 +38,21 @@ def run_training(
     *,
     resume: bool = False,
     extend: bool = False,
+    allow_changed: bool = False,
     notes: Sequence[str] = (),
 ) -> Run:
-    """Train a run to its end, or until it is stopped.
+    """Train a run to its end, or until it is stopped. Its directory is locked by the caller.
 
     Args:
         spec: The run.
         directory: Its files.
         callbacks: Callbacks that are objects; the run names the others.
         device: Where to compute.
-        threads: Threads of torch; 0: one for each processor.
+        threads: Threads of torch; 0: those of the checkpoint, or one for each processor.
         progress: Whether to show progress, and the notes, on stderr.
         resume: Whether to continue from the checkpoint.
         extend: Whether the run that is resumed was given a length.
+        allow_changed: Whether it may go on under other versions, threads or another device.
         notes: What is said before the first step.
 
     Raises:
@@ -58,30 +63,30 @@ def run_training(
         if not isinstance(callback, Callback):
             raise TypeError(f"{callback!r} is not a zoo.Callback")
     target = choose_device(device)
-    metrics = [registry().get(MetricInfo, metric) for metric in spec.metrics]
+    known = registry()
+    metrics = [known.get(MetricInfo, metric) for metric in spec.metrics]
     check_metrics(metrics, spec.task)
     initial = None
     if spec.init and not directory.checkpoint.exists():
         source = load(spec.init, str(target))
         initial = InitialWeights(source.task, source.module)
+    if resume and not threads and directory.checkpoint.exists():
+        threads = origin.threads(checkpoint.read_header(directory.checkpoint))
     retain_memory()
     with ExitStack() as stack:
         stack.enter_context(computing(threads))
         stack.enter_context(torch.random.fork_rng())
         shown = [ProgressDisplay()] if progress else []
-        if resume:  # Before anything is read: the metrics log is rewound.
-            stack.enter_context(directory.lock())
         trainer, taken = set_up(
             spec, directory, target, [*callbacks, *shown, StopOnSignal()], metrics,
-            init=initial, resume=resume, extend=extend,
+            init=initial, resume=resume, extend=extend, registry=known,
+            allow_changed=allow_changed,
         )  # fmt: skip
         for callback in trainer.callbacks:
             stack.callback(callback.close)
         said = [*notes, *([f"start: {spec.init}: {taken}"] if taken is not None else [])]
         if progress:
-            sys.stderr.writelines(f"{line}\n" for line in said)
-        if not resume:  # There is no folder to lock before.
-            stack.enter_context(directory.lock())
+            say(*said)
         trainer.fit()
     return Run(
         directory.path,
@@ -96,12 +101,29 @@ def run_training(
     )
 
 
-def new_directory(name: str) -> Path:
-    """Return a path under ``runs/`` that does not exist yet, for a run of this name."""
+def lock_new(stack: ExitStack, name: str, out: str | Path | None = None) -> RunDirectory:
+    """Lock the directory of a new run until the stack is closed.
+
+    Args:
+        stack: Holds the lock.
+        name: Of what is trained.
+        out: The directory; None: one under ``runs/`` that does not exist yet.
+
+    Raises:
+        UsageError: Another process trains in it, or there is a run.
+        DiskError: It cannot be made.
+    """
+    if out:
+        directory = RunDirectory(Path(out))
+        stack.enter_context(directory.lock())
+        directory.refuse_existing()
+        return directory
     stem = f"{re.sub('[/:]', '-', name)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path = Path("runs") / stem
-    number = 1
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{stem}-{number}"
-    return path
+    for number in itertools.count(1):
+        directory = RunDirectory(Path("runs") / (stem if number == 1 else f"{stem}-{number}"))
+        if not directory.path.exists():
+            with contextlib.suppress(UsageError):  # Another process was faster.
+                stack.enter_context(directory.lock())
+                directory.refuse_existing()
+                break
+    return directory

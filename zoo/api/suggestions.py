@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.source import locate
-from zoo.discovery import described
+from zoo.engine.faults import named, naming_plugin
 from zoo.entry_points import DISTRIBUTION
 from zoo.errors import DataError, PluginError, UsageError, ZooError, ZooWarning, listed
 from zoo.records import ModelInfo, Recipe, Suggestion, TaskInfo
@@ -116,14 +116,9 @@ def _locate(data: str, registry: Registry) -> Path | None:
 
 
 def _ask(task: TaskInfo, path: Path | None, settings: Mapping[str, object]) -> Suggestion | None:
-    try:
-        suggestion = resolve_target(task.suggest)(path, task_options(task, settings))
-    except (ZooError, MemoryError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise PluginError(
-            f"task {task.name!r} cannot look at data", where=str(task.plugin), why=described(error)
-        ) from error
+    options = task_options(task, settings)
+    with naming_plugin(named(task, "suggest")):
+        suggestion = resolve_target(task.suggest)(path, options)
     if suggestion is not None and not isinstance(suggestion, Suggestion):
         raise PluginError(
             f"task {task.name!r} suggests a {type(suggestion).__name__}, not a zoo.Suggestion",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from zoo.api import frames
 from zoo.api.frames import Source
-from zoo.api.running import new_directory, run_training
+from zoo.api.running import lock_new, run_training
 from zoo.api.sources import check_files, with_files
 from zoo.api.suggestions import Choice, choose
 from zoo.api.weights import load
+from zoo.engine.evaluation import installed_metrics
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import UsageError
 from zoo.files import absolute
@@ -74,16 +75,15 @@ def train(
         >>> sorted(run.model.info["metrics"])
         ['validation']
     """
-    if out:
-        RunDirectory(Path(out)).refuse_existing()
+    _check_seed(seed)
     sources = {"data": data, "validation_data": validation, "test_data": test}
     tables = {part: source for part, source in sources.items() if frames.is_table(source)}
-    path = Path(out) if out else new_directory(name or "table") if tables else None
     names = tuple(callback for callback in callbacks if isinstance(callback, str))
     with ExitStack() as stack:
-        if tables:
-            assert path
-            sources |= stack.enter_context(frames.written(tables, path))
+        # Before anything is read or written: the directory is this process's alone.
+        directory = lock_new(stack, name or "table", out) if out or tables else None
+        if directory and tables:
+            sources |= stack.enter_context(frames.written(tables, directory))
         files = {part: str(source) for part, source in sources.items()}
         data_file = absolute(files.pop("data"))
         given = with_files(settings or {}, files)
@@ -100,7 +100,7 @@ def train(
             callbacks=names,
             metrics=metrics,
         )
-        directory = RunDirectory(path or new_directory(choice.name))
+        directory = directory or lock_new(stack, choice.name)
         objects = [callback for callback in callbacks if not isinstance(callback, str)]
         notes = [*choice.notes, *([] if name else [_chosen(choice, spec)])]
         return run_training(spec, directory, objects, device, threads, progress, notes=notes)
@@ -177,6 +177,7 @@ def resume(
     callbacks: Sequence[Callback] = (),
     device: str = "auto",
     threads: int = 0,
+    allow_changed: bool = False,
     progress: bool = True,
 ) -> Run:
     """Continue a run from its checkpoint, bit for bit as if it had never stopped.
@@ -189,11 +190,15 @@ def resume(
         steps: Train until so many steps are taken, in place of ``epochs``.
         callbacks: Further callbacks, beside those that the run names.
         device: ``auto``, ``cpu``, ``cuda`` ...
-        threads: Threads of torch during the training; 0: one for each processor.
+        threads: Threads of torch during the training; 0: as many as it was started with.
+        allow_changed: Whether the run may go on where versions, threads, the kind of device or
+            the places of files have changed. ``config.json`` then says what has, from which step
+            on, and the result is no longer promised to be the same bits.
         progress: Whether to show progress.
 
     Raises:
-        ZooError: There is no run, it cannot be resumed, or it has more epochs already.
+        ZooError: There is no run, it cannot be resumed, its configuration was edited, or it has
+            more epochs already.
 
     Example:
         >>> import zoo
@@ -204,16 +209,21 @@ def resume(
         4
     """
     directory = RunDirectory(Path(out))
-    started = RunSpec.from_json(directory.read_config(), registry())
-    spec = _extended(started, epochs, steps)
-    before, now = _length(started), _length(spec)
-    notes = [f"resumed: to {now}"] if epochs or steps else []
-    if spec.training != started.training:
-        notes = [f"extended: {now} in place of {before}; the schedule is that of the new length"]
-    return run_training(
-        spec, directory, callbacks, device, threads, progress,
-        resume=True, extend=bool(epochs or steps), notes=notes,
-    )  # fmt: skip
+    directory.read_config()  # Nothing is made where there is no run.
+    with directory.lock():
+        started = RunSpec.from_json(directory.read_config(), registry())
+        started = replace(started, metrics=installed_metrics(started.metrics, registry()))
+        spec = _extended(started, epochs, steps)
+        before, now = _length(started), _length(spec)
+        notes = [f"resumed: to {now}"] if epochs or steps else []
+        if spec.training != started.training:
+            notes = [
+                f"extended: {now} in place of {before}; the schedule is that of the new length"
+            ]
+        return run_training(
+            spec, directory, callbacks, device, threads, progress,
+            resume=True, extend=bool(epochs or steps), allow_changed=allow_changed, notes=notes,
+        )  # fmt: skip
 
 
 def open_run(out: str | Path) -> Run:
@@ -232,6 +242,11 @@ def open_run(out: str | Path) -> Run:
     """
     RunDirectory(Path(out)).read_config()
     return Run(Path(out), load)
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 1 << 63:
+        raise UsageError(f"seed {seed} cannot be used", why="it is not from 0 to 2**63 - 1")
 
 
 def _chosen(choice: Choice, spec: RunSpec) -> str:

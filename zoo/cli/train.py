@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,21 @@ from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.runs import Run
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Return the seconds of a time such as ``90``, ``30s``, ``5m`` or ``1.5h``."""
+    del ctx, param
+    if value is None:
+        return None
+    parts = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", value.strip(), re.ASCII)
+    if not parts:
+        raise UsageError(
+            f"--checkpoint-every {value!r} is no time", fix="for instance 90, 30s, 5m or 1h"
+        )
+    return float(parts[1]) * _UNITS[parts[2]]
 
 
 @click.command(
@@ -55,7 +71,13 @@ Settings are those that `zoo show NAME` lists.
     help="Add a callback.",
 )  # fmt: skip
 @options.metrics
-@click.option("--seed", type=click.IntRange(0), help="Seed of all that is drawn.  [default: 1]")
+@click.option(
+    "--checkpoint-every", metavar="TIME", callback=_seconds,
+    help="Time between checkpoints: 90, 30s, 5m or 1h; 0: at evaluations alone.  [default: 10m]",
+)  # fmt: skip
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of all that is drawn.  [default: 1]"
+)
 @options.device
 @options.threads
 @click.option("--out", type=click.Path(file_okay=False), help="Run directory; default under runs/.")
@@ -63,6 +85,11 @@ Settings are those that `zoo show NAME` lists.
     "--resume",
     is_flag=True,
     help="Continue the run in --out, to more --epochs or --steps if given.",
+)
+@click.option(
+    "--allow-changed",
+    is_flag=True,
+    help="Resume although versions, threads or the device have changed; the run says so.",
 )
 @click.option("--no-test", is_flag=True, help="Do not evaluate on the test part at the end.")
 def command(
@@ -80,11 +107,13 @@ def command(
     init: str,
     callbacks: tuple[str, ...],
     metrics: tuple[str, ...],
+    checkpoint_every: float | None,
     seed: int | None,
     device: str,
     threads: int,
     out: str | None,
     resume: bool,
+    allow_changed: bool,
     no_test: bool,
 ) -> None:
     """Train on data, or a recipe, or TASK/MODEL.
@@ -100,12 +129,15 @@ def command(
         raise UsageError("--epochs and --steps are both given", fix="give one of them")
     if resume and not out:
         raise UsageError("--resume has no run to continue", fix="name it with --out")
+    if allow_changed and not resume:
+        raise UsageError("--allow-changed is for a run that is resumed", fix="add --resume")
     given = dict(_pair(text) for text in settings)
     given |= {
         key: str(value)
         for key, value in {
             "training.batch_size": batch_size,
             "training.learning_rate": learning_rate,
+            "training.checkpoint_every": checkpoint_every,
             "model.hidden_size": hidden_size,
             "task.duplicates": "keep" if keep_duplicates else None,
         }.items()
@@ -118,7 +150,10 @@ def command(
             out, name, data=data, validation=validation, test=test, settings=given, init=init,
             callbacks=callbacks, metrics=metrics, seed=seed,
         )  # fmt: skip
-        run = api.resume(out, epochs=epochs or 0, steps=steps or 0, device=device, threads=threads)
+        run = api.resume(
+            out, epochs=epochs or 0, steps=steps or 0, device=device, threads=threads,
+            allow_changed=allow_changed,
+        )  # fmt: skip
     else:
         if epochs:
             given |= {"training.epochs": str(epochs), "training.steps": "0"}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import WeightsError
 from zoo.interfaces import Callback, Metrics
 from zoo.weights import writer
 
@@ -47,10 +48,39 @@ class SaveWeights(Callback):
     def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
         if not (trainer.state.is_best or trainer.spec.training.selection == "last"):
             return
+        self._save(trainer, metrics)
+
+    def restore(self, trainer: Trainer) -> None:
+        """Write the weights of a resumed run again where they are missing.
+
+        Raises:
+            WeightsError: They are not those of the checkpoint.
+        """
+        state, directory = trainer.state, trainer.directory
+        if state.best is None or directory.weights.exists():
+            return
+        selection = trainer.spec.training.selection
+        if selection == "last" and not state.done:
+            return  # The next evaluation saves them.
+        evaluations = [
+            line
+            for line in directory.read_metrics()
+            if line["kind"] == "evaluation" and line["step"] == state.step
+        ]
+        if not evaluations or not (state.is_best or selection == "last"):
+            raise WeightsError(
+                "the weights of the run are missing",
+                where=str(directory.weights),
+                why=f"they were those of an earlier step than {state.step:,}, which the "
+                "checkpoint has",
+                fix="put the file back, or start again in another --out",
+            )
+        about = {*_where("", trainer), "best"}
+        self._save(trainer, {k: v for k, v in evaluations[-1].items() if k not in about})
+
+    def _save(self, trainer: Trainer, metrics: Metrics) -> None:
         position = {"epoch": trainer.state.epoch, "step": trainer.state.step}
         header = {**self.header, "metrics": {"validation": {**metrics, **position}}}
-        # What was evaluated meanwhile were the weights that are replaced now.
-        trainer.directory.evaluations.unlink(missing_ok=True)
         writer.save(trainer.directory.weights, trainer.eval_network, trainer.task, header)
 
 
@@ -81,38 +111,36 @@ def _best_step(trainer: Trainer) -> int:
 
 
 class StopOnSignal(Callback):
-    """Stops a training after the current step on the first Ctrl-C or SIGTERM.
+    """Stops a training on the first Ctrl-C or SIGTERM, with a checkpoint.
 
-    The second one ends the process at once, as it would without this callback. Signals can be
-    handled in the main thread only; in any other thread nothing is changed.
-
-    Attributes:
-        received: Whether a signal came.
+    A step is completed; an evaluation, and what is compiled before the first step, is left out
+    and done again when the run is resumed. The second signal ends the process at once, as it would
+    without this callback. Signals can be handled in the main thread only; in any other thread
+    nothing is changed.
     """
 
     def __init__(self) -> None:
-        self.received = False
+        self._trainer: Trainer | None = None
         self._previous: dict[int, Any] = {}
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        del trainer
+        self._trainer = trainer
         if threading.current_thread() is threading.main_thread():
             for number in (int(signal.SIGINT), int(signal.SIGTERM)):
-                self._previous[number] = signal.signal(number, self._note)
+                # One that is ignored, as by a job in the background, stays ignored.
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._previous[number] = signal.signal(number, self._note)
 
     def close(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
 
-    def on_step_end(self, trainer: Trainer) -> None:
-        if self.received:
-            trainer.stop("interrupted")
-
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self.received = True
         signal.signal(number, self._previous[number])
         # Not through sys.stderr: the signal may have come while it was written to.
         with contextlib.suppress(OSError):
             os.write(2, b"stopping after this step; interrupt again to stop at once\n")
+        assert self._trainer is not None
+        self._trainer.interrupt()

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
+from zoo.engine.finite import check_parameters, name_not_finite
+from zoo.engine.log_window import LogWindow
 from zoo.engine.state import Scheduler, TrainState
 from zoo.errors import WeightsError
 from zoo.files import write_atomically
@@ -37,12 +39,26 @@ def save(
     optimizer: torch.optim.Optimizer,
     scheduler: Scheduler,
     averaged: AveragedModel | None,
+    window: LogWindow,
+    origin: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint atomically.
 
+    Args:
+        path: Where to.
+        state: Where the training is.
+        network: The network.
+        optimizer: Its optimizer.
+        scheduler: Its schedule.
+        averaged: The moving average of the network, if there is one.
+        window: The steps since the last line of the log.
+        origin: What was trained and under what, as :mod:`zoo.engine.origin` has it; JSON values.
+
     Raises:
+        DivergedError: A parameter is not finite; the checkpoint that is there stays.
         DiskError: It cannot be written.
     """
+    check_parameters(network, state.step)
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     if averaged is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in averaged.state_dict().items()}
@@ -52,6 +68,7 @@ def save(
             tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
     for number, part in enumerate(state.recurrent or ()):
         tensors[f"state.{number}"] = part
+    tensors |= {f"window.{name}": value for name, value in window.state_dict().items()}
     tensors["random.cpu"] = torch.get_rng_state()
     device = next(network.parameters()).device
     if device.type == "cuda":
@@ -60,9 +77,11 @@ def save(
         "format": FORMAT,
         "requires": REQUIRES,
         "state": state.to_json(),
+        "evaluated": state.evaluated,
         "scheduler": _json_values(scheduler.state_dict()),
         "parameter_groups": [_numbers(group) for group in optimizer.param_groups],
         "states": len(state.recurrent or ()),
+        **origin,
     }
     # Cloned, because the file format does not allow tensors that share memory.
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
@@ -76,6 +95,7 @@ def load(
     optimizer: torch.optim.Optimizer,
     scheduler: Scheduler,
     averaged: AveragedModel | None,
+    window: LogWindow,
     *,
     higher_is_better: bool,
 ) -> TrainState:
@@ -87,14 +107,17 @@ def load(
         optimizer: Takes its state.
         scheduler: Takes its state.
         averaged: The moving average of the network, if there is one.
+        window: Takes the steps since the last line of the log.
         higher_is_better: Which way the monitored metric improves.
 
     Raises:
-        WeightsError: The file is not a checkpoint of this run.
+        WeightsError: The file is not a checkpoint of this run, or a parameter is not finite.
     """
     try:
         header, tensors = _read(path)
         state = TrainState(**header["state"])
+        # Where it is missing, an evaluation that was due had been made before the checkpoint.
+        state.evaluated = int(header.get("evaluated", state.step))
         network.load_state_dict(_with_prefix(tensors, "network."))
         if averaged is not None:
             averaged.load_state_dict(_with_prefix(tensors, "average."))
@@ -108,8 +131,11 @@ def load(
         recurrent = tuple(tensors[f"state.{number}"] for number in range(header["states"]))
         torch.set_rng_state(tensors["random.cpu"])
         device = next(network.parameters()).device
+        window.load_state_dict(_with_prefix(tensors, "window."), device)
         if device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], device)
+        if name := name_not_finite(network):
+            raise ValueError(f"parameter {name} is not finite")
     except (
         safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError,
         RuntimeError,  # What load_state_dict raises where tensors do not fit.
@@ -117,6 +143,23 @@ def load(
         raise _damaged(path, error) from error
     state.recurrent = tuple(part.to(device) for part in recurrent) or None
     return state
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the header of a checkpoint without its tensors; the digest is not checked.
+
+    Raises:
+        WeightsError: The file is not a checkpoint.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})[KEY])
+        if not isinstance(header, dict):
+            raise ValueError("the header is no JSON object")
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    check_format(header, str(path))
+    return header
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import DataError, PluginError, UsageError, did_you_mean
+from zoo.engine.faults import naming_plugin
+from zoo.errors import DataError, PluginError, UsageError, ZooWarning, did_you_mean, listed
 from zoo.interfaces import (
     Batch,
     Data,
@@ -21,7 +23,7 @@ from zoo.interfaces import (
     Task,
 )
 from zoo.records import MetricInfo, TaskInfo
-from zoo.registry import resolve_target
+from zoo.registry import Registry, resolve_target
 
 Progress = Callable[[Sequence[Batch]], Iterable[Batch]]
 """Wraps a sequence of batches, for instance in a progress bar."""
@@ -64,27 +66,45 @@ def evaluate(
         progress: Wraps the batches.
 
     Raises:
-        PluginError: A metric has the name of another one.
+        PluginError: A metric has the name of another one; or a metric, the task or the model
+            failed, and the message names it.
+        DataError: The split has no batches.
     """
     device = next(network.parameters()).device
     network.eval()
     made: list[tuple[str, Metric]] = []
-    if isinstance(task, MakesMetrics):
-        made += [(type(metric).__name__, metric) for metric in task.make_metrics(network)]
-    made += [(info.name, resolve_target(info.target)(task)) for info in metrics]
+    who = _name(task)
+    with naming_plugin(f"make_metrics of {who}"):
+        if isinstance(task, MakesMetrics):
+            made += [(type(metric).__name__, metric) for metric in task.make_metrics(network)]
+    for info in metrics:
+        with naming_plugin(f"metric {info.name!r}"):
+            made.append((info.name, resolve_target(info.target)(task)))
     sums = SumAccumulator()
     state: State | None = None
+    count = 0
+
+    def where() -> str:
+        return f"evaluation, batch {count}"
+
     with torch.inference_mode():
         for batch in progress(split.eval_batches()):
-            batch = batch.to(device)
-            step = task.step(network, batch, None if batch.reset_state else state)
-            state = step.state
-            sums.add(step.metric_sums)
-            for _, metric in made:
-                metric.update(batch, step)
-    values = task.metrics(sums.total())
+            count += 1
+            with naming_plugin(f"step of {who}", where):
+                batch = batch.to(device)
+                step = task.step(network, batch, None if batch.reset_state else state)
+                state = step.state
+                sums.add(step.metric_sums)
+            for name, metric in made:
+                with naming_plugin(f"metric {name!r}", where):
+                    metric.update(batch, step)
+    if not count:
+        raise DataError("the split has no batches", why=f"it has {split.num_examples:,} examples")
+    with naming_plugin(f"metrics of {who}"):
+        values = dict(task.metrics(sums.total()))
     for name, metric in made:
-        computed = metric.compute()
+        with naming_plugin(f"metric {name!r}", where):
+            computed = dict(metric.compute())
         if clash := sorted(computed.keys() & values.keys()):
             raise PluginError(f"metric {name!r} returns {clash[0]!r}, which exists already")
         values |= computed
@@ -99,7 +119,12 @@ def evaluate_split(
     progress: Progress = lambda batches: batches,
 ) -> Metrics:
     """Return what :meth:`zoo.interfaces.Task.evaluate` says of a split; as :func:`evaluate`."""
-    return task.evaluate(split, lambda part: evaluate(task, network, part, metrics, progress))
+    with naming_plugin(f"evaluate of {_name(task)}"):
+        return task.evaluate(split, lambda part: evaluate(task, network, part, metrics, progress))
+
+
+def _name(task: Task) -> str:
+    return f"task {type(task).__module__}.{type(task).__qualname__}"
 
 
 def check_metrics(metrics: Iterable[MetricInfo], task: TaskInfo) -> None:
@@ -115,6 +140,19 @@ def check_metrics(metrics: Iterable[MetricInfo], task: TaskInfo) -> None:
                 why=f"it is declared for {', '.join(metric.tasks)}",
                 fix="see `zoo list --metrics`",
             )
+
+
+def installed_metrics(names: Iterable[str], registry: Registry) -> tuple[str, ...]:
+    """Return the names of further metrics of a run without those that are no longer installed.
+
+    Some have become metrics of their tasks, which are always computed. A warning names them.
+    """
+    asked = list(names)
+    gone = [name for name in asked if not registry.has(MetricInfo, name)]
+    if gone:
+        message = f"metric {listed(gone)} is no longer installed and left out"
+        warnings.warn(message, ZooWarning, stacklevel=3)
+    return tuple(name for name in asked if name not in gone)
 
 
 def get_split(data: Data, name: str) -> Split:

@@ -7,7 +7,6 @@ import warnings
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from zoo.building import build
-from zoo.engine import checkpoint
 from zoo.engine.state import Scheduler
 from zoo.engine.trainer import Trainer
 from zoo.errors import PluginError, UsageError
@@ -40,14 +39,6 @@ def extend(trainer: Trainer) -> None:
         state.done, state.evaluations_since_best = False, 0
     if not isinstance(trainer.scheduler, ReduceLROnPlateau):
         trainer.scheduler = _schedule(trainer)
-
-
-def save_checkpoint(trainer: Trainer) -> None:
-    """Write the checkpoint of a training that was extended."""
-    checkpoint.save(
-        trainer.directory.checkpoint, trainer.state, trainer.network, trainer.optimizer,
-        trainer.scheduler, trainer.averaged,
-    )  # fmt: skip
 
 
 def _schedule(trainer: Trainer) -> Scheduler:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from zoo.engine.evaluation import SumAccumulator
 from zoo.interfaces import MetricSums
+
+_LOSS, _SUMS = "loss", "sums."
 
 
 class LogWindow:
@@ -32,5 +35,16 @@ class LogWindow:
         self._rows += rows
 
     def rows_per_second(self) -> float:
-        """Return the rate since the window was opened."""
+        """Return the rate since the window was opened in this process."""
         return round(self._rows / max(time.monotonic() - self._since, 1e-9), 1)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what a resumed training needs to log what one that never stopped would."""
+        sums = {_SUMS + name: value for name, value in self.sums.sums.items()}
+        return {_LOSS: self.loss, **sums} if sums else {}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+        """Take what :meth:`state_dict` returned; nothing where the window was empty."""
+        found = {name: tensor.to(device) for name, tensor in tensors.items()}
+        self.loss = found.pop(_LOSS, self.loss)
+        self.sums.sums = {name.removeprefix(_SUMS): value for name, value in found.items()}

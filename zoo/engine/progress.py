@@ -1,7 +1,11 @@
-"""What a person sees of a training: a progress bar on a terminal or in a notebook, else lines."""
+"""What a person sees of a training: a progress bar on a terminal or in a notebook, else lines.
+
+A training does not end because nobody sees it: a stderr that was closed is written to no more.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import time
@@ -29,25 +33,25 @@ class ProgressDisplay(Callback):
 
     def close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with _unseen():
+                self._bar.close()
 
     def on_train_begin(self, trainer: Trainer) -> None:
         count = sum(p.numel() for p in trainer.network.parameters())
         splits = trainer.data.splits.items()
         parts = ", ".join(f"{name} {split.num_examples:,}" for name, split in splits)
-        _write(f"data: {trainer.data.summary} ({parts})")
-        for note in trainer.data.notes:
-            _write(note)
-        _write(f"network: {count:,} parameters")
+        say(f"data: {trainer.data.summary} ({parts})", *trainer.data.notes)
+        say(f"network: {count:,} parameters")
         self._first_step = trainer.state.step
         in_notebook = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
-        if sys.stderr.isatty() or in_notebook:
-            self._bar = tqdm(
-                total=trainer.total_steps, initial=trainer.state.step, bar_format=_LAYOUT,
-                file=sys.stderr, leave=False,
-            )  # fmt: skip
-            # The rate is that of this process, whatever was trained before a resume.
-            self._bar.start_t = time.time()
+        with _unseen():
+            if in_notebook or (sys.stderr is not None and sys.stderr.isatty()):
+                self._bar = tqdm(
+                    total=trainer.total_steps, initial=trainer.state.step, bar_format=_LAYOUT,
+                    file=sys.stderr, leave=False,
+                )  # fmt: skip
+                # The rate is that of this process, whatever was trained before a resume.
+                self._bar.start_t = time.time()
 
     def on_step_end(self, trainer: Trainer) -> None:
         if self._bar is None:
@@ -56,8 +60,9 @@ class ProgressDisplay(Callback):
         seconds = max(self._bar.format_dict["elapsed"], 1e-9)
         rate = (trainer.state.step - self._first_step) / seconds
         text = f"step {trainer.state.step}, {rate:.1f} steps/s{self._loss}"
-        self._bar.set_postfix_str(text, refresh=False)
-        self._bar.update(0)
+        with _unseen():
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(0)
 
     def on_log(self, trainer: Trainer, metrics: Metrics) -> None:
         del trainer
@@ -65,9 +70,10 @@ class ProgressDisplay(Callback):
 
     def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
         if self._bar is not None:
-            self._bar.clear()
+            with _unseen():
+                self._bar.clear()
         width = shutil.get_terminal_size().columns
-        _write(format_evaluation(trainer.state, metrics, trainer.spec.task.monitor, width))
+        say(format_evaluation(trainer.state, metrics, trainer.spec.task.monitor, width))
 
 
 def format_evaluation(state: TrainState, metrics: Metrics, monitor: str, width: int) -> str:
@@ -103,9 +109,27 @@ def _number(value: float) -> str:
 
 def progress_bar(batches: Sequence[Batch]) -> Iterable[Batch]:
     """Show how far a pass over batches is, with rate and time left; nothing on a pipe."""
-    bar: Iterable[Batch] = tqdm(batches, unit="batch", file=sys.stderr, disable=None, leave=False)
-    return bar
+    bar: Any = None
+    if sys.stderr is not None:
+        with _unseen():
+            bar = tqdm(total=len(batches), unit="batch", file=sys.stderr, disable=None, leave=False)
+    for batch in batches:
+        yield batch
+        if bar is not None:
+            with _unseen():
+                bar.update()
+    if bar is not None:
+        with _unseen():
+            bar.close()
 
 
-def _write(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+def say(*lines: str) -> None:
+    """Print lines to stderr."""
+    if sys.stderr is not None:
+        with _unseen():
+            sys.stderr.write("".join(f"{line}\n" for line in lines))
+
+
+def _unseen() -> contextlib.suppress:
+    """Go on where stderr cannot be written to: its reader has ended, or it was closed."""
+    return contextlib.suppress(OSError, ValueError)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from zoo.building import build, build_network, build_task
 from zoo.data.source import locate
-from zoo.engine import extension
+from zoo.engine import checkpoint, extension, origin
 from zoo.engine.callbacks import EarlyStopping, MetricsLog, SaveWeights
 from zoo.engine.evaluation import get_split
+from zoo.engine.faults import named, naming_plugin
+from zoo.engine.memory import within_memory
+from zoo.engine.origin import CHANGES, DATA_SHA256
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.trainer import Trainer
-from zoo.errors import DataError, PluginError, UsageError
+from zoo.errors import DataError, DiskError, PluginError, UsageError, ZooWarning
 from zoo.interfaces import Callback, Data, Task
 from zoo.options import from_json
 from zoo.records import CallbackInfo, MetricInfo
+from zoo.registry import Registry
 from zoo.spec import Component, RunSpec, TrainingOptions
 from zoo.weights import writer
 from zoo.weights.transfer import Transfer, transfer
-
-DATA_SHA256 = "data_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ def set_up(
     init: InitialWeights | None = None,
     resume: bool = False,
     extend: bool = False,
+    registry: Registry,
+    allow_changed: bool = False,
 ) -> tuple[Trainer, Transfer | None]:
     """Return the trainer of a run, ready to train, and what was taken from initial weights.
 
@@ -62,19 +69,37 @@ def set_up(
         resume: Whether to continue from the checkpoint.
         extend: Whether the run that is resumed was given a length. If it is complete, it goes on
             to this length, even where that is the length in its files.
+        registry: What is installed.
+        allow_changed: Whether a run may be resumed under other versions, on another number of
+            threads or another kind of device. What has changed is recorded in its files.
 
     Raises:
         ZooError: Any of them; nothing is written before the data is read and found fit.
     """
-    task = build_task(spec.network.task)
-    data = task.prepare(locate(spec.data, spec.dataset), spec.seed)
+    changed: list[dict[str, Any]] = []
+    if resume and directory.checkpoint.exists():
+        header = checkpoint.read_header(directory.checkpoint)
+        changed = origin.changes(header, directory, spec, device, registry)
+        goes_on = extend or not header.get("state", {}).get("done")
+        if changed and goes_on and not allow_changed:
+            raise _changed(directory, changed)
+        extend = extend or _is_longer(header, spec)
+    path = locate(spec.data, spec.dataset)
+    with _naming(named(spec.task, "prepare")):
+        task = build_task(spec.network.task)
+        data = task.prepare(path, spec.seed)
+    if not isinstance(data, Data):
+        raise PluginError(f"{named(spec.task, 'prepare')} returned no zoo.interfaces.Data")
     for name in ("train", "validation"):
         if not get_split(data, name).num_examples:
             raise DataError(f"the {name} split is empty", where=data.summary)
     if resume:
         _check_same_data(directory, data)
     torch.manual_seed(spec.seed)
-    network = build_network(task, spec.network).to(device)
+    with _naming(f"{named(spec.task, 'network')} with model {spec.network.model.info.name!r}"):
+        with within_memory():
+            network = build_network(task, spec.network)
+        network = network.to(device)
     taken = None
     if init is not None:
         taken = transfer(init.network, init.task, network, task)
@@ -84,17 +109,60 @@ def set_up(
                 why=f"no tensor of {spec.name} has its name and shape",
                 fix="see `zoo inspect` for its task, model and options",
             )
-    named = [_build_callback(component) for component in spec.callbacks.values()]
+    chosen = [_build_callback(component) for component in spec.callbacks.values()]
     header = writer.describe(spec, task, data)
-    own = [SaveWeights(header), MetricsLog(), EarlyStopping()]
-    trainer = Trainer(spec, task, data, network, directory, [*own, *named, *callbacks], metrics)
+    saving = SaveWeights(header)
+    followers = [saving, MetricsLog(), EarlyStopping(), *chosen, *callbacks]
+    trainer = Trainer(spec, task, data, network, directory, followers, metrics)
+    trainer.origin = origin.describe(spec, data.digest, device)
     if resume:
         trainer.resume()
+        if changed and (extend or not trainer.state.done):
+            _record(trainer, changed)
         if extend:
             _extend(trainer)
+        saving.restore(trainer)
     else:
         directory.create({**writer.versions(), **spec.to_json(), DATA_SHA256: data.digest})
     return trainer, taken
+
+
+def _changed(directory: RunDirectory, changed: list[dict[str, Any]]) -> UsageError:
+    return UsageError(
+        "the run would go on under other conditions than before",
+        where=str(directory.path),
+        why=origin.listed(changed),
+        fix="restore them, or allow it with --allow-changed (allow_changed=True): the same bits "
+        "are not promised then",
+    )
+
+
+def _is_longer(header: Mapping[str, Any], spec: RunSpec) -> bool:
+    """Return whether the length was edited, or an extension was killed between its two files."""
+    if not (other := origin.is_longer(header, spec)):
+        return False
+    message = "the length of the run is another than when it was stopped: its schedule is made anew"
+    warnings.warn(message, ZooWarning, stacklevel=2)
+    return other
+
+
+def _record(trainer: Trainer, changed: list[dict[str, Any]]) -> None:
+    """Write into the files of a run what it goes on with."""
+    directory = trainer.directory
+    config = directory.read_config()
+    entry = {"step": trainer.state.step, "changed": changed}
+    directory.rewrite_config({**config, CHANGES: [*config.get(CHANGES, []), entry]})
+    trainer.save_checkpoint()
+
+
+@contextmanager
+def _naming(who: str) -> Iterator[None]:
+    """Name the plugin that fails; a disk that fails is none."""
+    with naming_plugin(who):
+        try:
+            yield
+        except OSError as error:
+            raise DiskError("cannot read or write", where=who, why=str(error)) from error
 
 
 def _extend(trainer: Trainer) -> None:
@@ -107,7 +175,7 @@ def _extend(trainer: Trainer) -> None:
     extension.extend(trainer)
     # A process that is killed in between leaves the length that the run had.
     if directory.checkpoint.exists():
-        extension.save_checkpoint(trainer)
+        trainer.save_checkpoint()
     directory.rewrite_config({**config, **trainer.spec.to_json()})
 
 

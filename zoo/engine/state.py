@@ -23,6 +23,7 @@ class TrainState:
         best: The best value of the monitored metric; None before the first evaluation.
         is_best: Whether the last evaluation was the best, or equal to it.
         evaluations_since_best: Evaluations since ``best`` was reached.
+        evaluated: The step of the last evaluation.
         seconds: Time spent, over all processes that trained the run.
         done: Whether the training is complete.
         recurrent: The state carried to the next batch, for tasks that carry it.
@@ -34,13 +35,15 @@ class TrainState:
     best: float | None = None
     is_best: bool = False
     evaluations_since_best: int = 0
+    evaluated: int = 0
     seconds: float = 0.0
     done: bool = False
     recurrent: State | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the recurrent state."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "recurrent"}
+        """Return everything but the recurrent state and what earlier versions do not know."""
+        left_out = ("recurrent", "evaluated")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
 
     def advance(self, batch: int, *, epoch_ends: bool) -> None:
         """Count an optimizer step; ``batch`` is the index of the next batch of the epoch."""
@@ -51,6 +54,7 @@ class TrainState:
 
     def record(self, value: float, *, higher_is_better: bool) -> None:
         """Record the monitored metric of an evaluation."""
+        self.evaluated = self.step
         gain = 0.0 if self.best is None else value - self.best
         if not higher_is_better:
             gain = -gain

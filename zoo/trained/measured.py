@@ -17,7 +17,7 @@ from zoo.interfaces import Data, FindsMistakes, Mistake, Task
 from zoo.records import DatasetInfo, MetricInfo
 from zoo.spec import NetworkSpec
 from zoo.weights import probe
-from zoo.weights.file import Weights
+from zoo.weights.file import Weights, weights_digest
 
 
 class MeasuredModel:
@@ -109,6 +109,9 @@ class MeasuredModel:
             values = evaluate_split(self.task, self.module, chosen, further, progress)
         return {
             "name": run["name"],
+            "weights_sha256": weights_digest(
+                {name: tensor.cpu() for name, tensor in self.module.state_dict().items()}
+            ),
             "split": split,
             "shuffled": shuffle_steps,
             "data": prepared.summary,

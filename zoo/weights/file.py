@@ -217,9 +217,20 @@ def digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     total = hashlib.sha256()
     rest = {key: value for key, value in header.items() if key != "digest"}
     total.update(_canonical(rest).encode())
+    _add(total, tensors)
+    return total.hexdigest()
+
+
+def weights_digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of the tensors alone: of each one in turn, as in :func:`digest`."""
+    total = hashlib.sha256()
+    _add(total, tensors)
+    return total.hexdigest()
+
+
+def _add(total: Any, tensors: Mapping[str, Tensor]) -> None:
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         shape = "x".join(map(str, tensor.shape))
         total.update(f"\0{name}\0{str(tensor.dtype).removeprefix('torch.')}\0{shape}\0".encode())
         total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return total.hexdigest()

@@ -14,7 +14,7 @@ from zoo.formats import FORMAT, REQUIRES
 from zoo.interfaces import Data, Task
 from zoo.spec import SAMPLE, RunSpec
 from zoo.weights import probe
-from zoo.weights.file import DTYPES, write
+from zoo.weights.file import DTYPES, weights_digest, write
 
 
 def versions() -> dict[str, Any]:
@@ -59,7 +59,9 @@ def save(
     }
     if dtype != "float32":
         _check_rounding(network, task, tensors, dtype)
-    write(path, tensors, {**header, "dtype": dtype, "probe": probe.make(network, task)})
+    made = probe.make(network, task)
+    digest = weights_digest(tensors)
+    write(path, tensors, {**header, "weights_sha256": digest, "dtype": dtype, "probe": made})
 
 
 def _stored(tensor: Tensor, dtype: str) -> Tensor:
