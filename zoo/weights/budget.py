@@ -74,5 +74,6 @@ def _size(func: Any, args: Any, kwargs: Mapping[str, Any]) -> int | None:
         start = kwargs.get("start", given[0] if len(given) > 1 else 0)
         end = kwargs.get("end", given[min(len(given), 2) - 1] if given else 0)
         step = kwargs.get("step", given[2] if len(given) > 2 else 1)
-        return math.ceil(abs((end - start) / step))
+        steps: float = abs((end - start) / step)
+        return math.ceil(steps)
     return None

@@ -124,7 +124,14 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         _check(header, _REQUIRED, "header", path)
         run, dtype = header["run"], header["dtype"]
         _check(run, _REQUIRED_OF_RUN, "header's run", path)
+        if not -(1 << 63) <= run["seed"] < 1 << 64:  # What torch takes.
+            raise WeightsError("the header's run has no seed", where=str(path))
         _check(header["probe"], {"batch": dict, "outputs": list}, "header's probe", path)
+        # Format 2 has these since 0.3.
+        since = {"weights_sha256": str, "environment": dict}
+        _check(header, {key: since[key] for key in since.keys() & header.keys()}, "header", path)
+        versions = header.get("environment", {})
+        _check(versions, dict.fromkeys(versions, str), "header's environment", path)
     components = {"task": run["task"], "model": run["model"], **run.get("submodels", {})}
     for part, component in components.items():
         _check(component, _REQUIRED_OF_COMPONENT, f"header's {part}", path)
