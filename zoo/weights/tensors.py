@@ -19,7 +19,9 @@ def stored(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:
     """
     return {
         # Cloned, because the file format does not allow tensors that share memory.
-        name: _stored(tensor.detach().cpu(), DTYPES[dtype]).contiguous().clone()
+        name: _stored(tensor.detach().cpu(), DTYPES[dtype]).clone(
+            memory_format=torch.contiguous_format
+        )
         for name, tensor in network.state_dict().items()
     }
 
@@ -69,7 +71,7 @@ def check_finite(network: nn.Module, tensors: Mapping[str, Tensor], where: str =
             raise WeightsError(f"the weights are not booleans: {name}", where=where)
         if not (tensor.is_floating_point() or tensor.is_complex()):
             continue
-        values = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+        values = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
         if values.element_size() == 1:  # Of which torch has no minimum.
             values = values.float()
         # Both are NaN where there is one. Faster than isfinite(), which makes a tensor.
