@@ -176,13 +176,13 @@ def _finite(text: str) -> float:
 
 
 def _check_depth(document: object) -> None:
-    level: list[Any] = [document]
+    level: list[Any] = [[document]]
     for _ in range(MAX_DEPTH + 1):
         level = [
             inner
             for outer in level
-            if type(outer) in (list, dict)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is list or type(inner) is dict
         ]
         if not level:
             return
