@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.api.weights import load, locate_weights
+from zoo.api.locating import locate_weights
+from zoo.api.weights import load
 from zoo.engine.progress import progress_bar
 from zoo.errors import UsageError, WeightsError
 from zoo.installed import registry
@@ -64,6 +65,8 @@ def iter_verify(
     model = load(name, device, probe=False)
     yield "digest of header and tensors agrees"
     yield f"probe agrees: outputs differ by at most {model.verify():.1e}"
+    if "texts" not in model.info["probe"]:
+        yield "note: the probe has no texts: it covers the network, and not how texts are read"
     if changed := model.changed_versions():
         yield f"note: trained with {sentence(changed)}"
     if not data:

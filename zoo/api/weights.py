@@ -7,28 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo import recipes
+from zoo.api.locating import locate_weights, recipe_of
 from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
 from zoo.environment import choose_device
-from zoo.errors import (
-    DiskError,
-    PluginError,
-    UsageError,
-    WeightsError,
-    ZooWarning,
-    did_you_mean,
-)
-from zoo.files import digest
+from zoo.errors import DiskError, ZooWarning
 from zoo.installed import registry
-from zoo.records import MetricInfo, Recipe, WeightsInfo
-from zoo.registry import Registry
+from zoo.records import MetricInfo, Recipe
 from zoo.settings import find_dataset
 from zoo.spec import SAMPLE, dataset_of
 from zoo.trained import TrainedModel
-from zoo.trained.measured import check_downloaded, display_name
+from zoo.trained.measured import check_downloaded
 from zoo.weights import checking, loading
-from zoo.weights.file import Weights, inspect, read
+from zoo.weights.file import read
 
 
 def load(name: str | Path, device: str = "cpu", *, probe: bool = True) -> TrainedModel:
@@ -73,7 +64,7 @@ def load(name: str | Path, device: str = "cpu", *, probe: bool = True) -> Traine
         weights,
         find_dataset=lambda data: find_dataset(data, known),
         find_metric=lambda metric: known.get(MetricInfo, metric),
-        recipe=_recipe_of(weights.header["run"]["name"], known),
+        recipe=recipe_of(weights.header["run"]["name"], known),
     )
 
 
@@ -142,74 +133,6 @@ def export(name: str | Path, path: str | Path, *, dtype: str = "", overwrite: bo
     model.save(path, dtype=dtype, metrics=measured, overwrite=overwrite)
 
 
-def header_facts(name: str | Path) -> tuple[Weights, str]:
-    """Return the header of a weights file, and what the model is called; no tensor is read.
-
-    Args:
-        name: As for :func:`load`.
-
-    Raises:
-        WeightsError: There is no such file, or it is no weights file.
-    """
-    # Plugins are needed for names of recipes only: any of them may bring one.
-    known = Registry() if Path(name).exists() else registry()
-    found = inspect(locate_weights(name, known))
-    run = found.header["run"]["name"]
-    recipe = recipes.read(recipes.default_path()).recipes.get(run)
-    if recipe is None and "/" not in run:
-        recipe = _recipe_of(run, registry())
-    return found, display_name(found.header, recipe)
-
-
-def locate_weights(name: str | Path, known: Registry) -> Path:
-    """Return the weights file of a path, a run directory or a recipe with weights.
-
-    Raises:
-        WeightsError: There is none, or the file of the recipe is not the published one.
-    """
-    path = Path(name)
-    if path.is_dir():
-        directory = RunDirectory(path)
-        if directory.exists() and not directory.weights.exists():
-            raise WeightsError(
-                "no weights yet", where=str(path), fix="continue with `zoo train ... --resume`"
-            )
-        return directory.weights
-    if path.exists():
-        return path
-    recipe = known.get(Recipe, str(name)) if known.has(Recipe, str(name)) else None
-    if recipe is None or recipe.weights is None:
-        why = "the recipe has no published weights" if recipe else "no such file, run or recipe"
-        near = "" if recipe else did_you_mean(str(name), known.names(Recipe))
-        raise WeightsError(
-            f"no weights {str(name)!r}{near}",
-            why=why,
-            fix="give a file that `zoo export` made",
-        )
-    published = recipe.folder / recipe.weights.file
-    _check_published(published, recipe.weights)
-    return published
-
-
-def _check_published(path: Path, published: WeightsInfo) -> None:
-    """Refuse a file that is not the one that a recipe has published."""
-    if not path.is_file():
-        raise WeightsError(
-            "the published file is missing", where=str(path), fix="install the package again"
-        )
-    size = path.stat().st_size
-    why = f"it has {size:,} bytes, not {published.bytes:,}" if size != published.bytes else ""
-    if not why and (found := digest(path)) != published.sha256:
-        why = f"its sha256 is {found}"
-    if why:
-        raise WeightsError(
-            "the file is not the published one",
-            where=str(path),
-            why=why,
-            fix="install the package again",
-        )
-
-
 def _data_of(directory: RunDirectory) -> str:
     """Return the data of a run, which may be a path: a run is evaluated on what it was trained on.
 
@@ -220,11 +143,3 @@ def _data_of(directory: RunDirectory) -> str:
     if (dataset := dataset_of(data, registry())) is not None:
         check_downloaded(dataset, str(directory.config))
     return data or SAMPLE
-
-
-def _recipe_of(name: str, known: Registry) -> Recipe | None:
-    """Return the recipe that a header names."""
-    try:
-        return known.get(Recipe, name)
-    except (UsageError, PluginError):  # TASK/MODEL, or a recipe of another installation.
-        return None

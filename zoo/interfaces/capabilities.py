@@ -42,7 +42,7 @@ class ProbesTexts(Protocol):
     def probe_texts(self) -> Sequence[str]:
         """Return a few fixed texts of tokens from all over the vocabulary, one of them too long.
 
-        Sixteen at most, of 100,000 characters together.
+        Up to sixteen are stored, of 100,000 characters together.
         """
         ...
 

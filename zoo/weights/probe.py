@@ -66,7 +66,7 @@ def make(network: nn.Module, task: Task, header: Mapping[str, Any]) -> dict[str,
         "sha256": settings_digest(header),
     }
     if isinstance(task, ProbesTexts):
-        made["texts"] = list(task.probe_texts())
+        made["texts"] = _short_enough(task.probe_texts())
         made["answers"] = answers(network, task, made["texts"])
     try:
         _check_texts(made)
@@ -75,6 +75,15 @@ def make(network: nn.Module, task: Task, header: Mapping[str, Any]) -> dict[str,
     except _UNFIT as error:
         raise PluginError(f"the probe of {type(task).__name__} is unfit", why=str(error)) from error
     return made
+
+
+def _short_enough(texts: Sequence[str]) -> list[str]:
+    """Return the texts that a probe has room for: words may be of any length."""
+    chosen: list[str] = []
+    for text in texts:
+        if len(chosen) < MAX_TEXTS and sum(map(len, chosen)) + len(text) <= MAX_CHARACTERS:
+            chosen.append(text)
+    return chosen
 
 
 def settings_digest(header: Mapping[str, Any]) -> str:
