@@ -230,7 +230,7 @@ def _batch(task: Task, stored: Mapping[str, Any]) -> Batch:
     """Return the stored batch, of the class that the task uses.
 
     Raises:
-        ValueError: It is too large, or has lengths that its rows do not have.
+        ValueError: It is too large, or its rows have no lengths.
         KeyError: It is incomplete.
     """
     tensors: dict[str, Any] = {name: torch.tensor(value) for name, value in stored.items()}
@@ -239,9 +239,10 @@ def _batch(task: Task, stored: Mapping[str, Any]) -> Batch:
     inputs, lengths = tensors["inputs"], tensors["lengths"]
     if inputs.dim() < 2 or lengths.shape != inputs.shape[:1] or lengths.dtype != torch.int64:
         raise ValueError("the batch has no rows with a length each")
-    if bool((lengths < 0).any()) or int(lengths.max()) > inputs.shape[1]:
-        raise ValueError("a row of the batch is shorter than its length")
-    steps = inputs.shape[0] * inputs.shape[1]
+    if bool((lengths < 0).any()):
+        raise ValueError("a row of the batch has a negative length")
+    # A row may have more steps than inputs, where its outputs are generated.
+    steps = inputs.shape[0] * max(inputs.shape[1], int(lengths.max()))
     if steps > MAX_STEPS or sum(tensor.numel() for tensor in tensors.values()) > MAX_NUMBERS:
         raise ValueError(f"the batch has {steps:,} steps, and {MAX_STEPS:,} are allowed")
     return replace(task.probe(), **tensors)
