@@ -72,7 +72,7 @@ def with_run(header: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def before_digests(header: dict[str, Any]) -> dict[str, Any]:
-    """Return a header as versions before 0.3 wrote it, without digests of weights and settings."""
+    """Return a header as 0.3 and before wrote it, without digests of weights and settings."""
     probe = {key: header["probe"][key] for key in ("batch", "outputs")}
     rest = {k: v for k, v in header.items() if k not in ("weights_sha256", "environment")}
     metrics = {

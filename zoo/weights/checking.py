@@ -72,7 +72,7 @@ def check_digest(weights: Weights) -> None:
         WeightsError: They were not.
     """
     header = weights.header
-    if metrics.WEIGHTS not in header:  # A file of zoo before 0.3.
+    if metrics.WEIGHTS not in header:  # A file of 0.3 or before.
         return
     if header[metrics.WEIGHTS] != weights_digest(weights.tensors):
         raise WeightsError(

@@ -127,7 +127,7 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         if not -(1 << 63) <= run["seed"] < 1 << 64:  # What torch takes.
             raise WeightsError("the header's run has no seed", where=str(path))
         _check(header["probe"], {"batch": dict, "outputs": list}, "header's probe", path)
-        # Format 2 has these since 0.3.
+        # Format 2 has these since 0.4.
         since = {"weights_sha256": str, "environment": dict}
         _check(header, {key: since[key] for key in since.keys() & header.keys()}, "header", path)
         versions = header.get("environment", {})

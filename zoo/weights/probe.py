@@ -170,7 +170,7 @@ def compare(weights: Weights, task: Task, network: nn.Module) -> Comparison:
         WeightsError: The probe is malformed, or was made with other settings than the file has.
     """
     probe, where = weights.header["probe"], str(weights.path)
-    # Files of zoo before 0.3 have no digests but that of the whole file.
+    # Files of 0.3 and before have no digests but that of the whole file.
     has_digests = "weights_sha256" in weights.header
     if ("sha256" in probe) != has_digests or (
         has_digests and probe["sha256"] != settings_digest(weights.header)
