@@ -27,11 +27,7 @@ def header_facts(name: str | Path) -> tuple[Weights, str]:
     # Plugins are needed for names of recipes only: any of them may bring one.
     known = Registry() if Path(name).exists() else registry()
     found = inspect(locate_weights(name, known))
-    run = found.header["run"]["name"]
-    recipe = recipes.read(recipes.default_path()).recipes.get(run)
-    if recipe is None and "/" not in run:
-        recipe = recipe_of(run, registry())
-    return found, display_name(found.header, recipe)
+    return found, display_name(found.header, recipe_of(found.header["run"]["name"], known))
 
 
 def locate_weights(name: str | Path, known: Registry) -> Path:
@@ -84,8 +80,10 @@ def _check_published(path: Path, published: WeightsInfo) -> None:
 
 
 def recipe_of(name: str, known: Registry) -> Recipe | None:
-    """Return the recipe that a header names."""
+    """Return the recipe that a header names: an installed one, or one that ships with zoo."""
+    if "/" in name:  # TASK/MODEL.
+        return None
     try:
         return known.get(Recipe, name)
-    except (UsageError, PluginError):  # TASK/MODEL, or a recipe of another installation.
-        return None
+    except (UsageError, PluginError):
+        return recipes.read(recipes.shipped_path()).recipes.get(name)

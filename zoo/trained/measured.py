@@ -209,8 +209,12 @@ def display_name(header: Mapping[str, Any], recipe: Recipe | None) -> str:
     """
     name: str = header["run"]["name"]
     data = header["data"]
-    if recipe is None or data["name"] == (recipe.data.rpartition(":")[2] or SAMPLE):
-        return name
-    if data["sha256"] == recipe.metrics.get("data_sha256"):
-        return name
-    return f"{name}, on other data than the recipe's"
+    if recipe is None:
+        # The data of a recipe always has a name.
+        same = "/" in name or bool(data["name"])
+    else:
+        # DISTRIBUTION:NAME, where two plugins have data of that name.
+        names = [source.rpartition(":")[2] for source in (data["name"], recipe.data or SAMPLE)]
+        same = names[0] == names[1]
+        same = same or data["sha256"] == recipe.metrics.get("data_sha256")
+    return name if same else f"{name}, on other data than the recipe's"
