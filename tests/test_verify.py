@@ -92,6 +92,23 @@ def test_another_file_does_not_verify(
     assert "not the published one" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("predict", "mine", "good"), ("inspect", "mine"), ("evaluate", "mine", "--data", "sample"),
+     ("export", "mine", "-o", "x")],
+    ids=lambda command: command[0],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["sha256", "bytes"])
+def test_no_command_uses_another_file_than_the_published_one(
+    command: tuple[str, ...], key: str, published: dict[str, object], tmp_path: Path, zoo_here: Run
+) -> None:
+    other = published | {key: "0" * 64 if key == "sha256" else 1}
+    done = zoo_here("--registry", registry(tmp_path, other), *command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "not the published one" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
 def test_the_labels_of_the_sample_depend_on_word_order(sentiment_run: Path, zoo_here: Run) -> None:
     scores = [
         json.loads(zoo_here("evaluate", sentiment_run, "--json", "--threads", 1, *more).stdout)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from toy_task import TOY
@@ -17,6 +18,8 @@ import zoo
 from zoo import installed
 from zoo.errors import WeightsError
 from zoo.interfaces import State
+from zoo.weights.file import write
+from zoo.weights.tensors import restored, stored
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class Mixed(nn.Module):
         self.register_buffer("codes", torch.tensor([-128, 127, 0], dtype=torch.int8))
         self.register_buffer("kept", torch.tensor([True, False, True]))
         self.register_buffer("none", torch.zeros(0, 3))
+        self.register_buffer("small", torch.tensor([-(2**15), 2**15 - 1], dtype=torch.int16))
+        self.register_buffer("bytes", torch.tensor([0, 255], dtype=torch.uint8))
+        self.register_buffer("precise", torch.tensor([1 / 3, 1e300], dtype=torch.float64))
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
 
     def forward(
         self, inputs: Tensor, lengths: Tensor, state: State | None = None
@@ -50,7 +57,8 @@ class Mixed(nn.Module):
 
 EXACT = {
     "rnn.eigenvalues": ("C64", [3]), "rnn.steps": ("I64", []), "rnn.order": ("I32", [3]),
-    "rnn.codes": ("I8", [3]), "rnn.kept": ("BOOL", [3]),
+    "rnn.codes": ("I8", [3]), "rnn.kept": ("BOOL", [3]), "rnn.small": ("I16", [2]),
+    "rnn.bytes": ("U8", [2]), "rnn.precise": ("F64", [2]),
 }  # fmt: skip
 
 
@@ -92,6 +100,36 @@ def test_an_integer_is_not_rounded_to_the_precision_of_float(
     model.save(tmp_path / "w", dtype="float16")
     rnn: Any = zoo.load(tmp_path / "w").module.rnn
     assert rnn.steps.item() == 2**40 + 1
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.tensor([1 / 3 - 1e300j, 2], dtype=torch.complex128),  # safetensors lacks it.
+        torch.tensor([1 + 2j]).conj(),  # A view of other memory.
+        torch.tensor([1 + 2j]).conj().imag,
+        torch.zeros(0, dtype=torch.complex128),
+    ],
+    ids=["complex128", "conjugate", "negative", "empty"],
+)
+def test_complex_numbers_are_stored_as_what_they_stand_for(tensor: Tensor, tmp_path: Path) -> None:
+    network = nn.Module()
+    network.register_buffer("values", tensor)
+    write(tmp_path / "w", stored(network, "float16"), {})
+    found = safetensors.torch.load_file(tmp_path / "w")["values"]
+    again = restored(found, tensor.dtype)
+    if tensor.is_complex():
+        assert again.dtype == tensor.dtype
+        assert torch.equal(again, tensor.resolve_conj())
+    else:
+        assert torch.equal(again.float(), tensor)
+
+
+def test_a_boolean_is_one(model: zoo.TrainedModel, tmp_path: Path) -> None:
+    header, tensors = parse(model.path)
+    tensors["rnn.kept"] = ("BOOL", [3], b"\0\7\1")
+    with pytest.raises(WeightsError, match=r"not booleans: rnn\.kept"):
+        zoo.load(forge(tmp_path / "w", header, tensors))
 
 
 def test_complex_parameters_are_trained_and_resumed(

@@ -62,7 +62,7 @@ def test_outputs_that_cannot_be_compared_are_refused(
 ) -> None:
     header, tensors = parse(path)
     changed = {**header, "probe": {**header["probe"], "outputs": outputs}}
-    with pytest.raises(WeightsError, match="probe"):
+    with pytest.raises(WeightsError, match=r"probe|is not a finite number"):
         verify(forge(tmp_path / "w", changed, tensors), registry)
 
 
@@ -85,6 +85,11 @@ def test_a_batch_that_cannot_be_computed_is_refused(
     with pytest.raises(WeightsError, match="probe") as failed:
         verify(forge(tmp_path / "w", changed, tensors), registry)
     assert "\n" not in str(failed.value)
+
+
+# What a probe needs of a header.
+PART: dict[str, Any] = {"options": {}}
+HEADER = {"run": {"task": PART, "model": PART, "submodels": {}}, "task_state": {}}
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,8 @@ class Masked(Toy):
 
 def test_further_fields_of_a_batch_are_stored_and_used() -> None:
     task, network = Masked(ToyOptions()), nn.Linear(1, 1)
-    made = probe.make(network, task)
+    made = probe.make(network, task, HEADER)
+    del made["sha256"]  # As in a file of an earlier version, which is checked by its probe alone.
     assert made["batch"]["mask"][0] == [True, False, True, True]
     made["batch"]["mask"][0][0] = False
     header = {"probe": made, "dtype": "float32"}
@@ -129,7 +135,7 @@ class Constant(Toy):
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-4), ("float16", 1e-2)])
 def test_the_tolerance_follows_the_dtype_of_the_file(dtype: str, allowed: float) -> None:
     task, network = Constant(ToyOptions()), nn.Linear(1, 1)
-    batch = probe.make(network, task)["batch"]
+    batch = probe.make(network, task, HEADER)["batch"]
 
     def verified(difference: float) -> float:
         header = {"probe": {"batch": batch, "outputs": [0.0, difference]}, "dtype": dtype}

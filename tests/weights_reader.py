@@ -71,6 +71,17 @@ def with_run(header: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**header, "run": {**header["run"], **changes}}
 
 
+def before_digests(header: dict[str, Any]) -> dict[str, Any]:
+    """Return a header as 0.3 and before wrote it, without digests of weights and settings."""
+    probe = {key: header["probe"][key] for key in ("batch", "outputs")}
+    rest = {k: v for k, v in header.items() if k not in ("weights_sha256", "environment")}
+    metrics = {
+        split: {k: v for k, v in entry.items() if k not in ("weights_sha256", "data_sha256")}
+        for split, entry in header["metrics"].items()
+    }
+    return {**rest, "probe": probe, "metrics": metrics}
+
+
 def train_all(train: Callable[..., Any], folder: Path, text_file: Path) -> dict[str, Path]:
     """Train three networks for a few steps; return their weights files by name."""
     small = ("steps=4", "learning_rate=0.05", "hidden_size=5", "embed_size=6")

@@ -54,10 +54,13 @@ def build(component: Component[Any], *arguments: Any) -> object:
     try:
         return target(*arguments, component.options)
     except ValueError as error:
-        raise UsageError(f"{info.kind} {info.name} refuses its options", why=str(error)) from error
+        why = str(error).partition("\n")[0]  # torch adds where in its C++ code it was.
+        raise UsageError(f"{info.kind} {info.name} refuses its options", why=why) from error
     except TypeError as error:
         raise PluginError(
-            f"{info.kind} {info.name!r} cannot be built", where=str(info.target), why=str(error)
+            f"{info.kind} {info.name!r} cannot be built",
+            where=str(info.target),
+            why=str(error).partition("\n")[0],
         ) from error
 
 

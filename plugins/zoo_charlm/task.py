@@ -34,6 +34,9 @@ from zoo_charlm.metrics import compute_metrics, sum_losses
 from zoo_charlm.network import CharPredictor
 from zoo_charlm.options import CharLMOptions
 
+# In the probe of a weights file; larger vocabularies, such as of Chinese, are sampled.
+PROBE_CHARACTERS = 200
+
 
 class CharLM(Task):
     """Many-to-many in step: predicts the next character at every character.
@@ -97,6 +100,8 @@ class CharLM(Task):
             isinstance(c, str) and len(c) == 1 for c in characters
         ):
             raise ValueError("vocabulary is not a list of characters")
+        if len(set(characters)) < len(characters):
+            raise ValueError("the vocabulary has a character twice")
         self._set_vocabulary("".join(characters))
 
     def network(self, build_model: BuildModel) -> nn.Module:
@@ -140,6 +145,29 @@ class CharLM(Task):
         """Return two rows of equal length that run through the vocabulary."""
         inputs = torch.arange(24).view(2, 12) % max(len(self.characters), 1)
         return Batch(inputs, torch.tensor([12, 12]), inputs)
+
+    def probe_texts(self) -> list[str]:
+        """Return characters from all over the vocabulary, and some of them backwards."""
+        step = max(1, -(-len(self.characters) // PROBE_CHARACTERS))
+        spread = self.characters[::step]
+        return [spread, spread[::-1][:12], self.characters[-1:]]
+
+    @torch.inference_mode()
+    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Return token ids, the text that they stand for, and the logits (V,) that follow.
+
+        The answer is not the character that is generated next: two may be about equally likely.
+        """
+        device = next(network.parameters()).device
+        found = []
+        for text in texts:
+            token_ids = self.encode(text, "the probe") or [self.start_token()]
+            inputs = torch.tensor([token_ids], device=device)
+            logits = network(inputs, torch.tensor([len(token_ids)], device=device))[0][0, -1]
+            answer = self.decode(token_ids)
+            outputs = logits.float().cpu().tolist()
+            found.append({"token_ids": token_ids, "answer": answer, "outputs": outputs})
+        return found
 
     # Use
 

@@ -136,4 +136,6 @@ class TokenEncoder:
         words = state["vocabulary"]
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError("vocabulary is not a list of strings")
+        if len(set(words)) < len(words):
+            raise ValueError("the vocabulary has a word twice")
         self.set_words(words)

@@ -1,10 +1,11 @@
 """The public functions: whatever the command line does is one call here."""
 
+from zoo.api.locating import header_facts, locate_weights
 from zoo.api.models import create_model
 from zoo.api.same_run import check_same_run
 from zoo.api.training import fit, open_run, resume, train
 from zoo.api.verification import iter_verify, verify
-from zoo.api.weights import evaluate, export, load, locate_weights
+from zoo.api.weights import evaluate, export, load
 from zoo.installed import list_models, list_recipes, list_tasks, register, registry
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "evaluate",
     "export",
     "fit",
+    "header_facts",
     "iter_verify",
     "list_models",
     "list_recipes",

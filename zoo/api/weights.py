@@ -7,29 +7,40 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.api.locating import locate_weights, recipe_of
 from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
 from zoo.environment import choose_device
-from zoo.errors import DiskError, WeightsError, ZooWarning, did_you_mean
+from zoo.errors import DiskError, ZooWarning
 from zoo.installed import registry
 from zoo.records import MetricInfo, Recipe
-from zoo.registry import Registry
 from zoo.settings import find_dataset
+from zoo.spec import SAMPLE, dataset_of
 from zoo.trained import TrainedModel
-from zoo.weights import loading
+from zoo.trained.measured import check_downloaded
+from zoo.weights import checking, loading
 from zoo.weights.file import read
 
 
-def load(name: str | Path, device: str = "cpu") -> TrainedModel:
+def load(name: str | Path, device: str = "cpu", *, probe: bool = True) -> TrainedModel:
     """Load trained weights. No setting of the process is changed.
+
+    The first time that a file is loaded, its probe is computed: the outputs, token ids and answers
+    that the file says the network must give. That they agree is remembered in the cache.
 
     Args:
         name: A weights file, a run directory, or a recipe whose weights are published.
         device: ``cpu``, ``cuda`` ...
+        probe: Whether to check the probe.
 
     Raises:
-        WeightsError: The file is not a weights file, or has been changed.
+        WeightsError: The file is not a weights file, or has been changed; the probe does not
+            agree; or the file of a recipe is not the published one.
         PluginError: A plugin that it needs is not installed.
+
+    Warns:
+        ZooWarning: zoo, torch or a plugin has another version than at the training. It is said
+            the first time, and again only where outputs differ by more than the probe allows.
 
     Example:
         >>> import zoo
@@ -37,9 +48,15 @@ def load(name: str | Path, device: str = "cpu") -> TrainedModel:
         'imdb-bilstm'
     """
     known = registry()
-    weights = read(locate_weights(name, known))
-    spec, task, network = loading.build(weights, known)
+    path = locate_weights(name, known)
+    is_file, is_folder = Path(name).is_file(), Path(name).is_dir()
+    weights = read(path)
+    # The options of a run directory name files of this machine; those of a file are a stranger's.
+    spec, task, network = loading.build(weights, known, keep_folders=is_folder)
     target = choose_device(device)
+    if probe:
+        # The versions of published weights are not news: they are said by `zoo verify`.
+        checking.check(weights, spec, task, network, quiet=not (is_file or is_folder))
     return TrainedModel(
         network.to(target),
         task,
@@ -47,6 +64,7 @@ def load(name: str | Path, device: str = "cpu") -> TrainedModel:
         weights,
         find_dataset=lambda data: find_dataset(data, known),
         find_metric=lambda metric: known.get(MetricInfo, metric),
+        recipe=recipe_of(weights.header["run"]["name"], known),
     )
 
 
@@ -64,13 +82,15 @@ def evaluate(
     """Evaluate a weights file, a run directory or a recipe with weights.
 
     The result for a run directory is stored in it, for the weights file that is exported.
-    Arguments, result and errors are those of :meth:`zoo.TrainedModel.evaluate`; the data of a run
-    directory is by default that of its training.
+    Arguments, result and errors are those of :meth:`zoo.TrainedModel.evaluate`. The data is by
+    default that of the training: of a run directory what its configuration says, be it a path; of
+    a recipe its data set, which is downloaded; of a weights file a data set that is in the cache
+    already.
     """
     model = load(name, device)
     directory = RunDirectory(Path(name))
     if not data and directory.exists():
-        data = directory.read_config()["data"]
+        data = _data_of(directory)
     elif not data and not Path(name).exists():
         data = registry().get(Recipe, str(name)).data
     result = model.evaluate(
@@ -90,46 +110,36 @@ def evaluate(
     return result
 
 
-def export(
-    run: str | Path, path: str | Path, *, dtype: str = "float32", overwrite: bool = False
-) -> None:
-    """Write the weights of a run directory, and what was measured with them, as one file.
+def export(name: str | Path, path: str | Path, *, dtype: str = "", overwrite: bool = False) -> None:
+    """Write weights, and what was measured with them, as one file.
+
+    Args:
+        name: As for :func:`load`. A file is written anew in the format of this version.
+        path: Where to.
+        dtype: ``float32``, ``float16`` or ``bfloat16``; empty: as the weights are.
+        overwrite: Whether an existing file is replaced.
 
     Raises:
         UsageError: There is no run, or the file exists and is not to be overwritten.
-        WeightsError: A 16-bit dtype changes the outputs by too much.
+        WeightsError: What is exported does not verify, or a 16-bit dtype changes the outputs by
+            too much.
         DiskError: The file cannot be written.
     """
-    directory = RunDirectory(Path(run))
-    directory.read_config()
-    model = load(run)
-    model.save(path, dtype=dtype, metrics=directory.read_evaluations(), overwrite=overwrite)
+    directory = RunDirectory(Path(name))
+    if Path(name).is_dir():
+        directory.read_config()
+    model = load(name, probe=False)  # It is verified before it is saved.
+    measured = directory.read_evaluations() if directory.exists() else {}
+    model.save(path, dtype=dtype, metrics=measured, overwrite=overwrite)
 
 
-def locate_weights(name: str | Path, known: Registry) -> Path:
-    """Return the weights file of a path, a run directory or a recipe with weights.
+def _data_of(directory: RunDirectory) -> str:
+    """Return the data of a run, which may be a path: a run is evaluated on what it was trained on.
 
     Raises:
-        WeightsError: There is none.
+        UsageError: It is a data set that is not in the cache: a directory starts no download.
     """
-    path = Path(name)
-    if path.is_dir():
-        directory = RunDirectory(path)
-        if directory.exists() and not directory.weights.exists():
-            raise WeightsError(
-                "no weights yet", where=str(path), fix="continue with `zoo train ... --resume`"
-            )
-        return directory.weights
-    if path.exists():
-        return path
-    recipe = known.get(Recipe, str(name)) if known.has(Recipe, str(name)) else None
-    published = recipe.weights_path if recipe else None
-    if published is None:
-        why = "the recipe has no published weights" if recipe else "no such file, run or recipe"
-        near = "" if recipe else did_you_mean(str(name), known.names(Recipe))
-        raise WeightsError(
-            f"no weights {str(name)!r}{near}",
-            why=why,
-            fix="give a file that `zoo export` made",
-        )
-    return published
+    data = str(directory.read_config()["data"])
+    if (dataset := dataset_of(data, registry())) is not None:
+        check_downloaded(dataset, str(directory.config))
+    return data or SAMPLE

@@ -15,8 +15,9 @@ Examples:
   zoo evaluate imdb.safetensors --data aclImdb_v1.tar.gz --split test
   zoo evaluate runs/book --split validation --json
 
-The data is that of the training unless --data names another. The result for a run directory is
-stored in it, and written into the weights file by `zoo export`.
+The data is that of the training unless --data names another. A weights file names a data set at
+most, which has to be in the cache: it opens no path and starts no download. The result for a run
+directory is stored in it, and written into the weights file by `zoo export`.
 """
 )
 @click.argument("run_or_file", shell_complete=completion.weights)

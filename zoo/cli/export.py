@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from zoo.cli import completion
 from zoo.cli.output import warn_renamed
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -16,9 +17,10 @@ DTYPES = ("float32", "float16", "bfloat16")
 Examples:
   zoo export runs/imdb -o imdb.safetensors
   zoo export runs/book -o book.safetensors --dtype float16
+  zoo export old.safetensors -o new.safetensors
 """
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run_or_file", shell_complete=completion.weights)
 @click.option(
     "-o",
     "--output",
@@ -29,20 +31,23 @@ Examples:
 @click.option(
     "--dtype",
     type=click.Choice(DTYPES),
-    default="float32",
-    show_default=True,
-    help="How weights are stored; 16 bits halve the file, and are refused where outputs change.",
+    help="How weights are stored, by default as they are; 16 bits halve the file, and are refused "
+    "where outputs change.",
 )
 @click.option("--storage", type=click.Choice(DTYPES), hidden=True, help="The name of 0.1.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
-def command(run: Path, output: Path, dtype: str, storage: str | None, force: bool) -> None:
+def command(
+    run_or_file: str, output: Path, dtype: str | None, storage: str | None, force: bool
+) -> None:
     """Write the weights of a run as one self-describing file.
 
-    RUN is a run directory; the file is a safetensors file.
+    RUN_OR_FILE is a run directory, a weights file or a recipe with weights, which is verified
+    first. The file is a safetensors file. Of what `zoo evaluate` measured it has what was measured
+    on these weights.
     """
     from zoo.api import export
 
     if storage:
         warn_renamed("--storage", "--dtype")
-    export(run, output, dtype=storage or dtype, overwrite=force)
+    export(run_or_file, output, dtype=storage or dtype or "", overwrite=force)
     click.echo(str(output))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from zoo.data.download import fetch
 from zoo.errors import DataError
+from zoo.files import cache_folder
 from zoo.records import DatasetInfo
 from zoo.spec import SAMPLE
 
@@ -34,3 +36,9 @@ def locate(data: str, dataset: DatasetInfo | None) -> Path | None:
             fix="check the path",
         )
     return path
+
+
+def is_downloaded(dataset: DatasetInfo) -> bool:
+    """Return whether the file of a data set is in the cache, so that :func:`locate` finds it."""
+    name = f"{dataset.name}-{Path(urlsplit(dataset.url).path).name}"
+    return (cache_folder() / "downloads" / name).is_file()

@@ -40,7 +40,10 @@ class ProbesTexts(Protocol):
     """
 
     def probe_texts(self) -> Sequence[str]:
-        """Return a few fixed texts of tokens from all over the vocabulary, one of them too long."""
+        """Return a few fixed texts of tokens from all over the vocabulary, one of them too long.
+
+        Up to sixteen are stored, of 100,000 characters together.
+        """
         ...
 
     def probe_answers(
@@ -48,8 +51,9 @@ class ProbesTexts(Protocol):
     ) -> Sequence[Mapping[str, Any]]:
         """Return what each text becomes, as JSON values.
 
-        ``token_ids`` (a list of integers) and ``answer`` (a string or a number) are compared
-        exactly, ``outputs`` (a list of numbers, such as logits) within the tolerance of the dtype.
+        ``token_ids`` (a list of integers) and an ``answer`` that is a string or an integer are
+        compared exactly; ``outputs`` (a list of numbers, such as logits) and an ``answer`` that is
+        a float within the tolerance of the file's dtype.
         """
         ...
 

@@ -9,15 +9,17 @@ from typing import Any
 
 from torch import nn
 
-from zoo.data.source import locate
+from zoo.data.source import is_downloaded, locate
 from zoo.engine.evaluation import Progress, check_metrics, choose_split, evaluate_split
 from zoo.environment import computing
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.interfaces import Data, FindsMistakes, Mistake, Task
-from zoo.records import DatasetInfo, MetricInfo
-from zoo.spec import NetworkSpec
-from zoo.weights import probe
+from zoo.records import DatasetInfo, MetricInfo, Recipe
+from zoo.spec import SAMPLE, NetworkSpec
+from zoo.weights import checking, probe
 from zoo.weights.file import Weights, weights_digest
+from zoo.weights.metrics import WEIGHTS
+from zoo.weights.tensors import identify
 
 
 class MeasuredModel:
@@ -31,6 +33,7 @@ class MeasuredModel:
         weights: Weights,
         find_dataset: Callable[[str], DatasetInfo | None] = lambda name: None,
         find_metric: Callable[[str], MetricInfo] | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
         self.module = module
         self.task = task
@@ -38,8 +41,11 @@ class MeasuredModel:
         self.info: Mapping[str, Any] = weights.header
         self.path = weights.path
         self._weights = replace(weights, tensors={})  # They are in the module.
+        self._loaded_sha256 = weights.header.get(WEIGHTS) or weights_digest(weights.tensors)
+        self._dtypes = {name: tensor.dtype for name, tensor in module.state_dict().items()}
         self._find_dataset = find_dataset
         self._find_metric = find_metric
+        self._recipe = recipe
 
     @property
     def name(self) -> str:
@@ -47,30 +53,55 @@ class MeasuredModel:
         name: str = self.info["run"]["name"]
         return name
 
+    @property
+    def display_name(self) -> str:
+        """The name; that of a recipe says so where the data was other than the recipe's."""
+        return display_name(self.info, self._recipe)
+
+    @property
+    def weights_sha256(self) -> str:
+        """Digest of the weights as they are now: that of the file, unless they were changed."""
+        return identify(self.module, self.info["dtype"])
+
     def prepare(self, data: str | Path | Data | None = None) -> Data:
         """Return data as the task reads it, for :meth:`evaluate` and :meth:`mistakes`.
 
         Args:
-            data: A path or the name of a data set; None for the data of the training; what is
-                prepared already is returned.
+            data: A path or the name of a data set; None for the data of the training, where that
+                is the sample or a data set that has been downloaded; what is prepared already is
+                returned.
 
         Raises:
-            UsageError: The data of the training has no name.
+            UsageError: The data of the training is not known by name, or would have to be
+                downloaded.
             DataError: The data is missing, or unfit for what the network learned.
         """
         if isinstance(data, Data):
             return data
-        trained_on = self.info["data"]
-        source = str(data or trained_on["name"])
-        if not source:
+        path = locate(str(data), self._find_dataset(str(data))) if data else self._training_data()
+        return self.task.prepare(path, self.info["run"]["seed"], fit=False)
+
+    def _training_data(self) -> Path | None:
+        """Return the data that the file names.
+
+        Whoever made the file chose the name. It opens no path, and starts no download.
+        """
+        name = self.info["data"]["name"]
+        if name == SAMPLE:
+            return None
+        try:
+            dataset = self._find_dataset(name) if name else None
+        except DataError:  # No data set has that name.
+            dataset = None
+        if dataset is None:
             raise UsageError(
                 "the data of the training is not known by name",
                 where=str(self.path),
-                why=f"it was {trained_on['summary']}",
+                why=f"it was {self.info['data']['summary']}",
                 fix="give it with --data",
             )
-        path = locate(source, self._find_dataset(source))
-        return self.task.prepare(path, self.info["run"]["seed"], fit=False)
+        check_downloaded(dataset, str(self.path))
+        return locate(name, dataset)
 
     def evaluate(
         self,
@@ -85,8 +116,7 @@ class MeasuredModel:
         """Evaluate on a split of some data.
 
         Args:
-            data: A path, the name of a data set, or what the task prepared; None for the data of
-                the training, where that has a name.
+            data: As for :meth:`prepare`.
             split: ``train``, ``validation``, ``test`` or ``all``.
             shuffle_steps: Put the steps of every example into random order first.
             metrics: Names of further metrics.
@@ -94,10 +124,10 @@ class MeasuredModel:
             progress: Wraps the batches, for instance in a progress bar.
 
         Returns:
-            The metrics, and what they were measured on.
+            The metrics, and what they were measured on: ``weights_sha256``, ``data_sha256``.
 
         Raises:
-            UsageError: The data of the training has no name, its steps cannot be shuffled, or a
+            UsageError: As for :meth:`prepare`; or the steps of the data cannot be shuffled, or a
                 metric is declared for other tasks.
             DataError: The data is missing, or unfit for what the network learned.
         """
@@ -108,10 +138,8 @@ class MeasuredModel:
         with computing(threads):
             values = evaluate_split(self.task, self.module, chosen, further, progress)
         return {
-            "name": run["name"],
-            "weights_sha256": weights_digest(
-                {name: tensor.cpu() for name, tensor in self.module.state_dict().items()}
-            ),
+            "name": self.display_name,
+            WEIGHTS: self.weights_sha256,
             "split": split,
             "shuffled": shuffle_steps,
             "data": prepared.summary,
@@ -151,3 +179,42 @@ class MeasuredModel:
             WeightsError: It is larger than the dtype of the file explains.
         """
         return probe.verify(self._weights, self.task, self.module)
+
+    def changed_versions(self) -> dict[str, tuple[str, str]]:
+        """Return what has another version than at the training: by name, the one then and now."""
+        return checking.changed_versions(self._weights, self.spec)
+
+
+def check_downloaded(dataset: DatasetInfo, where: str) -> None:
+    """Refuse a data set that a file names and that would be downloaded.
+
+    Raises:
+        UsageError: It is not in the cache.
+    """
+    if not is_downloaded(dataset):
+        raise UsageError(
+            f"the data {dataset.name!r} has not been downloaded",
+            where=where,
+            why="a file does not start a download by itself",
+            fix=f"give --data {dataset.name}, or a copy",
+        )
+
+
+def display_name(header: Mapping[str, Any], recipe: Recipe | None) -> str:
+    """Return what a model is called where a person reads it.
+
+    Args:
+        header: The header of its weights file.
+        recipe: The recipe of its name, if there is one.
+    """
+    name: str = header["run"]["name"]
+    data = header["data"]
+    if recipe is None:
+        # The data of a recipe always has a name.
+        same = "/" in name or bool(data["name"])
+    else:
+        # DISTRIBUTION:NAME, where two plugins have data of that name.
+        names = [source.rpartition(":")[2] for source in (data["name"], recipe.data or SAMPLE)]
+        same = names[0] == names[1]
+        same = same or data["sha256"] == recipe.metrics.get("data_sha256")
+    return name if same else f"{name}, on other data than the recipe's"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from zoo.display import Displayed
-from zoo.errors import UsageError, listed
+from zoo.errors import UsageError, ZooWarning, listed
 from zoo.generation import Sampling, generate
 from zoo.interfaces import Embeds, Generates, Prediction, Predicts
-from zoo.options import options_of
 from zoo.prediction import embed, predict
-from zoo.spec import NetworkSpec
 from zoo.trained.measured import MeasuredModel
 from zoo.weights import writer
 from zoo.weights.file import DTYPES
+from zoo.weights.loading import without_folders
+from zoo.weights.metrics import select
+from zoo.weights.tensors import dtype_name
 
 
 class TrainedModel(MeasuredModel, Displayed):
@@ -145,23 +147,29 @@ class TrainedModel(MeasuredModel, Displayed):
         self,
         path: str | Path,
         *,
-        dtype: str = "float32",
+        dtype: str = "",
         metrics: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> None:
         """Write a weights file.
 
+        Metrics are written as far as they were measured on these weights. Where the weights are
+        still those of the file they came from, its probe is verified first.
+
         Args:
             path: Where to.
-            dtype: ``float32``, ``float16`` or ``bfloat16``.
-            metrics: What was measured, by split, in addition to what the file has.
+            dtype: ``float32``, ``float16`` or ``bfloat16``; empty: that of the file.
+            metrics: What was measured, by split, in addition to what the file has: what
+                :meth:`evaluate` returned. An entry of other weights is left out, with a warning.
             overwrite: Whether an existing file is replaced.
 
         Raises:
             UsageError: The file exists, or there is no such dtype.
-            WeightsError: A 16-bit dtype changes the outputs by too much.
+            WeightsError: The file that the weights came from does not verify, a weight is not a
+                finite number, or a 16-bit dtype changes the outputs by too much.
             DiskError: The file cannot be written.
         """
+        dtype = dtype or self.info["dtype"]
         if dtype not in DTYPES:
             raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {listed(DTYPES)}")
         target = Path(path)
@@ -171,10 +179,38 @@ class TrainedModel(MeasuredModel, Displayed):
                 where=str(path),
                 fix="choose another name, or overwrite it: --force, overwrite=True",
             )
-        measured = {**self.info["metrics"], **(metrics or {})}
-        run = _without_folders(self.info["run"], self.spec)
-        header = {**self.info, "run": run, "metrics": measured}
+        self._check_dtypes()
+        weights = self.weights_sha256
+        unchanged = weights == self._loaded_sha256
+        if unchanged:
+            self.verify()
+        given = select(metrics or {}, weights, unchanged=unchanged)
+        if left_out := sorted((metrics or {}).keys() - given.keys()):
+            message = f"metrics of {listed(left_out)} are left out: they are of other weights"
+            warnings.warn(message, ZooWarning, stacklevel=2)
+        header = {
+            **self.info,
+            "run": without_folders(self.info["run"], self.spec),
+            "metrics": {**self._metrics(weights), **given},
+            "dtype": self.info["dtype"] if unchanged else "float32",
+        }
         writer.save(target, self.module, self.task, header, dtype)
+
+    def _metrics(self, weights: str) -> dict[str, dict[str, Any]]:
+        """Return those metrics of the file that are of the weights as they are now."""
+        unchanged = weights == self._loaded_sha256
+        return select(self.info["metrics"], weights, unchanged=unchanged)
+
+    def _check_dtypes(self) -> None:
+        """Refuse a network that was converted: its file could not be loaded."""
+        for name, tensor in self.module.state_dict().items():
+            before = self._dtypes.get(name, tensor.dtype)
+            if tensor.dtype != before:
+                raise UsageError(
+                    f"{name} is {dtype_name(tensor)}",
+                    why=f"it was {dtype_name(before)} when the model was loaded",
+                    fix="convert it back, such as with module.float()",
+                )
 
     def _cannot(self, verb: str) -> UsageError:
         """Return the error for what the task cannot do; it names the command for what it can."""
@@ -188,28 +224,14 @@ class TrainedModel(MeasuredModel, Displayed):
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know of the model, by name."""
         facts = {
-            "name": self.name,
+            "name": self.display_name,
             "task": self.spec.task.info.name,
             "model": self.spec.model.info.name,
             "parameters": f"{sum(p.numel() for p in self.module.parameters()):,}",
             "trained on": self.info["data"]["summary"],
         }
-        for split, metrics in self.info["metrics"].items():
+        for split, metrics in self._metrics(self.weights_sha256).items():
             monitor = self.spec.task.info.monitor
-            if monitor in metrics:
+            if isinstance(metrics.get(monitor), int | float):
                 facts[f"{split} {monitor}"] = f"{metrics[monitor]:.4f}"
         return facts
-
-
-def _without_folders(run: Mapping[str, Any], spec: NetworkSpec) -> dict[str, Any]:
-    """Return the JSON form of a run with the names alone of files that options name.
-
-    Folders say something of the machine of the training, and are of no use on another.
-    """
-    changed = dict(run)
-    for part, component in (("task", spec.task), ("model", spec.model)):
-        paths = [o.name for o in options_of(component.info.options).values() if o.is_path]
-        options = dict(run[part]["options"])
-        options |= {name: Path(options[name]).name for name in paths if options.get(name)}
-        changed[part] = {**run[part], "options": options}
-    return changed

@@ -10,7 +10,6 @@ is described in ``docs/weights-file.md``.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,48 +22,17 @@ from torch import Tensor
 
 from zoo.errors import WeightsError
 from zoo.files import write_atomically
-from zoo.formats import FORMAT, check_format, upgrade_header
+from zoo.weights.header import (
+    KEY,
+    MAX_BYTES,
+    canonical,
+    check_size,
+    parse_header,
+    upgraded,
+)
 
-KEY = "zoo"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_REQUIRED: Mapping[str, type] = {
-    "zoo": str,
-    "run": dict,
-    "task_state": dict,
-    "data": dict,
-    "metrics": dict,
-    "dtype": str,
-    "probe": dict,
-    "digest": str,
-}
-_REQUIRED_OF_RUN: Mapping[str, type] = {
-    "name": str,
-    "task": dict,
-    "model": dict,
-    "submodels": dict,
-    "training": dict,
-    "seed": int,
-}
-_REQUIRED_OF_FORMAT_1: Mapping[str, type] = {
-    "zoo": str,
-    "name": str,
-    "task": dict,
-    "model": dict,
-    "assets": dict,
-    "data": dict,
-    "training": dict,
-    "metrics": dict,
-    "storage": str,
-    "probe": dict,
-    "digest": str,
-}
-_REQUIRED_OF_COMPONENT: Mapping[str, type] = {
-    "name": str,
-    "options": dict,
-    "distribution": str,
-    "version": str,
-}
-_REQUIRED_OF_DATA: Mapping[str, type] = {"name": str, "summary": str, "sha256": str}
+MAX_TENSORS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +56,20 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
     """Write a weights file, adding the digest to its header.
 
     Raises:
+        WeightsError: The header is too large or has a number that is not finite, or the file
+            format has no such dtype.
         DiskError: The file cannot be written.
     """
-    full = {**header, "digest": digest(header, tensors)}
-    write_atomically(path, safetensors.torch.save(dict(tensors), {KEY: _canonical(full)}))
+    try:
+        full = canonical({**header, "digest": digest(header, tensors)}, allow_nan=False)
+        check_size(full)
+    except ValueError as error:
+        raise WeightsError("cannot write the header", where=str(path), why=str(error)) from error
+    try:
+        content = safetensors.torch.save(dict(tensors), {KEY: full})
+    except KeyError as error:
+        raise WeightsError(f"cannot store tensors of {error.args[0]}", where=str(path)) from error
+    write_atomically(path, content)
 
 
 def inspect(path: Path) -> Weights:
@@ -101,7 +79,7 @@ def inspect(path: Path) -> Weights:
         WeightsError: It is not a weights file of zoo, or of a later version.
     """
     header, _, shapes = _open(path, with_tensors=False)
-    return Weights(path, _upgraded(header, path), {}, shapes)
+    return Weights(path, upgraded(header, path), {}, shapes)
 
 
 def read(path: Path) -> Weights:
@@ -118,7 +96,7 @@ def read(path: Path) -> Weights:
             why="the file has been changed since it was written",
             fix="export it again, or download it again",
         )
-    return Weights(path, _upgraded(header, path), tensors, shapes)
+    return Weights(path, upgraded(header, path), tensors, shapes)
 
 
 def _open(
@@ -132,91 +110,47 @@ def _open(
             "no such file", where=str(path), fix="give a file that `zoo export` made"
         )
     try:
+        _check_length(path)
         with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            for name in file.keys():  # noqa: SIM118 - it is no mapping
+            header = parse_header(path, file.metadata() or {})
+            names = list(file.keys())
+            if len(names) > MAX_TENSORS:
+                raise WeightsError(
+                    f"the file has {len(names):,} tensors",
+                    where=str(path),
+                    why=f"{MAX_TENSORS:,} are allowed",
+                )
+            for name in names:
                 part = file.get_slice(name)
                 shapes[name] = (part.get_dtype(), tuple(part.get_shape()))
                 if with_tensors:
                     tensors[name] = file.get_tensor(name)
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, OverflowError, RuntimeError) as error:
         raise WeightsError(
             "not a complete safetensors file", where=str(path), why=str(error).splitlines()[0]
         ) from error
-    return _parse_header(path, metadata), tensors, shapes
+    return header, tensors, shapes
 
 
-def _parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return the header, checked against the format that it says it has."""
-    if KEY not in metadata:
+def _check_length(path: Path) -> None:
+    """Refuse a header that takes long to read, before it is read.
+
+    A safetensors file starts with its length, 8 bytes. It holds zoo's as an escaped string.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if 2 * MAX_BYTES < length <= path.stat().st_size:
         raise WeightsError(
-            "not a weights file of zoo",
+            "the header is too large",
             where=str(path),
-            why=f"its metadata has no key {KEY!r}",
-            fix="give a file that `zoo export` made",
+            why=f"it has {length:,} bytes, and {2 * MAX_BYTES:,} are allowed",
         )
-    try:
-        header = json.loads(metadata[KEY], object_pairs_hook=_refuse_repeated_keys)
-        _canonical(header).encode()  # Fails where an escape stands for half a character.
-    except (ValueError, RecursionError) as error:
-        raise WeightsError("the header is not JSON", where=str(path), why=str(error)) from error
-    if not isinstance(header, dict) or "format" not in header:
-        raise WeightsError("the header is incomplete", where=str(path))
-    if check_format(header, str(path)) == 1:
-        run, dtype = header, header.get("storage")
-        _check(header, _REQUIRED_OF_FORMAT_1, "header", path)
-        _check(header["training"], {"seed": int}, "header's training", path)
-        _check(header["probe"], {"batch": dict, "logits": list}, "header's probe", path)
-    else:
-        _check(header, _REQUIRED, "header", path)
-        run, dtype = header["run"], header["dtype"]
-        _check(run, _REQUIRED_OF_RUN, "header's run", path)
-    components = {"task": run["task"], "model": run["model"], **run.get("submodels", {})}
-    for part, component in components.items():
-        _check(component, _REQUIRED_OF_COMPONENT, f"header's {part}", path)
-    _check(header["data"], _REQUIRED_OF_DATA, "header's data", path)
-    if dtype not in DTYPES:
-        raise WeightsError(f"unknown dtype {dtype!r}", where=str(path))
-    return header
-
-
-def _upgraded(header: dict[str, Any], path: Path) -> dict[str, Any]:
-    if header["format"] == FORMAT:
-        return header
-    try:
-        return upgrade_header(header)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            "the header is incomplete", where=str(path), why=f"{error} is missing"
-        ) from error
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object, but not of a key that occurs twice: readers might take either value."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return found
-
-
-def _check(found: object, required: Mapping[str, type], what: str, path: Path) -> None:
-    if not isinstance(found, Mapping):
-        raise WeightsError(f"the {what} is malformed", where=str(path))
-    for key, kind in required.items():
-        if not isinstance(found.get(key), kind):
-            why = f"{key} is {'malformed' if key in found else 'missing'}"
-            raise WeightsError(f"the {what} is incomplete", where=str(path), why=why)
-
-
-def _canonical(header: Mapping[str, Any]) -> str:
-    return json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """Return the sha256 of the canonical header without its digest, and of each tensor in turn."""
-    total = hashlib.sha256()
     rest = {key: value for key, value in header.items() if key != "digest"}
-    total.update(_canonical(rest).encode())
+    total = hashlib.sha256(canonical(rest).encode())
     _add(total, tensors)
     return total.hexdigest()
 

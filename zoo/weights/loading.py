@@ -4,42 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor, nn
 
 from zoo.building import build_network, build_task
 from zoo.errors import PluginError, UsageError, WeightsError
 from zoo.interfaces import Task
+from zoo.options import options_of
 from zoo.records import ModelInfo, TaskInfo
 from zoo.registry import Registry
-from zoo.spec import NetworkSpec, find
+from zoo.spec import Component, NetworkSpec, find
+from zoo.weights.budget import Budget
 from zoo.weights.file import DTYPES, Weights
-
-# What makes tensors of sizes.
-_FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye}
+from zoo.weights.tensors import check_finite, dtype_name, restored
 
 # What building a network from values that it was not made for can raise.
-_UNFIT = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
+_UNFIT = (
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
+    AssertionError, MemoryError,
+)  # fmt: skip
 
 
-def build(weights: Weights, registry: Registry) -> tuple[NetworkSpec, Task, nn.Module]:
+def build(
+    weights: Weights, registry: Registry, *, keep_folders: bool = False
+) -> tuple[NetworkSpec, Task, nn.Module]:
     """Build the task and the network that a weights file describes, in evaluation mode.
+
+    Args:
+        weights: The file, with its tensors.
+        registry: What is installed.
+        keep_folders: Whether options that name files keep their folders, as those of a run on
+            this machine. A file from elsewhere must not choose what is opened.
 
     Raises:
         PluginError: A plugin that it needs is not installed; the message says which.
-        WeightsError: The tensors are not those of the network, or an installed plugin does not
-            take the options of the file; the message says which option of which version.
+        WeightsError: The tensors are not those of the network or not finite, or an installed
+            plugin does not take the options of the file; the message says which option of which
+            version.
     """
     header = _upgraded(weights, registry)
     try:
         spec = NetworkSpec.from_json(header["run"], registry)
+        if not keep_folders and (run := without_folders(header["run"], spec)) != header["run"]:
+            spec = NetworkSpec.from_json(run, registry)
         task = build_task(spec.task)
         task.load_state_dict(header["task_state"])
         # Fresh weights are drawn and then overwritten: not from the generator of the caller.
-        with torch.random.fork_rng(devices=[]), _Budget(weights):
+        with torch.random.fork_rng(devices=[]), Budget(weights.tensors):
             network = build_network(task, spec)
     except (UsageError, *_UNFIT) as error:
         raise WeightsError(
@@ -48,9 +62,10 @@ def build(weights: Weights, registry: Registry) -> tuple[NetworkSpec, Task, nn.M
             why=str(error).partition("\n")[0],
             fix="install the versions that `zoo inspect` shows",
         ) from error
-    _compare(network, weights)
+    tensors = _fitting(network, weights)
+    check_finite(network, tensors, str(weights.path))
     # Copies into parameters of the network's dtype; 16-bit files become float32.
-    network.load_state_dict(dict(weights.tensors))
+    network.load_state_dict(tensors)
     return spec, task, network.eval()
 
 
@@ -86,6 +101,22 @@ def _upgraded(weights: Weights, registry: Registry) -> Mapping[str, Any]:
     return header
 
 
+def without_folders(run: Mapping[str, Any], spec: NetworkSpec) -> dict[str, Any]:
+    """Return the JSON form of a run with the names alone of files that options name.
+
+    Folders say something of the machine of the training, and are of no use on another.
+    """
+    changed = {**run, "submodels": dict(run["submodels"])}
+    parts: dict[str, Component[Any]] = {"task": spec.task, "model": spec.model, **spec.submodels}
+    for part, component in parts.items():
+        place = changed if part in ("task", "model") else changed["submodels"]
+        paths = [o.name for o in options_of(component.info.options).values() if o.is_path]
+        options = dict(place[part]["options"])
+        options |= {name: Path(options[name]).name for name in paths if options.get(name)}
+        place[part] = {**place[part], "options": options}
+    return changed
+
+
 def _not_installed(
     weights: Weights, part: str, made_by: Mapping[str, Any], registry: Registry
 ) -> PluginError:
@@ -108,47 +139,28 @@ def _not_installed(
     )
 
 
-class _Budget(TorchFunctionMode):
-    """Stops a network that asks for more numbers than its file has, before they are filled."""
-
-    def __init__(self, weights: Weights) -> None:
-        super().__init__()
-        # Twice as many, and a little more: building may need tensors besides the parameters.
-        self.left = 2 * sum(tensor.numel() for tensor in weights.tensors.values()) + (1 << 20)
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if func in _FACTORIES:
-            self.left -= made.numel()
-            if self.left < 0:
-                raise ValueError("the options ask for more memory than the tensors take")
-        return made
-
-
-def _compare(network: nn.Module, weights: Weights) -> None:
-    """Refuse tensors that are not those of the network."""
+def _fitting(network: nn.Module, weights: Weights) -> dict[str, Tensor]:
+    """Return the tensors as the network has them; refuse those that are not its own."""
     expected = network.state_dict()
-    found = weights.tensors
-    problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    problems += [f"{name} is extra" for name in sorted(found.keys() - expected.keys())]
-    for name in sorted(expected.keys() & found.keys()):
-        shape, wanted = tuple(found[name].shape), tuple(expected[name].shape)
+    problems = [f"{name} is missing" for name in sorted(expected.keys() - weights.tensors.keys())]
+    problems += [f"{name} is extra" for name in sorted(weights.tensors.keys() - expected.keys())]
+    found = {
+        name: restored(weights.tensors[name], expected[name].dtype)
+        for name in sorted(expected.keys() & weights.tensors.keys())
+    }
+    for name, tensor in found.items():
+        shape, wanted = tuple(tensor.shape), tuple(expected[name].shape)
         if shape != wanted:
             problems.append(f"{name} has shape {shape}, not {wanted}")
         stored = expected[name].dtype
-        if stored.is_floating_point:
+        if stored in DTYPES.values():
             stored = DTYPES[weights.header["dtype"]]
-        if found[name].dtype != stored:
-            problems.append(f"{name} is {_dtype(found[name].dtype)}, not {_dtype(stored)}")
+        if tensor.dtype != stored:
+            problems.append(f"{name} is {dtype_name(tensor)}, not {dtype_name(stored)}")
     if problems:
         raise WeightsError(
             "the tensors do not fit the network",
             where=str(weights.path),
             why="; ".join(problems),
         )
-
-
-def _dtype(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+    return found

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from zoo import __version__
+from zoo import __version__, environment
 from zoo.errors import WeightsError
 from zoo.formats import FORMAT, REQUIRES
-from zoo.interfaces import Data, Task
+from zoo.interfaces import Data, ProbesTexts, Task
 from zoo.spec import SAMPLE, RunSpec
-from zoo.weights import probe
-from zoo.weights.file import DTYPES, weights_digest, write
+from zoo.weights import metrics, probe
+from zoo.weights.file import weights_digest, write
+from zoo.weights.tensors import check_finite, restored, stored
 
 
 def versions() -> dict[str, Any]:
@@ -23,12 +26,13 @@ def versions() -> dict[str, Any]:
 
 
 def describe(spec: RunSpec, task: Task, data: Data) -> dict[str, Any]:
-    """Return the header of a weights file, without metrics, dtype, probe and digest."""
+    """Return the header of a weights file, without metrics, dtype, probe and digests."""
     document = spec.to_json() | {"init": Path(spec.init).name}
     # A path would say where the data is on this machine, and nothing on any other.
     named = spec.data if spec.dataset else (SAMPLE if spec.data in ("", SAMPLE) else "")
     return {
         **versions(),
+        "environment": environment.versions(),
         "run": {**document, "data": named},
         "task_state": task.state_dict(),
         "data": {"name": named, "summary": data.summary, "sha256": data.digest},
@@ -44,40 +48,45 @@ def save(
         path: Where to.
         network: The network; put into evaluation mode for the probe, and back.
         task: Gives the probe.
-        header: What :func:`describe` returned, and ``metrics``.
-        dtype: dtype of floating-point tensors: ``float32``, ``float16`` or ``bfloat16``. Others
-            keep theirs.
+        header: What :func:`describe` returned, and ``metrics``. Those without a digest of weights
+            were measured on the network; ``dtype`` says in which dtype the others were.
+        dtype: dtype of floating-point tensors: ``float32``, ``float16`` or ``bfloat16``; see
+            :func:`zoo.weights.tensors.stored`.
 
     Raises:
-        WeightsError: A 16-bit dtype changes the probe's outputs by more than it may.
+        WeightsError: A weight or an output is not a finite number, or a 16-bit dtype changes the
+            probe's outputs by more than it may.
         DiskError: The file cannot be written.
     """
-    tensors = {
-        # Cloned, because the file format does not allow tensors that share memory.
-        name: _stored(tensor.detach().cpu(), dtype).contiguous().clone()
-        for name, tensor in network.state_dict().items()
-    }
-    if dtype != "float32":
-        _check_rounding(network, task, tensors, dtype)
-    made = probe.make(network, task)
+    check_finite(network, network.state_dict(), str(path))
+    tensors = stored(network, dtype)
     digest = weights_digest(tensors)
-    write(path, tensors, {**header, "weights_sha256": digest, "dtype": dtype, "probe": made})
+    made = probe.make(network, task, header)
+    if dtype != "float32":
+        with _holding(network, tensors):
+            _check_rounding(made, probe.outputs(network, task, task.probe()), dtype)
+            if isinstance(task, ProbesTexts):  # A close decision may change by rounding.
+                made["answers"] = probe.answers(network, task, made["texts"])
+    measured = metrics.stamped(
+        header["metrics"], digest, header["data"]["sha256"], header.get("dtype", "float32")
+    )
+    full = {**header, "metrics": measured, metrics.WEIGHTS: digest, "dtype": dtype, "probe": made}
+    write(path, tensors, full)
 
 
-def _stored(tensor: Tensor, dtype: str) -> Tensor:
-    return tensor.to(DTYPES[dtype]) if tensor.is_floating_point() else tensor
-
-
-def _check_rounding(
-    network: nn.Module, task: Task, tensors: Mapping[str, Tensor], dtype: str
-) -> None:
-    batch = task.probe()
+@contextmanager
+def _holding(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Have a network hold other tensors for a while."""
     exact = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    before = probe.outputs(network, task, batch)
-    network.load_state_dict(dict(tensors))
-    after = probe.outputs(network, task, batch)
-    network.load_state_dict(exact)
-    difference = float((before - after).abs().max())
+    network.load_state_dict({n: restored(t, exact[n].dtype) for n, t in tensors.items()})
+    try:
+        yield
+    finally:
+        network.load_state_dict(exact)
+
+
+def _check_rounding(made: Mapping[str, Any], after: Tensor, dtype: str) -> None:
+    difference = float((torch.tensor(made["outputs"]) - after).abs().max())
     if not difference <= probe.TOLERANCE[dtype]:
         raise WeightsError(
             f"the weights cannot be stored as {dtype}",
