@@ -203,8 +203,8 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class PartOptions(zoo.Options):
-    validation_data: str = zoo.option("", "a file")
-    test_data: str = zoo.option("", "a file")
+    validation_data: str = zoo.option("", "a file", is_path=True)
+    test_data: str = zoo.option("", "a file", is_path=True)
     length: int = zoo.option(4, "numbers in a row")
 
 
@@ -246,6 +246,20 @@ def test_validation_and_test_may_be_tables_or_files(
     set_ = zoo.train("parts/gru", "train.csv", settings={"test_data": "train.csv", "epochs": 1},
                      out="set", progress=False)  # fmt: skip
     assert set_.config["task"]["options"]["test_data"] == str(tmp_path / "train.csv")
+
+
+def test_weights_have_the_names_of_files_alone_and_the_run_knows_where_they_are(
+    parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.csv").write_text("text,label\n")
+    run = zoo.train(
+        "parts/gru", tmp_path / "train.csv", test=tmp_path / "train.csv", out=tmp_path / "run",
+        settings={"epochs": 1}, progress=False,
+    )  # fmt: skip
+    assert str(tmp_path).encode() not in (run.path / "weights.safetensors").read_bytes()
+    assert run.config["task"]["options"]["test_data"] == str(tmp_path / "train.csv")
+    monkeypatch.chdir(tmp_path.root)
+    assert zoo.load(run.path).evaluate(tmp_path / "train.csv")["examples"] == 12
 
 
 def test_a_missing_file_beside_the_data(parts: None, tmp_path: Path) -> None:

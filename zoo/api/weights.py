@@ -51,8 +51,8 @@ def load(name: str | Path, device: str = "cpu", *, probe: bool = True) -> Traine
     path = locate_weights(name, known)
     is_file, is_folder = Path(name).is_file(), Path(name).is_dir()
     weights = read(path)
-    # The options of a run directory name files of this machine; those of a file are a stranger's.
-    spec, task, network = loading.build(weights, known, keep_folders=is_folder)
+    config = RunDirectory(Path(name)).read_config() if is_folder else None
+    spec, task, network = loading.build(weights, known, config=config)
     target = choose_device(device)
     if probe:
         # The versions of published weights are not news: they are said by `zoo verify`.

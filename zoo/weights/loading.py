@@ -29,15 +29,16 @@ _UNFIT = (
 
 
 def build(
-    weights: Weights, registry: Registry, *, keep_folders: bool = False
+    weights: Weights, registry: Registry, *, config: Mapping[str, Any] | None = None
 ) -> tuple[NetworkSpec, Task, nn.Module]:
     """Build the task and the network that a weights file describes, in evaluation mode.
 
     Args:
         weights: The file, with its tensors.
         registry: What is installed.
-        keep_folders: Whether options that name files keep their folders, as those of a run on
-            this machine. A file from elsewhere must not choose what is opened.
+        config: The configuration of the run directory that the weights are of. What its options
+            say of files counts: the weights know names alone, as a file from elsewhere must not
+            choose what is opened.
 
     Raises:
         PluginError: A plugin that it needs is not installed; the message says which.
@@ -48,7 +49,7 @@ def build(
     header = _upgraded(weights, registry)
     try:
         spec = NetworkSpec.from_json(header["run"], registry)
-        if not keep_folders and (run := without_folders(header["run"], spec)) != header["run"]:
+        if (run := _with_files(header["run"], spec, config)) != header["run"]:
             spec = NetworkSpec.from_json(run, registry)
         task = build_task(spec.task)
         task.load_state_dict(header["task_state"])
@@ -106,13 +107,25 @@ def without_folders(run: Mapping[str, Any], spec: NetworkSpec) -> dict[str, Any]
 
     Folders say something of the machine of the training, and are of no use on another.
     """
+    return _with_files(run, spec, None)
+
+
+def _with_files(
+    run: Mapping[str, Any], spec: NetworkSpec, config: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return a run whose options name the files of a configuration; without one, names alone."""
     changed = {**run, "submodels": dict(run["submodels"])}
     parts: dict[str, Component[Any]] = {"task": spec.task, "model": spec.model, **spec.submodels}
     for part, component in parts.items():
         place = changed if part in ("task", "model") else changed["submodels"]
-        paths = [o.name for o in options_of(component.info.options).values() if o.is_path]
         options = dict(place[part]["options"])
-        options |= {name: Path(options[name]).name for name in paths if options.get(name)}
+        for name in [o.name for o in options_of(component.info.options).values() if o.is_path]:
+            if not options.get(name):
+                continue
+            options[name] = Path(options[name]).name
+            if config is not None:
+                source = config if part in ("task", "model") else config["submodels"]
+                options[name] = source[part]["options"].get(name, options[name])
         place[part] = {**place[part], "options": options}
     return changed
 

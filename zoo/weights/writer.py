@@ -17,6 +17,7 @@ from zoo.interfaces import Data, ProbesTexts, Task
 from zoo.spec import SAMPLE, RunSpec
 from zoo.weights import metrics, probe
 from zoo.weights.file import weights_digest, write
+from zoo.weights.loading import without_folders
 from zoo.weights.tensors import check_finite, restored, stored
 
 
@@ -27,8 +28,8 @@ def versions() -> dict[str, Any]:
 
 def describe(spec: RunSpec, task: Task, data: Data) -> dict[str, Any]:
     """Return the header of a weights file, without metrics, dtype, probe and digests."""
-    document = spec.to_json() | {"init": Path(spec.init).name}
-    # A path would say where the data is on this machine, and nothing on any other.
+    # A path would say where a file is on this machine, and nothing on any other.
+    document = without_folders(spec.to_json(), spec.network) | {"init": Path(spec.init).name}
     named = spec.data if spec.dataset else (SAMPLE if spec.data in ("", SAMPLE) else "")
     return {
         **versions(),
