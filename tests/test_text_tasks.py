@@ -94,7 +94,7 @@ def test_the_weights_file_answers_as_the_run_does(run: zoo.Run, tmp_path: Path) 
 def test_outputs_are_the_weighted_sum_over_the_temperature(run: zoo.Run) -> None:
     model: Any = run.model
     text = "The soup was cold"
-    batch = model.task._split([text], np.zeros(1, np.int64)).batch(np.array([0]))
+    batch = model.task.split([text], np.zeros(1, np.int64)).batch(np.array([0]))
     with torch.inference_mode():
         recurrent = model.module(
             batch.inputs, batch.lengths, units=batch.units, starts=batch.starts
