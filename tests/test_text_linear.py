@@ -12,7 +12,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from zoo_text.linear import C, NGramLinear, NGramSizes, choose_sizes, column_scales, minimise
+from zoo_text.lbfgs import C, compressed, minimise
+from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes, column_scales
 from zoo_text.ngrams import Counts, character_ngrams, word_ngrams
 
 TEXTS = [
@@ -86,8 +87,10 @@ def test_weights_are_those_of_scikit_learns_logistic_regression() -> None:
     rows, columns = np.nonzero(features)
     targets = torch.from_numpy(labels)
     weight, bias = minimise(
-        torch.from_numpy(rows), torch.from_numpy(columns),
-        torch.from_numpy(features[rows, columns]), len(features),
+        compressed(
+            torch.from_numpy(rows), torch.from_numpy(columns),
+            torch.from_numpy(features[rows, columns]), features.shape,
+        ),
         lambda outputs: nn.functional.cross_entropy(outputs, targets, reduction="sum"),
         torch.zeros(12, 3), torch.zeros(3),
     )  # fmt: skip

@@ -49,7 +49,8 @@ def changed(model: Any, **state: Any) -> Any:
 
 
 def test_texts_have_words_from_all_over_the_vocabulary_and_one_is_too_long(words: Any) -> None:
-    assert isinstance(words.task, ProbesTexts)
+    task: object = words.task
+    assert isinstance(task, ProbesTexts)
     vocabulary = words.task.encoder.words
     texts = words.task.probe_texts()
     at = sorted({vocabulary.index(word) for word in " ".join(texts).split()})

@@ -12,7 +12,7 @@ from zoo.display import Displayed
 from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import DiskError, ZooWarning
-from zoo.interfaces import Data, Mistake
+from zoo.interfaces import Data, FitsBaseline, Mistake
 from zoo.spec import SAMPLE
 from zoo.trained import TrainedModel
 from zoo.verdict import verdict
@@ -87,6 +87,8 @@ class Run(Displayed):
         data = self._prepared
         if "test" not in data.splits or not data.splits["test"].num_examples:
             return None
+        if isinstance(self._evaluated.task, FitsBaseline):
+            data = self._evaluated.task.with_baseline(data)
         measured = self._evaluated.evaluate(
             data,
             metrics=self.config["metrics"],

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from zoo.data.ragged import Array, IntArray
 from zoo.interfaces import Metric, Mistake, Split
 from zoo_text.batches import TextSplit
-from zoo_text.calibration import choose_threshold, fit_temperature
+from zoo_text.calibration import choose_threshold, fit_temperature, logit
 from zoo_text.inference import answer, collect
 from zoo_text.labels import LabelTask, check_labels
 from zoo_text.metrics import ClassificationMetrics, all_logits, predicted_classes
@@ -129,6 +129,12 @@ class TextClassification(LabelTask):
             if linear is not None:
                 scores = linear[:, 0].sigmoid().numpy()
                 network.linear_threshold.fill_(choose_threshold(scores, targets.numpy(), metric))
+
+    def decision_shift(self, outputs: Tensor, targets: Tensor) -> float:
+        if self.options.threshold == "half" or outputs.shape[1] > 1:
+            return 0.0
+        scores = outputs[:, 0].sigmoid().numpy()
+        return -logit(choose_threshold(scores, targets.numpy(), self.options.threshold))
 
     # Use
 

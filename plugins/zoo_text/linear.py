@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,13 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo_text.languages import choose_tokens
+from zoo_text.lbfgs import compressed, minimise
 from zoo_text.ngrams import IntArray, character_ngrams, word_ngrams
 
-# Inverse strength of the L2 penalty, as scikit-learn's C.
-C = 10.0
-ITERATIONS, CHECK_EVERY = 60, 5
-# The search ends when so many iterations lower the loss by less than this share.
-TOLERANCE = 1e-2
 # Texts with the labels of all texts that are added to those with an n-gram.
 SMOOTHING = 10.0
 # A file holds at most this many weights, of at most this many n-grams.
@@ -163,9 +157,9 @@ class NGramLinear(nn.Module):
             same = (start.keys[at] == model.keys) & (scale > 0)
             model.weight[same] = start.weight[at[same]] / scale[same, None]
             bias = start.bias
-        weight, fitted = minimise(
-            rows, columns, values * scale[columns], num_texts, loss, model.weight, bias
-        )
+        shape = (num_texts, len(model.keys))
+        features = compressed(rows, columns, values * scale[columns], shape)
+        weight, fitted = minimise(features, loss, model.weight, bias)
         model.weight.copy_(weight * scale[:, None])
         model.bias.copy_(fitted)
         return model
@@ -201,63 +195,3 @@ def column_scales(rows: Tensor, columns: Tensor, classes: Tensor, num_columns: i
         share = (having + SMOOTHING * prior[label]) / (number + SMOOTHING)
         scale += share * (share / prior[label]).log()
     return scale.clamp(min=0).pow(0.25)
-
-
-def minimise(
-    rows: Tensor,
-    columns: Tensor,
-    values: Tensor,
-    num_rows: int,
-    loss: Callable[[Tensor], Tensor],
-    weight: Tensor,
-    bias: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Minimise ``loss + |W|^2 / (2 C)`` over weights (F, K) and bias (K,) by L-BFGS.
-
-    Args:
-        rows: (N,) rows of a sparse matrix (M, F).
-        columns: (N,) its columns.
-        values: (N,) its values.
-        num_rows: M.
-        loss: From outputs (M, K) to the sum of losses.
-        weight: (F, K) where the weights start.
-        bias: (K,) where the bias starts.
-    """
-    matrix = _compressed(rows, columns, values, (num_rows, len(weight)))
-    transposed = _compressed(columns, rows, values, (len(weight), num_rows))
-    weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=CHECK_EVERY, history_size=8, line_search_fn="strong_wolfe",
-        tolerance_change=1e-9,
-    )  # fmt: skip
-
-    def closure() -> Tensor:
-        with torch.no_grad():
-            outputs = matrix @ weight + bias
-        outputs.requires_grad_()
-        value = loss(outputs)
-        # Written out: torch's own gradient of a sparse product is slower.
-        (gradient,) = torch.autograd.grad(value, outputs)
-        with torch.no_grad():
-            weight.grad = transposed @ gradient + weight / C
-            bias.grad = gradient.sum(0)
-            return value.detach() + weight.square().sum() / (2 * C)
-
-    before = math.inf
-    for _ in range(0, ITERATIONS, CHECK_EVERY):
-        value = float(optimizer.step(closure))  # At the start of these iterations.
-        if before - value < TOLERANCE * value:
-            break
-        before = value
-    return weight.detach(), bias.detach()
-
-
-def _compressed(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Return a sparse matrix in compressed rows."""
-    order = rows.argsort(stable=True)
-    starts = torch.searchsorted(rows[order], torch.arange(shape[0] + 1))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            starts, columns[order], values[order], shape, check_invariants=False
-        )

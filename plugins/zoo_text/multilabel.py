@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.data.ragged import Array, IntArray
 from zoo.interfaces import Metric, Split
-from zoo_text.calibration import choose_threshold, fit_temperature
+from zoo_text.calibration import choose_threshold, fit_temperature, logit
 from zoo_text.inference import answer, collect
 from zoo_text.labels import LabelTask, check_labels
 from zoo_text.multilabel_metrics import MultilabelMetrics
@@ -71,6 +71,10 @@ class TextMultilabel(LabelTask):
 
     # Evaluation
 
+    @property
+    def _threshold_metric(self) -> str:
+        return "f1" if self.options.threshold == "half" else self.options.threshold
+
     def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
         """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
         assert isinstance(network, TextNetwork)
@@ -89,12 +93,16 @@ class TextMultilabel(LabelTask):
         outputs, targets, linear = collect(self, network, split)
         if self.options.calibration == "temperature":
             network.temperature.fill_(fit_temperature(outputs, targets))
-        metric = "f1" if self.options.threshold == "half" else self.options.threshold
+        metric = self._threshold_metric
         scores = (outputs / network.temperature.cpu()).sigmoid().numpy()
         network.threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
         if linear is not None:
             scores = linear.sigmoid().numpy()
             network.linear_threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
+
+    def decision_shift(self, outputs: Tensor, targets: Tensor) -> float:
+        scores = outputs.sigmoid().numpy()
+        return -logit(choose_threshold(scores, targets.bool().numpy(), self._threshold_metric))
 
     # Use
 

@@ -73,7 +73,13 @@ def _concatenate(rows: list[list[int]]) -> IntArray:
 
 
 def _count(units: IntArray, lengths: IntArray, longest: int) -> Counts:
-    """Count the n-grams of units, which are words or characters of texts laid end to end."""
+    """Count the n-grams of the units of M texts.
+
+    Args:
+        units: (N,) words or characters, as integers; text after text.
+        lengths: (M,) how many each text has.
+        longest: Units of the longest n-gram.
+    """
     text = np.repeat(np.arange(len(lengths)), lengths)
     left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(units))
     values = units.astype(np.uint64)
@@ -111,6 +117,6 @@ def _order(keys: IntArray, texts: IntArray, num_texts: int) -> IntArray:
     both = (texts << (63 - bits)) | ((keys >> (bits + 1)) + (1 << (62 - bits)))
     order: IntArray = np.argsort(both)
     ranked, found = both[order], keys[order]
-    if ((ranked[1:] == ranked[:-1]) & (found[1:] != found[:-1])).any():  # Of 2**40 pairs, one.
+    if ((ranked[1:] == ranked[:-1]) & (found[1:] != found[:-1])).any():  # Next to never.
         order = np.lexsort((keys, texts))
     return order

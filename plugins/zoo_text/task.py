@@ -28,6 +28,7 @@ from zoo.interfaces import (
     Task,
 )
 from zoo_text import inference
+from zoo_text.baseline import with_baseline
 from zoo_text.batches import HeldOut, TextBatch, TextSplit
 from zoo_text.encoding import TokenEncoder
 from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes
@@ -190,6 +191,20 @@ class TextTask(Task):
         self._num_ngrams = len(self._linear.keys)
         return HeldOut(validation, lambda: outputs)
 
+    def with_baseline(self, data: Data) -> Data:
+        """Return data with a linear baseline; see :class:`zoo.interfaces.FitsBaseline`."""
+        return data if self.options.ngram_weight else with_baseline(self, data)
+
+    def decision_shift(self, outputs: Tensor, targets: Tensor) -> float:
+        """Return what is added to outputs of a baseline, so that it decides where it is best.
+
+        Args:
+            outputs: (V, K) for the validation texts.
+            targets: What the loss compares with, of these.
+        """
+        del outputs, targets
+        return 0.0
+
     def split(self, texts: Sequence[str], targets: Array) -> TextSplit:
         """Return texts as a split."""
         tokens, types = self.encoder.encode(texts)
@@ -248,7 +263,7 @@ class TextTask(Task):
     # Training
 
     def outputs(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return the outputs (B, K) of the network, and those of the linear model alone.
+        """Return the outputs (B, K) of the network, and those of the linear model or baseline.
 
         In training they are those of the recurrent part: the linear model is fitted already. A
         text of which nothing is known is answered by :meth:`initial_bias`.
@@ -266,7 +281,7 @@ class TextTask(Task):
         if batch.units is not None:
             known = self.known(network, batch)[:, None] > 0
             outputs = outputs.where(known, self.initial_bias().to(outputs))
-        return outputs, linear
+        return outputs, batch.baseline if linear is None else linear
 
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         del state
