@@ -23,6 +23,9 @@ from zoo_text.predictions import TextLabelPrediction
 from zoo_text.sample import sample
 from zoo_text.tables import LabeledTexts, load_columns
 
+# Of two labels the first one is positive if it has a smaller share of the texts than this.
+RARE = 0.4
+
 
 class TextClassification(LabelTask):
     """Many-to-one: the label of a text.
@@ -40,10 +43,6 @@ class TextClassification(LabelTask):
     @property
     def calibrated(self) -> bool:
         return self.options.calibration != "none" or self.options.threshold != "half"
-
-    @property
-    def asked_kind(self) -> str:
-        return self.options.labels
 
     def load(self, path: Path | None, seed: int, *, fit: bool, digest: str) -> LabeledTexts:
         """Read texts and labels, in parts; those of the sample where there is no path."""
@@ -98,6 +97,11 @@ class TextClassification(LabelTask):
 
     # Evaluation
 
+    @property
+    def positive(self) -> int:
+        """Of two labels the one that F1 is of: a much rarer one, else the second."""
+        return 0 if len(self.shares) == 2 and self.shares[0] < RARE else 1
+
     def training_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         return {"accuracy": (predicted_classes(outputs) == targets).sum()}
 
@@ -108,6 +112,7 @@ class TextClassification(LabelTask):
             ClassificationMetrics(
                 self.labels, majority=majority, threshold=_threshold(network),
                 baseline_threshold=float(getattr(network, "linear_threshold", 0.5)),
+                positive=self.positive,
             )
         ]  # fmt: skip
 
@@ -122,19 +127,21 @@ class TextClassification(LabelTask):
         outputs, targets, linear = collect(self, network, split)
         if self.options.calibration == "temperature":
             network.temperature.fill_(fit_temperature(outputs, targets))
-        if self.options.threshold != "half" and outputs.shape[1] == 1:
-            scores = (outputs[:, 0] / network.temperature.cpu()).sigmoid().numpy()
-            metric = self.options.threshold
-            network.threshold.fill_(choose_threshold(scores, targets.numpy(), metric))
-            if linear is not None:
-                scores = linear[:, 0].sigmoid().numpy()
-                network.linear_threshold.fill_(choose_threshold(scores, targets.numpy(), metric))
+        network.threshold.fill_(self._best_threshold(outputs / network.temperature.cpu(), targets))
+        if linear is not None:
+            network.linear_threshold.fill_(self._best_threshold(linear, targets))
+
+    def _best_threshold(self, outputs: Tensor, targets: Tensor) -> float:
+        """Return from which probability on the second label is best predicted."""
+        if self.options.threshold == "half" or outputs.shape[1] > 1:
+            return 0.5
+        scores, truth = outputs[:, 0].sigmoid().numpy(), targets.numpy() == 1
+        if self.positive == 0:
+            return 1 - choose_threshold(1 - scores, ~truth, self.options.threshold)
+        return choose_threshold(scores, truth, self.options.threshold)
 
     def decision_shift(self, outputs: Tensor, targets: Tensor) -> float:
-        if self.options.threshold == "half" or outputs.shape[1] > 1:
-            return 0.0
-        scores = outputs[:, 0].sigmoid().numpy()
-        return -logit(choose_threshold(scores, targets.numpy(), self.options.threshold))
+        return -logit(self._best_threshold(outputs, targets))
 
     # Use
 

@@ -115,11 +115,6 @@ class TextTask(Task):
 
     # Data
 
-    @property
-    def asked_kind(self) -> str:
-        """The kind of labels that the user asks for."""
-        return self.kind
-
     def load(self, path: Path | None, seed: int, *, fit: bool, digest: str) -> LabeledTexts:
         """Read texts and labels, in parts.
 
@@ -133,7 +128,12 @@ class TextTask(Task):
             raise DataError("no data", fix="give a table of texts and labels with --data FILE")
         if fit:
             return read_training(
-                path, self.options, seed, kind=self.kind, asked_kind=self.asked_kind, digest=digest
+                path,
+                self.options,
+                seed,
+                kind=self.kind,
+                asked_kind=self.options.labels,
+                digest=digest,
             )
         return read_again(
             path, self.options, seed, kind=self.kind, names=self.known_labels(), digest=digest,
