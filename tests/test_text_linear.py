@@ -108,7 +108,8 @@ def test_scales_are_the_fourth_root_of_the_smoothed_divergence() -> None:
     for number, having in ((3, [2, 1]), (1, [0, 1])):
         share = (np.array(having) + 10 * prior) / (number + 10)
         expected.append((share * np.log(share / prior)).sum() ** 0.25)
-    np.testing.assert_allclose(column_scales(rows, columns, classes, 2), expected, rtol=1e-4)
+    features = compressed(rows, columns, torch.rand(4), (3, 2))
+    np.testing.assert_allclose(column_scales(features, classes.numpy()), expected, rtol=1e-4)
 
 
 def test_ngrams_that_were_not_seen_leave_the_bias() -> None:

@@ -13,8 +13,8 @@ from zoo.data.ragged import Array, IntArray, Ragged
 from zoo.interfaces import Data
 from zoo_text.batches import HeldOut, TextSplit
 from zoo_text.lbfgs import minimise
-from zoo_text.linear import NGramSizes, choose_sizes, column_scales
-from zoo_text.linear_fitting import LearnsTargets, LinearFitting, one_thread
+from zoo_text.linear import NGramSizes, choose_sizes, scale_columns
+from zoo_text.linear_fitting import LearnsTargets, LinearFitting
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -61,7 +61,7 @@ def _fitted_outputs(task: TextTask, data: Data, train: IntArray, rows: IntArray)
     """Return what a model of training texts says (N, K) of other texts."""
     everything = _split(data, "all")
     lengths = everything.tokens.lengths[train]
-    with torch.inference_mode(mode=False), one_thread():
+    with torch.inference_mode(mode=False):
         if everything.types is None and int(lengths.sum()) > MAX_TOKENS:
             return hashed_outputs(task, everything.tokens, everything.targets, train, rows)
         texts = everything.texts
@@ -92,15 +92,7 @@ def hashed_outputs(
     unseen = np.bincount(features.indices, minlength=1 << BITS) == 0
     weigh.idf_ = np.where(unseen, 0.0, weigh.idf_)
     chosen = torch.as_tensor(targets[train])
-    scale = np.ones(1 << BITS, np.float32)
-    if (classes := task.scaling_classes(chosen)) is not None:
-        of_value = np.repeat(np.arange(len(train)), np.diff(features.indptr))
-        columns = torch.from_numpy(features.indices).long()
-        scale = column_scales(torch.from_numpy(of_value), columns, classes, 1 << BITS).numpy()
-    features.data *= scale[features.indices]
-    size = max(float(features.data @ features.data) / len(train), 1e-12) ** 0.5
-    features.data /= size
-    scale /= size
+    scale = scale_columns(features, task.scaling_classes(chosen))
     bias = task.initial_bias()
     weight, bias = minimise(
         features,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,10 +21,28 @@ ITERATIONS, CHECK_EVERY = 60, 5
 TOLERANCE = 1e-2
 
 
+@contextmanager
+def computing_with(threads: int) -> Iterator[int]:
+    """Compute with so many threads of torch; yield how many there were before.
+
+    Sums of one thread have the same bits on every machine of a kind, since their order depends on
+    the number of threads.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
 def minimise(
     features: csr_array, loss: Callable[[Tensor], Tensor], weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Minimise ``loss + |W|^2 / (2 C)`` over weights (F, K) and bias (K,).
+
+    The result has the same bits, however many threads there are: they share the rows of the sparse
+    products, and everything else is computed by one.
 
     Args:
         features: (M, F), float32.
@@ -37,25 +56,37 @@ def minimise(
         [weight, bias], max_iter=CHECK_EVERY, history_size=8, line_search_fn="strong_wolfe",
         tolerance_change=1e-9,
     )  # fmt: skip
+    # Where it was computed last, and what: each call of step() begins where the last one ended.
+    at: tuple[Tensor, Tensor] | None = None
+    value = torch.tensor(math.nan)
 
     def closure() -> Tensor:
+        nonlocal at, value
         with torch.no_grad():
-            outputs = matrix @ weight + bias
-        outputs.requires_grad_()
-        value = loss(outputs)
+            if at is not None and torch.equal(weight, at[0]) and torch.equal(bias, at[1]):
+                return value
+            at = weight.clone(), bias.clone()
+            with computing_with(threads):
+                product = matrix @ weight
+            outputs = (product + bias).requires_grad_()
+        total = loss(outputs)
         # Written out: torch's own gradient of a sparse product is slower.
-        (gradient,) = torch.autograd.grad(value, outputs)
+        (gradient,) = torch.autograd.grad(total, outputs)
         with torch.no_grad():
-            weight.grad = transposed @ gradient + weight / C
+            with computing_with(threads):
+                product = transposed @ gradient
+            weight.grad = product + weight / C
             bias.grad = gradient.sum(0)
-            return value.detach() + weight.square().sum() / (2 * C)
+            value = total.detach() + weight.square().sum() / (2 * C)
+            return value
 
     before = math.inf
-    for _ in range(0, ITERATIONS, CHECK_EVERY):
-        value = float(optimizer.step(closure))  # At the start of these iterations.
-        if before - value < TOLERANCE * value:
-            break
-        before = value
+    with computing_with(1) as threads:
+        for _ in range(0, ITERATIONS, CHECK_EVERY):
+            now = float(optimizer.step(closure))  # At the start of these iterations.
+            if before - now < TOLERANCE * now:
+                break
+            before = now
     return weight.detach(), bias.detach()
 
 

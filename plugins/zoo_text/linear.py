@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from zoo_text.languages import choose_tokens
 from zoo_text.lbfgs import compressed, minimise
-from zoo_text.ngrams import IntArray, character_ngrams, word_ngrams
+from zoo_text.ngrams import FloatArray, IntArray, character_ngrams, word_ngrams
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Texts with the labels of all texts that are added to those with an n-gram.
 SMOOTHING = 10.0
@@ -147,18 +150,13 @@ class NGramLinear(nn.Module):
         model.keys.copy_(keys[chosen])
         model.idf.copy_(torch.log((1 + num_texts) / (1 + texts[chosen])) + 1)
         rows, columns, values = model.features(ngrams, num_texts)
-        scale = torch.ones(len(model.keys))
-        if classes is not None:
-            scale = column_scales(rows, columns, classes, len(model.keys))
-        mean_square = float((values * scale[columns]).square().sum()) / num_texts
-        scale /= max(mean_square, 1e-12) ** 0.5
+        features = compressed(rows, columns, values, (num_texts, len(model.keys)))
+        scale = torch.from_numpy(scale_columns(features, classes))
         if start is not None and len(start.keys):
             at = torch.searchsorted(start.keys, model.keys).clamp(max=len(start.keys) - 1)
             same = (start.keys[at] == model.keys) & (scale > 0)
             model.weight[same] = start.weight[at[same]] / scale[same, None]
             bias = start.bias
-        shape = (num_texts, len(model.keys))
-        features = compressed(rows, columns, values * scale[columns], shape)
         weight, fitted = minimise(features, loss, model.weight, bias)
         model.weight.copy_(weight * scale[:, None])
         model.bias.copy_(fitted)
@@ -179,19 +177,41 @@ def choose_columns(texts: Tensor, limit: int) -> Tensor:
     return torch.zeros_like(chosen).index_fill_(0, common, True)
 
 
-def column_scales(rows: Tensor, columns: Tensor, classes: Tensor, num_columns: int) -> Tensor:
+def scale_columns(features: csr_array, classes: Tensor | None) -> FloatArray:
+    """Scale columns in place, so that rows have a mean square of one; return the scales (F,).
+
+    Args:
+        features: (M, F).
+        classes: (M, C) labels, by which columns are scaled; None: all are scaled alike.
+    """
+    scale = np.ones(features.shape[1], np.float32)
+    if classes is not None:
+        scale = column_scales(features, classes.numpy())
+    features.data *= scale[features.indices]
+    mean_square = float(np.square(features.data).sum()) / features.shape[0]
+    size = np.float32(max(mean_square, 1e-12) ** 0.5)
+    features.data /= size
+    return (scale / size).astype(np.float32)
+
+
+def column_scales(features: csr_array, classes: FloatArray) -> FloatArray:
     """Return a scale for each column (F,): how much its n-gram says of the labels.
 
     It is the fourth root of the Kullback-Leibler divergence of the labels of the texts with the
     n-gram, smoothed, from the labels of all texts. The penalty is weaker on a column of a larger
     scale, as in S. Wang and C. Manning, Baselines and Bigrams (ACL 2012), but for any number of
     labels.
+
+    Args:
+        features: (M, F), of which zeros alone are left out.
+        classes: (M, C) one-hot or multi-hot labels.
     """
+    from scipy.sparse import csr_array
+
     prior = (classes.sum(0) + 1) / (classes.sum() + classes.shape[1])
-    number = torch.bincount(columns, minlength=num_columns)
-    scale = torch.zeros(num_columns)
-    for label in range(classes.shape[1]):  # One at a time: memory does not grow with the labels.
-        having = torch.bincount(columns, classes[rows, label], minlength=num_columns)
-        share = (having + SMOOTHING * prior[label]) / (number + SMOOTHING)
-        scale += share * (share / prior[label]).log()
-    return scale.clamp(min=0).pow(0.25)
+    ones = np.ones(len(features.data), np.float32)
+    occurs = csr_array((ones, features.indices, features.indptr), shape=features.shape)
+    number = np.bincount(features.indices, minlength=features.shape[1])[:, None]
+    share = (occurs.T @ classes + SMOOTHING * prior) / (number + SMOOTHING).astype(np.float32)
+    divergence: FloatArray = (share * np.log(share / prior)).sum(1)
+    return np.maximum(divergence, 0) ** np.float32(0.25)

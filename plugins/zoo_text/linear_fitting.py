@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from zoo.data.ragged import Array, IntArray
 from zoo_text.batches import HeldOut
+from zoo_text.lbfgs import computing_with
 from zoo_text.linear import NGramLinear, NGramSizes, sample_rows
 
 
@@ -38,8 +38,7 @@ class LearnsTargets(Protocol):
 class LinearFitting:
     """Fits linear models to some of the texts of a data set, and answers others with them.
 
-    The same texts give the same bits, however many threads there are: everything is computed by
-    one, since the order of sums depends on their number.
+    The same texts give the same bits, however many threads there are.
 
     Args:
         task: Says what is minimised.
@@ -62,19 +61,18 @@ class LinearFitting:
         """
         rows = sample_rows(self.texts, rows.astype(np.int64), self.sizes)
         targets = torch.as_tensor(self.targets[rows])
-        with one_thread():
-            return NGramLinear.fit(
-                self.sizes.ngrams([self.texts[row] for row in rows]),
-                len(rows),
-                lambda outputs: self.task.losses(outputs, targets, weighted=True).sum(),
-                self.task.initial_bias(),
-                self.task.scaling_classes(targets),
-                start,
-            )
+        return NGramLinear.fit(
+            self.sizes.ngrams([self.texts[row] for row in rows]),
+            len(rows),
+            lambda outputs: self.task.losses(outputs, targets, weighted=True).sum(),
+            self.task.initial_bias(),
+            self.task.scaling_classes(targets),
+            start,
+        )
 
     def outputs(self, model: NGramLinear, rows: IntArray) -> Tensor:
         """Return what a model says (V, K) of some of the texts."""
-        with one_thread():
+        with computing_with(1):
             ngrams = self.sizes.ngrams([self.texts[row] for row in rows])
             outputs: Tensor = model(ngrams, len(rows))
         return outputs
@@ -87,14 +85,3 @@ class LinearFitting:
                 return self.outputs(self.fit(train), rows)
 
         return HeldOut(rows, compute)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread of torch for as long as the block runs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
