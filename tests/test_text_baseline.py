@@ -100,7 +100,8 @@ def test_hashed_words_and_pairs_are_those_of_scikit_learn(monkeypatch: pytest.Mo
     rows = [np.array([int(word[1:]) + 2 for word in text.split()]) for text in texts]
     ids = Ragged.of(rows, np.arange(300))
     train, rest = np.arange(200), np.arange(200, 300)
-    found = hashed_outputs(Labels(classes=False), ids, targets, train, rest)[:, 0]
+    plain: Any = Labels(classes=False)
+    found = hashed_outputs(plain, ids, targets, train, rest)[:, 0]
     vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"\w+")
     theirs = LogisticRegression(C=10, max_iter=2000, tol=1e-8).fit(
         vectorizer.fit_transform(texts[:200]), targets[:200]
@@ -109,5 +110,6 @@ def test_hashed_words_and_pairs_are_those_of_scikit_learn(monkeypatch: pytest.Mo
     # A few columns are shared.
     assert np.median(np.abs(found.numpy() - expected)) < 0.05
     assert np.corrcoef(found.numpy(), expected)[0, 1] > 0.99
-    scaled = hashed_outputs(Labels(classes=True), ids, targets, train, rest)[:, 0]
+    by_label: Any = Labels(classes=True)
+    scaled = hashed_outputs(by_label, ids, targets, train, rest)[:, 0]
     assert ((scaled > 0).numpy() == targets[rest]).mean() > 0.7

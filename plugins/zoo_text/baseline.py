@@ -14,7 +14,8 @@ from zoo.interfaces import Data
 from zoo_text.batches import HeldOut, TextSplit
 from zoo_text.lbfgs import minimise
 from zoo_text.linear import NGramSizes, choose_sizes, scale_columns
-from zoo_text.linear_fitting import LearnsTargets, LinearFitting
+from zoo_text.linear_fitting import LinearFitting
+from zoo_text.targets import TargetTask
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -71,7 +72,7 @@ def _fitted_outputs(task: TextTask, data: Data, train: IntArray, rows: IntArray)
 
 
 def hashed_outputs(
-    task: LearnsTargets, tokens: Ragged, targets: Array, train: IntArray, rows: IntArray
+    task: TargetTask, tokens: Ragged, targets: Array, train: IntArray, rows: IntArray
 ) -> Tensor:
     """Fit tf-idf features of words and word pairs to training texts, and answer others (N, K).
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,24 +13,7 @@ from zoo.data.ragged import Array, IntArray
 from zoo_text.batches import HeldOut
 from zoo_text.lbfgs import computing_with
 from zoo_text.linear import NGramLinear, NGramSizes, sample_rows
-
-
-class LearnsTargets(Protocol):
-    """What fitting asks a task: see the methods of :class:`zoo_text.task.TextTask`."""
-
-    def losses(
-        self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
-    ) -> Tensor:
-        """Return the loss of each text (B,)."""
-        ...
-
-    def initial_bias(self) -> Tensor:
-        """Return outputs (K,) that give each label its probability in the training."""
-        ...
-
-    def scaling_classes(self, targets: Tensor) -> Tensor | None:
-        """Return labels (M, C) by which features are scaled, or None."""
-        ...
+from zoo_text.targets import TargetTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +29,7 @@ class LinearFitting:
         sizes: The n-grams that are read.
     """
 
-    task: LearnsTargets
+    task: TargetTask
     texts: Sequence[str]
     targets: Array
     sizes: NGramSizes

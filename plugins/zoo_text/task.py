@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from zoo.interfaces import (
     RowNames,
     State,
     Step,
-    Task,
 )
 from zoo_text import inference
 from zoo_text.baseline import with_baseline
@@ -40,9 +38,10 @@ from zoo_text.row_names import row_names
 from zoo_text.sources import TEST, TRAIN, VALIDATION, read_again, read_training
 from zoo_text.subwords import SubwordEmbedding
 from zoo_text.tables import LabeledTexts
+from zoo_text.targets import TargetTask
 
 
-class TextTask(Task):
+class TextTask(TargetTask):
     """A text in, labels or a number out.
 
     Args:
@@ -62,56 +61,6 @@ class TextTask(Task):
         self._source = ""
         self._is_fitted = False
         self._linear: NGramLinear | None = None
-
-    # What a subclass says of its labels.
-
-    @property
-    @abstractmethod
-    def num_outputs(self) -> int:
-        """K, the outputs of the network."""
-
-    @abstractmethod
-    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
-        """Learn the labels from the training texts."""
-
-    @abstractmethod
-    def targets(self, source: LabeledTexts) -> Array:
-        """Return what the loss compares with, one a text."""
-
-    @abstractmethod
-    def losses(
-        self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
-    ) -> Tensor:
-        """Return the loss of each text (B,).
-
-        Args:
-            outputs: (B, K).
-            targets: What :meth:`targets` returned of the texts.
-            weighted: Whether rare labels count more, if the options say so.
-            smoothing: Share of a target that is spread over all labels.
-        """
-
-    @abstractmethod
-    def initial_bias(self) -> Tensor:
-        """Return outputs (K,) that give each label its probability in the training."""
-
-    @abstractmethod
-    def known_labels(self) -> list[str] | None:
-        """Return the labels of the training; None for numbers."""
-
-    @abstractmethod
-    def answers(self, network: nn.Module, outputs: Tensor) -> list[str]:
-        """Return what outputs (M, K) say, as text."""
-
-    @property
-    def smoothing(self) -> float:
-        """Share of a target that is spread over all labels in training."""
-        return 0.0
-
-    def scaling_classes(self, targets: Tensor) -> Tensor | None:
-        """Return labels (M, C) by which features of the linear model are scaled, or None."""
-        del targets
-        return None
 
     # Data
 
@@ -194,16 +143,6 @@ class TextTask(Task):
     def with_baseline(self, data: Data) -> Data:
         """Return data with a linear baseline; see :class:`zoo.interfaces.FitsBaseline`."""
         return data if self.options.ngram_weight else with_baseline(self, data)
-
-    def decision_shift(self, outputs: Tensor, targets: Tensor) -> float:
-        """Return what is added to outputs of a baseline, so that it decides where it is best.
-
-        Args:
-            outputs: (V, K) for the validation texts.
-            targets: What the loss compares with, of these.
-        """
-        del outputs, targets
-        return 0.0
 
     def split(self, texts: Sequence[str], targets: Array) -> TextSplit:
         """Return texts as a split."""
@@ -302,15 +241,6 @@ class TextTask(Task):
             outputs=self.in_units(outputs.detach()),
             baseline_outputs=None if linear is None else self.in_units(linear),
         )
-
-    def in_units(self, outputs: Tensor) -> Tensor:
-        """Return outputs in the unit of the targets; those of labels stay logits."""
-        return outputs
-
-    def training_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Return further sums of a training batch."""
-        del outputs, targets
-        return {}
 
     def metrics(self, metric_sums: MetricSums) -> Metrics:
         """Return number and loss; everything else is computed by :meth:`make_metrics`."""
