@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from zoo.errors import DataError
 from zoo_text.options import TextOptions
-from zoo_text.tables import LabeledTexts, load_table
+from zoo_text.tables import LabeledTexts
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
@@ -20,12 +21,24 @@ _TASKS = {
 }
 
 
+Read = Callable[..., LabeledTexts]
+"""Reads a table, as :func:`zoo_text.tables.load_table`."""
+
+
 def read_training(
-    path: Path, options: TextOptions, seed: int, *, kind: str, asked_kind: str, digest: str
+    read: Read,
+    path: Path,
+    options: TextOptions,
+    seed: int,
+    *,
+    kind: str,
+    asked_kind: str,
+    digest: str,
 ) -> LabeledTexts:
     """Read the data of a training.
 
     Args:
+        read: Reads a table.
         path: The file.
         options: How it is read.
         seed: Of the parts that are drawn.
@@ -36,7 +49,7 @@ def read_training(
     Raises:
         DataError: It is missing, damaged, or its labels are of another kind.
     """
-    source = load_table(path, options, seed, kind=asked_kind, digest_of_file=digest)
+    source = read(path, options, seed, kind=asked_kind, digest_of_file=digest)
     if source.kind != kind:
         raise DataError(
             f"the labels are not {kind}",
@@ -48,6 +61,7 @@ def read_training(
 
 
 def read_again(
+    read: Read,
     path: Path,
     options: TextOptions,
     seed: int,
@@ -60,6 +74,7 @@ def read_again(
     """Read data for a trained task.
 
     Args:
+        read: Reads a table.
         path: The file.
         options: Those of the training.
         seed: That of the training.
@@ -78,12 +93,12 @@ def read_again(
             validation_data=_beside(path, options.validation_data),
             test_data=_beside(path, options.test_data),
         )
-        return load_table(path, options, seed, kind=kind, names=names, digest_of_file=digest)
+        return read(path, options, seed, kind=kind, names=names, digest_of_file=digest)
     options = replace(
         options, validation_data="", test_data="", encoding="", delimiter="", quote="",
         header="auto",
     )  # fmt: skip
-    source = load_table(
+    source = read(
         path, options, seed, kind=kind, names=names, columns_may_differ=True,
         digest_of_file=digest,
     )  # fmt: skip

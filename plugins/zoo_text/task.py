@@ -37,7 +37,7 @@ from zoo_text.probing import probe_answers, probe_texts
 from zoo_text.row_names import row_names
 from zoo_text.sources import TEST, TRAIN, VALIDATION, read_again, read_training
 from zoo_text.subwords import SubwordEmbedding
-from zoo_text.tables import LabeledTexts
+from zoo_text.tables import LabeledTexts, load_table
 from zoo_text.targets import TargetTask
 
 
@@ -77,6 +77,7 @@ class TextTask(TargetTask):
             raise DataError("no data", fix="give a table of texts and labels with --data FILE")
         if fit:
             return read_training(
+                self.read,
                 path,
                 self.options,
                 seed,
@@ -85,8 +86,8 @@ class TextTask(TargetTask):
                 digest=digest,
             )
         return read_again(
-            path, self.options, seed, kind=self.kind, names=self.known_labels(), digest=digest,
-            is_source=digest == self._source,
+            self.read, path, self.options, seed, kind=self.kind, names=self.known_labels(),
+            digest=digest, is_source=self._is_source(digest),
         )  # fmt: skip
 
     def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
@@ -107,7 +108,7 @@ class TextTask(TargetTask):
         held_out = None
         if fit:
             held_out = self._fit_linear(source.texts, targets, parts)
-        elif self.sizes and digest == self._source:
+        elif self.sizes and self._is_source(digest):
             # The network's own linear model has seen the validation texts.
             fitting = LinearFitting(self, source.texts, targets, self.sizes)
             held_out = fitting.held_out(parts["train"], parts["validation"])
@@ -120,6 +121,14 @@ class TextTask(TargetTask):
             summary=f"{len(source.texts):,} texts of {path.name if path else 'the sample'}",
             notes=source.notes,
         )
+
+    def read(self, path: Path, options: TextOptions, seed: int, **how: Any) -> LabeledTexts:
+        """Read a table; ``how`` is as for :func:`zoo_text.tables.load_table`."""
+        return load_table(path, options, seed, **how)
+
+    def _is_source(self, digest: str) -> bool:
+        """Return whether data is that of the training, by its digest."""
+        return digest == self._source
 
     def _fit_linear(
         self, texts: Sequence[str], targets: Array, parts: Mapping[str, IntArray]
