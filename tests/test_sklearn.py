@@ -328,6 +328,12 @@ def test_what_is_no_number_is_refused(y: Any, said: str) -> None:
         TextRegressor(**QUICK).fit(TEXTS, y)
 
 
+@pytest.mark.parametrize("estimator", [TextClassifier(**QUICK), TextRegressor(**QUICK)])
+def test_weights_of_samples_are_refused_in_training(estimator: Any) -> None:
+    with pytest.raises(TypeError, match="sample_weight"):
+        estimator.fit(TEXTS, NUMBERS, sample_weight=np.ones(60))
+
+
 def test_a_wrong_parameter_is_refused_when_it_is_used() -> None:
     wrong = TextClassifier("lstmm", settings={"task.tokns": "words"})
     with pytest.raises(ValueError, match="did you mean 'lstm'"):

@@ -12,7 +12,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from zoo_text.linear import C, NGramLinear, NGramSizes, choose_sizes, column_scales, minimise
+from zoo_text.lbfgs import C, compressed, minimise
+from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes, column_scales
 from zoo_text.ngrams import Counts, character_ngrams, word_ngrams
 
 TEXTS = [
@@ -86,8 +87,10 @@ def test_weights_are_those_of_scikit_learns_logistic_regression() -> None:
     rows, columns = np.nonzero(features)
     targets = torch.from_numpy(labels)
     weight, bias = minimise(
-        torch.from_numpy(rows), torch.from_numpy(columns),
-        torch.from_numpy(features[rows, columns]), len(features),
+        compressed(
+            torch.from_numpy(rows), torch.from_numpy(columns),
+            torch.from_numpy(features[rows, columns]), features.shape,
+        ),
         lambda outputs: nn.functional.cross_entropy(outputs, targets, reduction="sum"),
         torch.zeros(12, 3), torch.zeros(3),
     )  # fmt: skip
@@ -105,7 +108,8 @@ def test_scales_are_the_fourth_root_of_the_smoothed_divergence() -> None:
     for number, having in ((3, [2, 1]), (1, [0, 1])):
         share = (np.array(having) + 10 * prior) / (number + 10)
         expected.append((share * np.log(share / prior)).sum() ** 0.25)
-    np.testing.assert_allclose(column_scales(rows, columns, classes, 2), expected, rtol=1e-4)
+    features = compressed(rows, columns, torch.rand(4), (3, 2))
+    np.testing.assert_allclose(column_scales(features, classes.numpy()), expected, rtol=1e-4)
 
 
 def test_ngrams_that_were_not_seen_leave_the_bias() -> None:

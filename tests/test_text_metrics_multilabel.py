@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
 from test_text_metrics import batches, names
 from torch import Tensor
 
@@ -45,7 +46,10 @@ def test_scores_of_several_labels_are_those_of_scikit_learn(threshold: float) ->
         "f1_macro": sk.f1_score(targets, predicted, average="macro"),
         "exact_match": sk.accuracy_score(targets, predicted),
         "hamming_loss": float((targets != predicted).double().mean()),
-        "pr_auc": sk.average_precision_score(targets, shares, average="macro"),
+        "roc_auc_macro": sk.roc_auc_score(targets, shares, average="macro"),
+        "roc_auc_micro": sk.roc_auc_score(targets, shares, average="micro"),
+        "pr_auc_macro": sk.average_precision_score(targets, shares, average="macro"),
+        "pr_auc_micro": sk.average_precision_score(targets, shares, average="micro"),
     }
     assert {key: found[key] for key in expected} == pytest.approx(expected)
     assert found["f1_micro_low"] < found["f1_micro"] < found["f1_micro_high"]
@@ -55,6 +59,16 @@ def test_scores_of_several_labels_are_those_of_scikit_learn(threshold: float) ->
         assert row == pytest.approx(
             [one["precision"], one["recall"], one["f1-score"], one["support"]], abs=1e-4
         )
+
+
+def test_probabilities_of_labels_are_compared_with_how_often_they_are_right() -> None:
+    logits, targets = drawn(200, 4)
+    found = measure(MultilabelMetrics(names(4)), logits, targets.float())
+    truth, shares = targets.numpy().ravel(), logits.double().sigmoid().numpy().ravel()
+    often, mean = calibration_curve(truth, shares, n_bins=15)
+    number = np.histogram(shares, bins=15, range=(0, 1))[0]
+    expected = (np.abs(often - mean) * number[number > 0]).sum() / len(truth)
+    assert found["ece"] == pytest.approx(expected)
 
 
 def test_the_interval_of_micro_f1_is_that_of_resampled_texts() -> None:
@@ -107,7 +121,8 @@ def test_texts_without_any_label_are_measured(labels: int) -> None:
     for truth in (targets, torch.zeros_like(targets)):
         found = measure(MultilabelMetrics(names(labels)), logits, truth)
         assert len(json.dumps(found, allow_nan=False)) < 2500
-        assert ("pr_auc" in found) == bool(truth.any())
+        assert ("pr_auc_micro" in found) == bool(truth.any())
+        assert ("roc_auc_macro" in found) == bool(truth.any())
         assert len(found["per_class"]["rows"]) <= 20
 
 

@@ -94,7 +94,7 @@ def test_the_weights_file_answers_as_the_run_does(run: zoo.Run, tmp_path: Path) 
 def test_outputs_are_the_weighted_sum_over_the_temperature(run: zoo.Run) -> None:
     model: Any = run.model
     text = "The soup was cold"
-    batch = model.task._split([text], np.zeros(1, np.int64)).batch(np.array([0]))
+    batch = model.task.split([text], np.zeros(1, np.int64)).batch(np.array([0]))
     with torch.inference_mode():
         recurrent = model.module(
             batch.inputs, batch.lengths, units=batch.units, starts=batch.starts
@@ -249,6 +249,54 @@ def test_labels_of_another_kind_are_refused_with_the_task_for_them(tmp_path: Pat
     with pytest.raises(DataError, match="text-regression"):
         zoo.train("text-classification/gru", data, out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "named"),
+    [
+        ("text-multilabel", [f"l{n % 3}" for n in range(60)], "text-classification"),
+        ("text-regression", [f"l{n % 3}" for n in range(60)], "text-classification"),
+        ("text-regression", ["a|b", "b|c", "a"] * 20, "text-multilabel"),
+    ],
+)
+def test_what_the_labels_are_is_looked_at_unless_it_is_said(
+    tmp_path: Path, task: str, labels: list[str], named: str
+) -> None:
+    data = write(tmp_path / "data.csv", [(f"a text, {n}", x) for n, x in enumerate(labels)])
+    with pytest.raises(DataError, match=f"use {named}, or say what they are: --set labels="):
+        zoo.train(f"{task}/gru", data, out=tmp_path / "run", progress=False)
+    if task == "text-multilabel":
+        settings = {**FAST, "labels": "multilabel"}
+        run = zoo.train(
+            f"{task}/gru", data, out=tmp_path / "run", settings=settings, progress=False
+        )
+        assert set(predict(run.model, "a text")[0].scores) == {"l0", "l1", "l2"}
+
+
+@pytest.mark.parametrize(("labels", "task"), [("numbers", "regression"), ("multilabel",) * 2])
+def test_what_the_labels_are_decides_which_task_is_chosen(
+    tmp_path: Path, labels: str, task: str
+) -> None:
+    data = write(tmp_path / "data.csv", [(f"a text, {n}", n % 4) for n in range(80)])
+    settings = {**FAST, "labels": labels}
+    run = zoo.train(data=data, out=tmp_path / "run", settings=settings, progress=False)
+    assert run.config["name"] == f"text-{task}/bilstm"
+
+
+def test_of_two_unequal_labels_the_rarer_one_is_measured(tmp_path: Path) -> None:
+    kinds = [("fraud", "bad") if n % 12 == 0 else ("fine", "ok") for n in range(600)]
+    rows = [(f"{word} no {n}", label) for n, (word, label) in enumerate(kinds)]
+    data = write(tmp_path / "mail.csv", rows)
+    settings = {**FAST, "threshold": "f1"}
+    run = zoo.train(
+        "text-classification/gru", data, out=tmp_path / "run", settings=settings, progress=False
+    )
+    model: Any = run.model
+    found = model.evaluate(data)
+    assert (found["f1_label"], found["pr_auc_label"]) == ("bad", "bad")
+    answers = [p.label for p in predict(model, *(text for text, _ in rows))]
+    assert answers == [label for _, label in rows]
+    assert 0 < float(model.module.threshold) < 1
 
 
 def test_few_numbers_are_classes_unless_regression_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import DiskError, ZooWarning
 from zoo.installed import registry
-from zoo.interfaces import Data, Mistake
+from zoo.interfaces import Data, FitsBaseline, Mistake
 from zoo.spec import SAMPLE
 from zoo.trained import TrainedModel
 from zoo.verdict import verdict
@@ -89,6 +89,8 @@ class Run(Displayed):
         data = self._prepared
         if "test" not in data.splits or not data.splits["test"].num_examples:
             return None
+        if isinstance(self._evaluated.task, FitsBaseline):
+            data = self._evaluated.task.with_baseline(data)
         measured = self._evaluated.evaluate(
             data,
             metrics=installed_metrics(self.config["metrics"], registry()),

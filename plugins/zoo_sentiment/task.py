@@ -29,11 +29,11 @@ class Sentiment(TextClassification):
 
     options: SentimentOptions
 
-    def load(self, path: Path | None, seed: int, *, fit: bool) -> LabeledTexts:
+    def load(self, path: Path | None, seed: int, *, fit: bool, digest: str) -> LabeledTexts:
         """Read reviews: the IMDb archive or its folder, the sample, or any table."""
         if path is None or is_imdb(path):
-            return read_texts(path, self.options, seed)
-        return super().load(path, seed, fit=fit)
+            return read_texts(path, self.options, seed, digest)
+        return super().load(path, seed, fit=fit, digest=digest)
 
     def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
         """Read reviews; the vocabulary is built of the training split alone.

@@ -17,8 +17,16 @@ from zoo_text.tables import LabeledTexts
 _PARTS = {"train": 0, "validation": 1, "test": 2}
 
 
-def read_texts(path: Path | None, options: SentimentOptions, seed: int) -> LabeledTexts:
+def read_texts(
+    path: Path | None, options: SentimentOptions, seed: int, digest: str
+) -> LabeledTexts:
     """Read the IMDb archive, its folder or the sample; a share of training is for validation.
+
+    Args:
+        path: The archive or its folder; None for the sample.
+        options: How they are split.
+        seed: Of the validation part.
+        digest: sha256 of the file; empty for the sample.
 
     Raises:
         DataError: It is damaged, or a split has fewer than two labels.
@@ -49,7 +57,7 @@ def read_texts(path: Path | None, options: SentimentOptions, seed: int) -> Label
         targets=np.array([names.index(label) for _, label in pairs]),
         part=part,
         lines=[review.number for review in reviews],
-        digest=files.digest(path) if path else files.digest_text(json.dumps(pairs)),
+        digest=digest or files.digest_text(json.dumps(pairs)),
         notes=(),
         resolved={},
     )

@@ -29,6 +29,7 @@ class TextBatch(Batch):
         ngram_segments: See there.
         linear: (B, K) what a linear model says that has not seen these texts; None: the network's
             own is asked.
+        baseline: (B, K) what a linear model says that is no part of the network.
         rows: (B,) which texts these are.
     """
 
@@ -38,6 +39,7 @@ class TextBatch(Batch):
     ngram_counts: Tensor | None = None
     ngram_segments: Tensor | None = None
     linear: Tensor | None = None
+    baseline: Tensor | None = None
     rows: Tensor | None = None
 
     @property
@@ -77,6 +79,7 @@ class TextSplit:
         sizes: The n-grams of the linear model; None: there is none.
         held_out: Outputs of a linear model that has not seen the texts, in place of those of the
             network's own; None: there are none.
+        baseline: Outputs of a linear model that is no part of the network; None: there are none.
     """
 
     tokens: Ragged
@@ -85,6 +88,7 @@ class TextSplit:
     texts: Sequence[str] = ()
     sizes: NGramSizes | None = None
     held_out: HeldOut | None = None
+    baseline: HeldOut | None = None
 
     @property
     def num_examples(self) -> int:
@@ -118,12 +122,13 @@ class TextSplit:
     def batch(self, rows: IntArray) -> TextBatch:
         """Return some texts, by index, with their n-grams."""
         batch = self._training_batch(rows)
+        assert batch.rows is not None
         if self.held_out is not None:
-            assert batch.rows is not None
             return replace(batch, linear=self.held_out.outputs(batch.rows.numpy()))
+        if self.baseline is not None:
+            return replace(batch, baseline=self.baseline.outputs(batch.rows.numpy()))
         if self.sizes is None:
             return batch
-        assert batch.rows is not None
         found = self.sizes.ngrams([self.texts[row] for row in batch.rows.tolist()])
         return replace(
             batch, ngram_keys=found.keys, ngram_counts=found.counts,

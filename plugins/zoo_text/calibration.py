@@ -100,6 +100,16 @@ def choose_threshold(
     return float(thresholds[best[np.abs(thresholds[best] - 0.5).argmin()]])
 
 
+def logit(probability: float) -> float:
+    """Return the logarithm of the odds of a probability, which is kept off 0 and 1.
+
+    >>> logit(0.5)
+    0.0
+    """
+    tiny = float(np.finfo(np.float32).tiny)
+    return math.log(max(probability, tiny)) - math.log(max(1 - probability, tiny))
+
+
 def _values(metric: str, missed: npt.NDArray[Any], rejected: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the metric of every threshold, by its false and its true negatives."""
     positives, negatives = missed[-1], rejected[-1]

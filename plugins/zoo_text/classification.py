@@ -14,14 +14,17 @@ from torch import Tensor, nn
 from zoo.data.ragged import Array, IntArray
 from zoo.interfaces import Metric, Mistake, Split
 from zoo_text.batches import TextSplit
-from zoo_text.calibration import choose_threshold, fit_temperature
-from zoo_text.labels import LabelTask
+from zoo_text.calibration import choose_threshold, fit_temperature, logit
+from zoo_text.inference import answer, collect
+from zoo_text.labels import LabelTask, check_labels
 from zoo_text.metrics import ClassificationMetrics, all_logits, predicted_classes
 from zoo_text.network import TextNetwork
 from zoo_text.predictions import TextLabelPrediction
 from zoo_text.sample import sample
 from zoo_text.tables import LabeledTexts, load_columns
-from zoo_text.task import check_labels
+
+# Of two labels the first one is positive if it has a smaller share of the texts than this.
+RARE = 0.4
 
 
 class TextClassification(LabelTask):
@@ -41,14 +44,10 @@ class TextClassification(LabelTask):
     def calibrated(self) -> bool:
         return self.options.calibration != "none" or self.options.threshold != "half"
 
-    @property
-    def asked_kind(self) -> str:
-        return self.options.labels
-
-    def load(self, path: Path | None, seed: int, *, fit: bool) -> LabeledTexts:
+    def load(self, path: Path | None, seed: int, *, fit: bool, digest: str) -> LabeledTexts:
         """Read texts and labels, in parts; those of the sample where there is no path."""
         if path is not None:
-            return super().load(path, seed, fit=fit)
+            return super().load(path, seed, fit=fit, digest=digest)
         texts, labels = zip(*sample(), strict=True)
         parts = ["train" if number % 5 else "test" for number in range(len(texts))]
         columns = {"text": texts, "label": labels, "split": parts}
@@ -98,6 +97,11 @@ class TextClassification(LabelTask):
 
     # Evaluation
 
+    @property
+    def positive(self) -> int:
+        """Of two labels the one that F1 is of: a much rarer one, else the second."""
+        return 0 if len(self.shares) == 2 and self.shares[0] < RARE else 1
+
     def training_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         return {"accuracy": (predicted_classes(outputs) == targets).sum()}
 
@@ -108,6 +112,7 @@ class TextClassification(LabelTask):
             ClassificationMetrics(
                 self.labels, majority=majority, threshold=_threshold(network),
                 baseline_threshold=float(getattr(network, "linear_threshold", 0.5)),
+                positive=self.positive,
             )
         ]  # fmt: skip
 
@@ -119,39 +124,49 @@ class TextClassification(LabelTask):
         assert isinstance(network, TextNetwork)
         network.temperature.fill_(1.0)
         network.threshold.fill_(0.5)
-        outputs, targets, linear = self.collect(network, split)
+        outputs, targets, linear = collect(self, network, split)
         if self.options.calibration == "temperature":
             network.temperature.fill_(fit_temperature(outputs, targets))
-        if self.options.threshold != "half" and outputs.shape[1] == 1:
-            scores = (outputs[:, 0] / network.temperature.cpu()).sigmoid().numpy()
-            metric = self.options.threshold
-            network.threshold.fill_(choose_threshold(scores, targets.numpy(), metric))
-            if linear is not None:
-                scores = linear[:, 0].sigmoid().numpy()
-                network.linear_threshold.fill_(choose_threshold(scores, targets.numpy(), metric))
+        network.threshold.fill_(self._best_threshold(outputs / network.temperature.cpu(), targets))
+        if linear is not None:
+            network.linear_threshold.fill_(self._best_threshold(linear, targets))
+
+    def _best_threshold(self, outputs: Tensor, targets: Tensor) -> float:
+        """Return from which probability on the second label is best predicted."""
+        if self.options.threshold == "half" or outputs.shape[1] > 1:
+            return 0.5
+        scores, truth = outputs[:, 0].sigmoid().numpy(), targets.numpy() == 1
+        if self.positive == 0:
+            return 1 - choose_threshold(1 - scores, ~truth, self.options.threshold)
+        return choose_threshold(scores, truth, self.options.threshold)
+
+    def decision_shift(self, outputs: Tensor, targets: Tensor) -> float:
+        return -logit(self._best_threshold(outputs, targets))
 
     # Use
+
+    def answers(self, network: nn.Module, outputs: Tensor) -> list[str]:
+        best = predicted_classes(outputs, _threshold(network)).tolist()
+        return [self.labels[label] for label in best]
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> list[TextLabelPrediction]:
         """Return the label of each text, and the probability of every label."""
         if not texts:
             return []
-        outputs, known = self.answer(network, texts)
-        best = predicted_classes(outputs, _threshold(network)).tolist()
-        scores = all_logits(outputs).softmax(1).tolist()
+        outputs, known = answer(self, network, texts)
+        best = self.answers(network, outputs)
+        shares = all_logits(outputs).softmax(1).tolist()
+        scores = [dict(zip(self.labels, row, strict=True)) for row in shares]
         return [
-            TextLabelPrediction(
-                text, self.labels[label], row[label], dict(zip(self.labels, row, strict=True)),
-                round(float(share), 4),
-            )
+            TextLabelPrediction(text, label, row[label], row, round(float(share), 4))
             for text, label, row, share in zip(texts, best, scores, known, strict=True)
-        ]  # fmt: skip
+        ]
 
     @torch.inference_mode()
     def mistakes(self, network: nn.Module, split: Split, count: int) -> list[Mistake]:
         """Return the most confident mistakes; see :class:`zoo.interfaces.FindsMistakes`."""
         assert isinstance(split, TextSplit)
-        outputs, targets, _ = self.collect(network, split)
+        outputs, targets, _ = collect(self, network, split)
         rows = split.tokens.targets[np.concatenate(split.eval_batches().plan)]
         predicted = predicted_classes(outputs, _threshold(network))
         confidence = all_logits(outputs).softmax(1).amax(1)

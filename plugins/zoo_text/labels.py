@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zoo.errors import DataError, listed
 from zoo_text.network import TextNetwork
 from zoo_text.options import ClassificationOptions
 from zoo_text.task import TextTask
@@ -56,3 +57,17 @@ class LabelTask(TextTask):
         self.shares = [float(share) for share in state.get("shares", [])]
         if not self.are_shares(self.shares):
             raise ValueError("shares are not those of the labels")
+
+
+def check_labels(labels: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse labels that the training did not have.
+
+    Raises:
+        DataError: There is one.
+    """
+    for label in labels:
+        if label not in known:
+            raise DataError(
+                f"label {label!r} is not among those of the training",
+                why=f"they are {listed(known)}",
+            )

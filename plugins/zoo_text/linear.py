@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from zoo_text.languages import choose_tokens
-from zoo_text.ngrams import IntArray, character_ngrams, word_ngrams
+from zoo_text.lbfgs import compressed, minimise
+from zoo_text.ngrams import FloatArray, IntArray, character_ngrams, word_ngrams
 
-# Inverse strength of the L2 penalty, as scikit-learn's C.
-C = 10.0
-ITERATIONS, CHECK_EVERY = 60, 5
-# The search ends when so many iterations lower the loss by less than this share.
-TOLERANCE = 1e-2
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 # Texts with the labels of all texts that are added to those with an n-gram.
 SMOOTHING = 10.0
 # A file holds at most this many weights, of at most this many n-grams.
@@ -153,19 +150,14 @@ class NGramLinear(nn.Module):
         model.keys.copy_(keys[chosen])
         model.idf.copy_(torch.log((1 + num_texts) / (1 + texts[chosen])) + 1)
         rows, columns, values = model.features(ngrams, num_texts)
-        scale = torch.ones(len(model.keys))
-        if classes is not None:
-            scale = column_scales(rows, columns, classes, len(model.keys))
-        mean_square = float((values * scale[columns]).square().sum()) / num_texts
-        scale /= max(mean_square, 1e-12) ** 0.5
+        features = compressed(rows, columns, values, (num_texts, len(model.keys)))
+        scale = torch.from_numpy(scale_columns(features, classes))
         if start is not None and len(start.keys):
             at = torch.searchsorted(start.keys, model.keys).clamp(max=len(start.keys) - 1)
             same = (start.keys[at] == model.keys) & (scale > 0)
             model.weight[same] = start.weight[at[same]] / scale[same, None]
             bias = start.bias
-        weight, fitted = minimise(
-            rows, columns, values * scale[columns], num_texts, loss, model.weight, bias
-        )
+        weight, fitted = minimise(features, loss, model.weight, bias)
         model.weight.copy_(weight * scale[:, None])
         model.bias.copy_(fitted)
         return model
@@ -185,79 +177,41 @@ def choose_columns(texts: Tensor, limit: int) -> Tensor:
     return torch.zeros_like(chosen).index_fill_(0, common, True)
 
 
-def column_scales(rows: Tensor, columns: Tensor, classes: Tensor, num_columns: int) -> Tensor:
+def scale_columns(features: csr_array, classes: Tensor | None) -> FloatArray:
+    """Scale columns in place, so that rows have a mean square of one; return the scales (F,).
+
+    Args:
+        features: (M, F).
+        classes: (M, C) labels, by which columns are scaled; None: all are scaled alike.
+    """
+    scale = np.ones(features.shape[1], np.float32)
+    if classes is not None:
+        scale = column_scales(features, classes.numpy())
+    features.data *= scale[features.indices]
+    mean_square = float(np.square(features.data).sum()) / features.shape[0]
+    size = np.float32(max(mean_square, 1e-12) ** 0.5)
+    features.data /= size
+    return (scale / size).astype(np.float32)
+
+
+def column_scales(features: csr_array, classes: FloatArray) -> FloatArray:
     """Return a scale for each column (F,): how much its n-gram says of the labels.
 
     It is the fourth root of the Kullback-Leibler divergence of the labels of the texts with the
     n-gram, smoothed, from the labels of all texts. The penalty is weaker on a column of a larger
     scale, as in S. Wang and C. Manning, Baselines and Bigrams (ACL 2012), but for any number of
     labels.
-    """
-    prior = (classes.sum(0) + 1) / (classes.sum() + classes.shape[1])
-    number = torch.bincount(columns, minlength=num_columns)
-    scale = torch.zeros(num_columns)
-    for label in range(classes.shape[1]):  # One at a time: memory does not grow with the labels.
-        having = torch.bincount(columns, classes[rows, label], minlength=num_columns)
-        share = (having + SMOOTHING * prior[label]) / (number + SMOOTHING)
-        scale += share * (share / prior[label]).log()
-    return scale.clamp(min=0).pow(0.25)
-
-
-def minimise(
-    rows: Tensor,
-    columns: Tensor,
-    values: Tensor,
-    num_rows: int,
-    loss: Callable[[Tensor], Tensor],
-    weight: Tensor,
-    bias: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Minimise ``loss + |W|^2 / (2 C)`` over weights (F, K) and bias (K,) by L-BFGS.
 
     Args:
-        rows: (N,) rows of a sparse matrix (M, F).
-        columns: (N,) its columns.
-        values: (N,) its values.
-        num_rows: M.
-        loss: From outputs (M, K) to the sum of losses.
-        weight: (F, K) where the weights start.
-        bias: (K,) where the bias starts.
+        features: (M, F), of which zeros alone are left out.
+        classes: (M, C) one-hot or multi-hot labels.
     """
-    matrix = _compressed(rows, columns, values, (num_rows, len(weight)))
-    transposed = _compressed(columns, rows, values, (len(weight), num_rows))
-    weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=CHECK_EVERY, history_size=8, line_search_fn="strong_wolfe",
-        tolerance_change=1e-9,
-    )  # fmt: skip
+    from scipy.sparse import csr_array
 
-    def closure() -> Tensor:
-        with torch.no_grad():
-            outputs = matrix @ weight + bias
-        outputs.requires_grad_()
-        value = loss(outputs)
-        # Written out: torch's own gradient of a sparse product is slower.
-        (gradient,) = torch.autograd.grad(value, outputs)
-        with torch.no_grad():
-            weight.grad = transposed @ gradient + weight / C
-            bias.grad = gradient.sum(0)
-            return value.detach() + weight.square().sum() / (2 * C)
-
-    before = math.inf
-    for _ in range(0, ITERATIONS, CHECK_EVERY):
-        value = float(optimizer.step(closure))  # At the start of these iterations.
-        if before - value < TOLERANCE * value:
-            break
-        before = value
-    return weight.detach(), bias.detach()
-
-
-def _compressed(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Return a sparse matrix in compressed rows."""
-    order = rows.argsort(stable=True)
-    starts = torch.searchsorted(rows[order], torch.arange(shape[0] + 1))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            starts, columns[order], values[order], shape, check_invariants=False
-        )
+    prior = (classes.sum(0) + 1) / (classes.sum() + classes.shape[1])
+    ones = np.ones(len(features.data), np.float32)
+    occurs = csr_array((ones, features.indices, features.indptr), shape=features.shape)
+    number = np.bincount(features.indices, minlength=features.shape[1])[:, None]
+    share = (occurs.T @ classes + SMOOTHING * prior) / (number + SMOOTHING).astype(np.float32)
+    divergence: FloatArray = (share * np.log(share / prior)).sum(1)
+    return np.maximum(divergence, 0) ** np.float32(0.25)

@@ -90,6 +90,7 @@ class ClassificationMetrics:
         majority: Index of the commonest label of the training; None: of what is evaluated.
         threshold: With two labels the second one is predicted where its probability is above it.
         baseline_threshold: The same for the linear baseline.
+        positive: With two labels, the index of the one whose F1 and average precision are given.
     """
 
     def __init__(
@@ -99,9 +100,11 @@ class ClassificationMetrics:
         majority: int | None = None,
         threshold: float = 0.5,
         baseline_threshold: float = 0.5,
+        positive: int = 1,
     ) -> None:
         self._labels = labels
         self._majority = majority
+        self._positive = positive
         self._threshold = threshold
         self._baseline_threshold = baseline_threshold
         self._collected = Collector()
@@ -119,15 +122,16 @@ class ClassificationMetrics:
     def compute(self) -> Metrics:
         """Return the metrics by name.
 
-        ``f1`` is that of the second label where there are two, else the mean over labels;
-        ``f1_macro`` is the mean over labels that occur or are predicted, ``balanced_accuracy``
-        the mean recall of labels that occur. The areas under the receiver operating curve
-        (``roc_auc``) and under the precision-recall curve (``pr_auc``, average precision) are
-        those of the second of two labels, else means over labels that occur, each against the
-        rest; they are left out where only one label occurs, and where texts times labels are more
-        than a million, which would take too long.
+        With two labels ``f1`` and ``pr_auc`` are those of the positive one, which ``f1_label`` and
+        ``pr_auc_label`` name. ``f1_macro`` is the mean over labels that occur or are predicted,
+        ``balanced_accuracy`` the mean recall of labels that occur. The areas under the receiver
+        operating curve (``roc_auc``, of two labels the same for both) and under the
+        precision-recall curve (``pr_auc``, average precision) are means over labels that occur,
+        each against the rest, where there are more than two: ``roc_auc_macro``, ``pr_auc_macro``.
+        They are left out where only one label occurs, and where texts times labels are more than a
+        million, which would take too long.
         """
-        from sklearn.metrics import matthews_corrcoef, precision_recall_fscore_support
+        from sklearn.metrics import precision_recall_fscore_support
 
         logits = all_logits(self._collected.outputs())
         targets = self._collected.targets().long().numpy()
@@ -146,12 +150,12 @@ class ClassificationMetrics:
             "accuracy_low": low,
             "accuracy_high": high,
             "baselines": self._baselines(targets),
-            "f1": float(f1[1] if count == 2 else f1.mean()),
+            **self._positive_f1(f1),
             "f1_macro": float(f1[seen].mean()),
             "f1_weighted": float(np.average(f1, weights=support)),
             "balanced_accuracy": float(recall[occurring].mean()),
-            "matthews": float(matthews_corrcoef(targets, predicted)),
-            **_areas(shares, targets),
+            "matthews": _matthews(targets, predicted),
+            **self._areas(shares, targets),
             **_calibration_error(shares, targets),
             "per_class": per_class_table(self._labels, precision, recall, f1, support),
             "confusion": confusion_table(self._labels, targets, predicted),
@@ -167,23 +171,41 @@ class ClassificationMetrics:
             baselines["linear"] = float((linear == targets).mean())
         return baselines
 
+    def _positive_f1(self, f1: Array) -> Metrics:
+        if len(self._labels) != 2:
+            return {}
+        positive = self._positive
+        return {"f1": float(f1[positive]), "f1_label": self._labels[positive]}
 
-def _areas(shares: Array, targets: Array) -> dict[str, float]:
-    """Return areas under curves of probabilities (N, K)."""
-    occurring = np.unique(targets)
-    many = shares.shape[1] > 2 and shares.size > MAX_AREA_SCORES
-    if len(occurring) < 2 or many or not np.isfinite(shares).all():
-        return {}
-    from sklearn.metrics import average_precision_score, roc_auc_score
+    def _areas(self, shares: Array, targets: Array) -> Metrics:
+        """Return areas under curves of probabilities (N, K)."""
+        occurring = np.unique(targets)
+        many = shares.shape[1] > 2 and shares.size > MAX_AREA_SCORES
+        if len(occurring) < 2 or many or not np.isfinite(shares).all():
+            return {}
+        from sklearn.metrics import average_precision_score, roc_auc_score
 
-    if shares.shape[1] == 2:
-        truth, scores = targets == 1, shares[:, 1]
-    else:
+        if shares.shape[1] == 2:
+            truth, scores = targets == self._positive, shares[:, self._positive]
+            return {
+                "roc_auc": float(roc_auc_score(truth, scores)),
+                "pr_auc": float(average_precision_score(truth, scores)),
+                "pr_auc_label": self._labels[self._positive],
+            }
         truth, scores = targets[:, None] == occurring, shares[:, occurring]
-    return {
-        "roc_auc": float(roc_auc_score(truth, scores, average="macro")),
-        "pr_auc": float(average_precision_score(truth, scores, average="macro")),
-    }
+        return {
+            "roc_auc_macro": float(roc_auc_score(truth, scores, average="macro")),
+            "pr_auc_macro": float(average_precision_score(truth, scores, average="macro")),
+        }
+
+
+def _matthews(targets: Array, predicted: Array) -> float:
+    """Return the correlation coefficient; 0 where all texts have and get the same label."""
+    if len(np.union1d(targets, predicted)) == 1:
+        return 0.0  # scikit-learn says so, too, and warns.
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(targets, predicted))
 
 
 def _calibration_error(shares: Array, targets: Array) -> dict[str, float]:
@@ -195,12 +217,15 @@ def _calibration_error(shares: Array, targets: Array) -> dict[str, float]:
     """
     if not np.isfinite(shares).all():
         return {}
-    top = shares.max(1)
-    right = shares.argmax(1) == targets
-    bins = np.clip(np.ceil(top * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
+    return {"ece": calibration_error(shares.max(1), shares.argmax(1) == targets)}
+
+
+def calibration_error(probabilities: Array, right: Array) -> float:
+    """Return the mean distance of probabilities (N,) from how often they are right, over bins."""
+    bins = np.ceil(probabilities * CALIBRATION_BINS).astype(int) - 1
     # |sum of differences| of a bin is its number of texts times |accuracy - confidence|.
-    differences = np.bincount(bins, weights=right - top)
-    return {"ece": float(np.abs(differences).sum() / len(top))}
+    differences = np.bincount(np.clip(bins, 0, CALIBRATION_BINS - 1), weights=right - probabilities)
+    return float(np.abs(differences).sum() / len(probabilities))
 
 
 def short_name(name: str) -> str:

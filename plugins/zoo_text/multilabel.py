@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import ClassVar
 
 import torch
@@ -10,13 +11,13 @@ from torch import Tensor, nn
 
 from zoo.data.ragged import Array, IntArray
 from zoo.interfaces import Metric, Split
-from zoo_text.calibration import choose_threshold, fit_temperature
-from zoo_text.labels import LabelTask
+from zoo_text.calibration import choose_threshold, fit_temperature, logit
+from zoo_text.inference import answer, collect
+from zoo_text.labels import LabelTask, check_labels
 from zoo_text.multilabel_metrics import MultilabelMetrics
 from zoo_text.network import TextNetwork
 from zoo_text.predictions import TextLabelsPrediction
 from zoo_text.tables import LabeledTexts
-from zoo_text.task import check_labels
 
 
 class TextMultilabel(LabelTask):
@@ -70,6 +71,10 @@ class TextMultilabel(LabelTask):
 
     # Evaluation
 
+    @property
+    def _threshold_metric(self) -> str:
+        return "f1" if self.options.threshold == "half" else self.options.threshold
+
     def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
         """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
         assert isinstance(network, TextNetwork)
@@ -85,24 +90,33 @@ class TextMultilabel(LabelTask):
         """Fit temperature and threshold; see :class:`zoo.interfaces.Calibrates`."""
         assert isinstance(network, TextNetwork)
         network.temperature.fill_(1.0)
-        outputs, targets, linear = self.collect(network, split)
+        outputs, targets, linear = collect(self, network, split)
         if self.options.calibration == "temperature":
             network.temperature.fill_(fit_temperature(outputs, targets))
-        metric = "f1" if self.options.threshold == "half" else self.options.threshold
+        metric = self._threshold_metric
         scores = (outputs / network.temperature.cpu()).sigmoid().numpy()
         network.threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
         if linear is not None:
             scores = linear.sigmoid().numpy()
             network.linear_threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
 
+    def decision_shift(self, outputs: Tensor, targets: Tensor) -> float:
+        scores = outputs.sigmoid().numpy()
+        return -logit(choose_threshold(scores, targets.bool().numpy(), self._threshold_metric))
+
     # Use
+
+    def answers(self, network: nn.Module, outputs: Tensor) -> list[str]:
+        assert isinstance(network, TextNetwork)
+        found = (outputs.sigmoid() > float(network.threshold)).tolist()
+        return ["|".join(compress(self.labels, row)) for row in found]
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> list[TextLabelsPrediction]:
         """Return the labels of each text, and the probability of every label."""
         if not texts:
             return []
         assert isinstance(network, TextNetwork)
-        outputs, known = self.answer(network, texts)
+        outputs, known = answer(self, network, texts)
         threshold = float(network.threshold)
         found = []
         for text, row, share in zip(texts, outputs.sigmoid().tolist(), known, strict=True):

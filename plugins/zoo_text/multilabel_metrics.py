@@ -8,7 +8,13 @@ import numpy as np
 
 from zoo.interfaces import Batch, Metrics, Step
 from zoo.intervals import wilson
-from zoo_text.metrics import MAX_AREA_SCORES, Array, Collector, per_class_table
+from zoo_text.metrics import (
+    MAX_AREA_SCORES,
+    Array,
+    Collector,
+    calibration_error,
+    per_class_table,
+)
 
 
 class MultilabelMetrics:
@@ -50,9 +56,12 @@ class MultilabelMetrics:
 
         ``f1_micro`` is over all pairs of a text and a label, ``f1_macro`` the mean over labels that
         occur or are predicted, ``exact_match`` the share of texts all of whose labels are right,
-        ``hamming_loss`` the share of wrong pairs, ``pr_auc`` the mean average precision of labels
-        that occur; it is left out where none does, and where texts times labels are more than a
-        million.
+        ``hamming_loss`` the share of wrong pairs. ``roc_auc_macro`` and ``pr_auc_macro`` are the
+        mean area under the receiver operating curve and the mean average precision of labels that
+        some texts have and others have not, ``roc_auc_micro`` and ``pr_auc_micro`` those over all
+        pairs; they are left out where there is no such label, and where texts times labels are
+        more than a million. ``ece`` is the mean distance of the probability of a pair from how
+        often such pairs are true, in 15 bins.
         """
         from sklearn.metrics import accuracy_score, hamming_loss, precision_recall_fscore_support
 
@@ -72,7 +81,8 @@ class MultilabelMetrics:
             "f1_macro": float(f1[seen].mean()) if seen.any() else 0.0,
             "exact_match": float(accuracy_score(targets, predicted)),
             "hamming_loss": float(hamming_loss(targets, predicted)),
-            **_average_precision(targets, shares),
+            **_areas(targets, shares),
+            **_calibration(targets, shares),
             "per_class": per_class_table(self._labels, precision, recall, f1, support),
         }
 
@@ -124,11 +134,23 @@ def micro_f1_interval(targets: Array, predicted: Array) -> tuple[float, float]:
     return wilson(ratio * trials, trials)
 
 
-def _average_precision(targets: Array, shares: Array) -> dict[str, float]:
-    occurring = targets.any(0)
-    if not occurring.any() or shares.size > MAX_AREA_SCORES or not np.isfinite(shares).all():
+def _areas(targets: Array, shares: Array) -> dict[str, float]:
+    varying = targets.any(0) & ~targets.all(0)
+    if not varying.any() or shares.size > MAX_AREA_SCORES or not np.isfinite(shares).all():
         return {}
-    from sklearn.metrics import average_precision_score
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
-    score = average_precision_score(targets[:, occurring], shares[:, occurring], average="macro")
-    return {"pr_auc": float(score)}
+    found = {}
+    for average, chosen in (("macro", varying), ("micro", np.full_like(varying, True))):
+        truth, scores = targets[:, chosen], shares[:, chosen]
+        area = roc_auc_score(truth, scores, average=average)
+        precision = average_precision_score(truth, scores, average=average)
+        found[f"roc_auc_{average}"] = float(area)
+        found[f"pr_auc_{average}"] = float(precision)
+    return found
+
+
+def _calibration(targets: Array, shares: Array) -> dict[str, float]:
+    if not shares.size or not np.isfinite(shares).all():
+        return {}
+    return {"ece": calibration_error(shares.ravel(), targets.ravel())}

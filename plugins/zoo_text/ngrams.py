@@ -73,7 +73,13 @@ def _concatenate(rows: list[list[int]]) -> IntArray:
 
 
 def _count(units: IntArray, lengths: IntArray, longest: int) -> Counts:
-    """Count the n-grams of units, which are words or characters of texts laid end to end."""
+    """Count the n-grams of the units of M texts.
+
+    Args:
+        units: (N,) words or characters, as integers; text after text.
+        lengths: (M,) how many each text has.
+        longest: Units of the longest n-gram.
+    """
     text = np.repeat(np.arange(len(lengths)), lengths)
     left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(units))
     values = units.astype(np.uint64)
@@ -92,10 +98,25 @@ def _count(units: IntArray, lengths: IntArray, longest: int) -> Counts:
 
 
 def _distinct(keys: IntArray, texts: IntArray, num_texts: int) -> Counts:
-    order = np.lexsort((keys, texts))
+    order = _order(keys, texts, num_texts)
     keys, texts = keys[order], texts[order]
     first = np.ones(len(keys), bool)
     first[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
     at = np.flatnonzero(first)
     counts = np.diff(at, append=len(keys))
     return Counts(keys[at], counts, texts[at], num_texts)
+
+
+def _order(keys: IntArray, texts: IntArray, num_texts: int) -> IntArray:
+    """Return the order by text and key.
+
+    One number of both is sorted, which takes a third of the time: the text, and as many of the
+    highest bits of the key as there is room for.
+    """
+    bits = num_texts.bit_length()
+    both = (texts << (63 - bits)) | ((keys >> (bits + 1)) + (1 << (62 - bits)))
+    order: IntArray = np.argsort(both)
+    ranked, found = both[order], keys[order]
+    if ((ranked[1:] == ranked[:-1]) & (found[1:] != found[:-1])).any():  # Next to never.
+        order = np.lexsort((keys, texts))
+    return order

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo.data.ragged import Array, IntArray
 from zoo.errors import DataError
 from zoo.interfaces import Metric
+from zoo_text.inference import answer
 from zoo_text.options import RegressionOptions
 from zoo_text.predictions import TextValuePrediction
 from zoo_text.regression_metrics import RegressionMetrics
@@ -75,11 +76,16 @@ class TextRegression(TextTask):
         """Return outputs in the unit of the targets."""
         return outputs.double() * self.deviation + self.mean
 
+    def answers(self, network: nn.Module, outputs: Tensor) -> list[str]:
+        """Return how outputs become numbers: the numbers differ a little between machines."""
+        del network
+        return [f"{self.deviation!r} * output + {self.mean!r}"] * len(outputs)
+
     def predict(self, network: nn.Module, texts: Sequence[str]) -> list[TextValuePrediction]:
         """Return a number for each text."""
         if not texts:
             return []
-        outputs, known = self.answer(network, texts)
+        outputs, known = answer(self, network, texts)
         values = self.in_units(outputs[:, 0]).tolist()
         return [
             TextValuePrediction(text, (value,), round(float(share), 4))

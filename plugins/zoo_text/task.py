@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from zoo import files
 from zoo.data.ragged import Array, IntArray
-from zoo.errors import DataError, listed
+from zoo.errors import DataError
 from zoo.interfaces import (
     Batch,
     BuildModel,
@@ -23,37 +22,26 @@ from zoo.interfaces import (
     Metrics,
     MetricSums,
     RowNames,
-    Split,
     State,
     Step,
-    Task,
 )
-from zoo.nn import pool
+from zoo_text import inference
+from zoo_text.baseline import with_baseline
 from zoo_text.batches import HeldOut, TextBatch, TextSplit
 from zoo_text.encoding import TokenEncoder
-from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes, sample_rows
+from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes
+from zoo_text.linear_fitting import LinearFitting
 from zoo_text.network import TextNetwork
 from zoo_text.options import TextOptions
+from zoo_text.probing import probe_answers, probe_texts
+from zoo_text.row_names import row_names
+from zoo_text.sources import TEST, TRAIN, VALIDATION, read_again, read_training
 from zoo_text.subwords import SubwordEmbedding
 from zoo_text.tables import LabeledTexts, load_table
-
-TRAIN, VALIDATION, TEST = 0, 1, 2
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """What was learned from the training split and goes into a network before its training.
-
-    Args:
-        units: Hashes of the subword units that have a vector.
-        linear: The linear model.
-    """
-
-    units: IntArray | None
-    linear: NGramLinear | None
+from zoo_text.targets import TargetTask
 
 
-class TextTask(Task):
+class TextTask(TargetTask):
     """A text in, labels or a number out.
 
     Args:
@@ -71,114 +59,47 @@ class TextTask(Task):
         self.sizes: NGramSizes | None = None
         self._num_ngrams: int | None = None
         self._source = ""
-        self._fitted: Fitted | None = None
-
-    # What a subclass says of its labels.
-
-    @property
-    @abstractmethod
-    def num_outputs(self) -> int:
-        """K, the outputs of the network."""
-
-    @abstractmethod
-    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
-        """Learn the labels from the training texts."""
-
-    @abstractmethod
-    def targets(self, source: LabeledTexts) -> Array:
-        """Return what the loss compares with, one a text."""
-
-    @abstractmethod
-    def losses(
-        self, outputs: Tensor, targets: Tensor, *, weighted: bool, smoothing: float = 0.0
-    ) -> Tensor:
-        """Return the loss of each text (B,).
-
-        Args:
-            outputs: (B, K).
-            targets: What :meth:`targets` returned of the texts.
-            weighted: Whether rare labels count more, if the options say so.
-            smoothing: Share of a target that is spread over all labels.
-        """
-
-    @abstractmethod
-    def initial_bias(self) -> Tensor:
-        """Return outputs (K,) that give each label its probability in the training."""
-
-    @abstractmethod
-    def known_labels(self) -> list[str] | None:
-        """Return the labels of the training; None for numbers."""
-
-    @property
-    def smoothing(self) -> float:
-        """Share of a target that is spread over all labels in training."""
-        return 0.0
-
-    def scaling_classes(self, targets: Tensor) -> Tensor | None:
-        """Return labels (M, C) by which features of the linear model are scaled, or None."""
-        del targets
-        return None
+        self._is_fitted = False
+        self._linear: NGramLinear | None = None
 
     # Data
 
-    def load(self, path: Path | None, seed: int, *, fit: bool) -> LabeledTexts:
-        """Read texts and labels, in parts."""
+    def load(self, path: Path | None, seed: int, *, fit: bool, digest: str) -> LabeledTexts:
+        """Read texts and labels, in parts.
+
+        Args:
+            path: The file; None for the sample that the task carries.
+            seed: Of the parts that are drawn.
+            fit: Whether the task learns from them.
+            digest: sha256 of the file.
+        """
         if path is None:
             raise DataError("no data", fix="give a table of texts and labels with --data FILE")
-        options = self.options
         if fit:
-            return self.check(load_table(path, options, seed, kind=self.asked_kind), path)
-        if self._is_source(path):
-            options = replace(
-                options,
-                validation_data=_beside(path, options.validation_data),
-                test_data=_beside(path, options.test_data),
+            return read_training(
+                self.read,
+                path,
+                self.options,
+                seed,
+                kind=self.kind,
+                asked_kind=self.options.labels,
+                digest=digest,
             )
-            return load_table(path, options, seed, kind=self.kind, names=self.known_labels())
-        # Another file than that of the training, perhaps of another form. Unless it has parts, all
-        # of it is tested on.
-        options = replace(
-            options, validation_data="", test_data="", encoding="", delimiter="", quote="",
-            header="auto",
+        return read_again(
+            self.read, path, self.options, seed, kind=self.kind, names=self.known_labels(),
+            digest=digest, is_source=self._is_source(digest),
         )  # fmt: skip
-        source = load_table(
-            path, options, seed, kind=self.kind, names=self.known_labels(),
-            columns_may_differ=True,
-        )  # fmt: skip
-        if source.test_is_drawn:
-            source = replace(source, part=np.full_like(source.part, TEST))
-        return source
-
-    @property
-    def asked_kind(self) -> str:
-        """The kind of labels that the user asks for."""
-        return self.kind
-
-    def check(self, source: LabeledTexts, path: Path) -> LabeledTexts:
-        """Return texts that are fit for the task.
-
-        Raises:
-            DataError: They are not.
-        """
-        if source.kind != self.kind:
-            other = {"multilabel": "text-multilabel", "numbers": "text-regression"}.get(source.kind)
-            raise DataError(
-                f"the labels are not {self.kind}",
-                where=str(path),
-                why=f"column {source.resolved['label_column']!r} holds {source.kind}",
-                fix=f"use {other}, or say what they are: --set labels={self.kind}",
-            )
-        return source
 
     def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
         """Read texts; the vocabulary and the linear model are fitted to the training split."""
-        source = self.load(path, seed, fit=fit)
+        digest = files.digest(path) if path else ""
+        source = self.load(path, seed, fit=fit, digest=digest)
         parts = {
             name: np.flatnonzero(source.part == part)
             for name, part in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))
         }
         if fit:
-            self._source = files.digest(path) if path else ""
+            self._source = digest
             self.fit_targets(source, parts["train"])
             tokens, types = self.encoder.fit_encode(source.texts, parts["train"])
         else:
@@ -187,8 +108,10 @@ class TextTask(Task):
         held_out = None
         if fit:
             held_out = self._fit_linear(source.texts, targets, parts)
-        elif self.sizes and self._is_source(path):
-            held_out = self._held_out(source.texts, targets, parts)
+        elif self.sizes and self._is_source(digest):
+            # The network's own linear model has seen the validation texts.
+            fitting = LinearFitting(self, source.texts, targets, self.sizes)
+            held_out = fitting.held_out(parts["train"], parts["validation"])
         everything = TextSplit(tokens, targets, types, source.texts, self.sizes)
         splits = {name: everything.select(rows) for name, rows in parts.items()}
         splits["validation"] = replace(splits["validation"], held_out=held_out)
@@ -199,13 +122,13 @@ class TextTask(Task):
             notes=source.notes,
         )
 
-    def _is_source(self, path: Path | None) -> bool:
-        """Return whether data is that of the training."""
-        return (files.digest(path) if path else "") == self._source
+    def read(self, path: Path, options: TextOptions, seed: int, **how: Any) -> LabeledTexts:
+        """Read a table; ``how`` is as for :func:`zoo_text.tables.load_table`."""
+        return load_table(path, options, seed, **how)
 
-    def _split(self, texts: Sequence[str], targets: Array) -> TextSplit:
-        tokens, types = self.encoder.encode(texts)
-        return TextSplit(tokens, targets, types, texts, self.sizes)
+    def _is_source(self, digest: str) -> bool:
+        """Return whether data is that of the training, by its digest."""
+        return digest == self._source
 
     def _fit_linear(
         self, texts: Sequence[str], targets: Array, parts: Mapping[str, IntArray]
@@ -214,57 +137,26 @@ class TextTask(Task):
 
         These are answered by a model of the training texts. The one that is kept learns from both.
         """
-        self.sizes, self._num_ngrams = None, None
-        self._fitted = Fitted(self.encoder.units, None)
+        self.sizes, self._num_ngrams, self._linear, self._is_fitted = None, None, None, True
         if not self.options.ngram_weight:
             return None
         train, validation = parts["train"], parts["validation"]
         self.sizes = choose_sizes([texts[row] for row in train])
-        first = self._linear(texts, targets, train)
-        outputs = first(self.sizes.ngrams([texts[row] for row in validation]), len(validation))
-        both: IntArray = np.concatenate((train, validation))
-        final = self._linear(texts, targets, both, start=first)
-        self._num_ngrams = len(final.keys)
-        self._fitted = Fitted(self.encoder.units, final)
+        fitting = LinearFitting(self, texts, targets, self.sizes)
+        first = fitting.fit(train)
+        outputs = fitting.outputs(first, validation)
+        self._linear = fitting.fit(np.concatenate((train, validation)), start=first)
+        self._num_ngrams = len(self._linear.keys)
         return HeldOut(validation, lambda: outputs)
 
-    def _held_out(
-        self, texts: Sequence[str], targets: Array, parts: Mapping[str, IntArray]
-    ) -> HeldOut:
-        """Return what a linear model of the training texts alone says of the validation texts.
+    def with_baseline(self, data: Data) -> Data:
+        """Return data with a linear baseline; see :class:`zoo.interfaces.FitsBaseline`."""
+        return data if self.options.ngram_weight else with_baseline(self, data)
 
-        It is fitted when the validation split is evaluated: the network's own has seen its texts.
-        """
-        sizes, validation = self.sizes, parts["validation"]
-        assert sizes is not None
-
-        def compute() -> Tensor:
-            with torch.inference_mode(mode=False):
-                model = self._linear(texts, targets, parts["train"])
-                ngrams = sizes.ngrams([texts[row] for row in validation])
-                outputs: Tensor = model(ngrams, len(validation))
-                return outputs
-
-        return HeldOut(validation, compute)
-
-    def _linear(
-        self,
-        texts: Sequence[str],
-        targets: Array,
-        rows: IntArray,
-        start: NGramLinear | None = None,
-    ) -> NGramLinear:
-        assert self.sizes is not None
-        rows = sample_rows(texts, rows.astype(np.int64), self.sizes)
-        chosen = torch.as_tensor(targets[rows])
-        return NGramLinear.fit(
-            self.sizes.ngrams([texts[row] for row in rows]),
-            len(rows),
-            lambda outputs: self.losses(outputs, chosen, weighted=True).sum(),
-            self.initial_bias(),
-            self.scaling_classes(chosen),
-            start,
-        )
+    def split(self, texts: Sequence[str], targets: Array) -> TextSplit:
+        """Return texts as a split."""
+        tokens, types = self.encoder.encode(texts)
+        return TextSplit(tokens, targets, types, texts, self.sizes)
 
     # Network
 
@@ -277,8 +169,7 @@ class TextTask(Task):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.encoder.load_state_dict(state)
         self._source = state.get("source", "")
-        self._fitted = None
-        self.sizes = None
+        self.sizes, self._num_ngrams, self._linear, self._is_fitted = None, None, None, False
         if "ngram_sizes" in state:
             words, characters = state["ngram_sizes"]
             if not all(isinstance(n, int) and 0 <= n <= 8 for n in (words, characters)):
@@ -291,12 +182,12 @@ class TextTask(Task):
             build_model, self.options, self.encoder.num_tokens, self.num_outputs,
             self._num_ngrams, calibrated=self.calibrated,
         )  # fmt: skip
-        if self._fitted is not None:
-            if self._fitted.units is not None:
-                assert isinstance(network.embedding, SubwordEmbedding)
-                network.embedding.keys.copy_(torch.from_numpy(self._fitted.units))
-            if self._fitted.linear is not None:
-                network.linear = self._fitted.linear
+        if self._linear is not None:
+            network.linear = self._linear
+        if self._is_fitted:
+            if isinstance(network.embedding, SubwordEmbedding):
+                assert self.encoder.units is not None
+                network.embedding.keys.copy_(torch.from_numpy(self.encoder.units))
             self.initialise(network)
         if self.encoder.pretrained is not None and isinstance(network.embedding, nn.Embedding):
             network.embedding.weight.data.copy_(self.encoder.pretrained)
@@ -313,32 +204,14 @@ class TextTask(Task):
             network.fc2.bias.data.copy_(self.initial_bias())
 
     def row_names(self, network: nn.Module) -> dict[str, RowNames]:
-        """Return the words and labels that rows stand for; see :class:`zoo.interfaces.NamesRows`.
-
-        The linear model is fitted to the new data, and takes nothing.
-        """
+        """Return what rows stand for; see :class:`zoo.interfaces.NamesRows`."""
         assert isinstance(network, TextNetwork)
-        labels = self.known_labels() or []
-        names = {name: RowNames(labels, by_row=False) for name in ("fc2.weight", "fc2.bias")}
-        for name, _ in network.named_buffers():
-            names[name] = RowNames([name, self._source], by_row=False)
-        if isinstance(network.embedding, SubwordEmbedding):
-            units = [*map(str, network.embedding.keys.tolist()), "unknown"]
-            return names | {"embedding.weight": RowNames(units)}
-        words = self.encoder.words
-        if self.options.ngram_bits:
-            # A bucket is a hash of token ids.
-            names["ngrams.weight"] = RowNames([*words, *labels], by_row=False)
-        if self.options.input == "onehot":
-            # All parameters of the model depend on the vocabulary.
-            of_model = [name for name, _ in network.named_parameters() if name.startswith("rnn.")]
-            return names | dict.fromkeys(of_model, RowNames(words, by_row=False))
-        return names | {"embedding.weight": RowNames(words)}
+        return row_names(network, self.encoder.words, self.known_labels() or [], self._source)
 
     # Training
 
     def outputs(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return the outputs (B, K) of the network, and those of the linear model alone.
+        """Return the outputs (B, K) of the network, and those of the linear model or baseline.
 
         In training they are those of the recurrent part: the linear model is fitted already. A
         text of which nothing is known is answered by :meth:`initial_bias`.
@@ -354,9 +227,9 @@ class TextTask(Task):
         linear = network.linear_outputs(batch)
         outputs = network.combine(recurrent, linear)
         if batch.units is not None:
-            known = self._known(network, batch)[:, None] > 0
+            known = self.known(network, batch)[:, None] > 0
             outputs = outputs.where(known, self.initial_bias().to(outputs))
-        return outputs, linear
+        return outputs, batch.baseline if linear is None else linear
 
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         del state
@@ -377,28 +250,6 @@ class TextTask(Task):
             outputs=self.in_units(outputs.detach()),
             baseline_outputs=None if linear is None else self.in_units(linear),
         )
-
-    def in_units(self, outputs: Tensor) -> Tensor:
-        """Return outputs in the unit of the targets; those of labels stay logits."""
-        return outputs
-
-    def collect(self, network: nn.Module, split: Split) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return outputs (M, K), targets, and outputs of the linear model, on the CPU."""
-        network.eval()
-        device = next(network.parameters()).device
-        outputs, targets, linears = [], [], []
-        for batch in split.eval_batches():
-            found, linear = self.outputs(network, batch.to(device))
-            outputs.append(found.float().cpu())
-            targets.append(batch.targets)
-            if linear is not None:
-                linears.append(linear.float().cpu())
-        return torch.cat(outputs), torch.cat(targets), torch.cat(linears) if linears else None
-
-    def training_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Return further sums of a training batch."""
-        del outputs, targets
-        return {}
 
     def metrics(self, metric_sums: MetricSums) -> Metrics:
         """Return number and loss; everything else is computed by :meth:`make_metrics`."""
@@ -421,77 +272,24 @@ class TextTask(Task):
     def probe_outputs(self, network: nn.Module, batch: Batch) -> Tensor:
         return self.outputs(network, batch)[0]
 
-    # Use
+    def probe_texts(self) -> list[str]:
+        """Return fixed texts; see :class:`zoo.interfaces.ProbesTexts`."""
+        return probe_texts(self.options, self.encoder.words)
 
-    @torch.inference_mode()
-    def answer(
-        self, network: nn.Module, texts: Sequence[str]
-    ) -> tuple[Tensor, npt.NDArray[np.float64]]:
-        """Return outputs (M, K) of M texts, and the share of the tokens of each that is known."""
-        device = next(network.parameters()).device
-        split = self._split(list(texts), np.arange(len(texts)))
-        outputs = torch.empty(len(texts), self.num_outputs)
-        known = np.ones(len(texts))
-        network.eval()
-        for batch in split.eval_batches():
-            batch = batch.to(device)
-            assert isinstance(batch, TextBatch)
-            assert isinstance(network, TextNetwork)
-            outputs[batch.targets.cpu()] = self.outputs(network, batch)[0].float().cpu()
-            known[batch.targets.cpu().numpy()] = self._known(network, batch).cpu().numpy()
-        return outputs, known
+    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what texts become; see :class:`zoo.interfaces.ProbesTexts`."""
+        return probe_answers(self, network, texts)
 
-    def _known(self, network: TextNetwork, batch: TextBatch) -> Tensor:
+    def known(self, network: nn.Module, batch: TextBatch) -> Tensor:
         """Return the share of the tokens of each text (B,) that is known."""
+        assert isinstance(network, TextNetwork)
         known = self.encoder.known(network.embedding, batch)
         mask = torch.arange(known.shape[1], device=known.device) < batch.lengths[:, None]
         share: Tensor = (known & mask).sum(1) / batch.lengths
         return share
 
-    @torch.inference_mode()
     def embed(
         self, network: nn.Module, texts: Sequence[str], *, per_step: bool
     ) -> list[npt.NDArray[np.float32]]:
-        """Return the pooled vector (F,) of each text, or the model's outputs (T, F).
-
-        T is the number of tokens that are read; a text without any is one unknown token.
-        """
-        if not texts:
-            return []
-        assert isinstance(network, TextNetwork)
-        device = next(network.parameters()).device
-        vectors: dict[int, npt.NDArray[np.float32]] = {}
-        for batch in self._split(list(texts), np.arange(len(texts))).eval_batches():
-            batch = batch.to(device)
-            assert isinstance(batch, TextBatch)
-            outputs, state = network.model_outputs(
-                batch.inputs, batch.lengths, None, batch.units, batch.starts
-            )
-            if per_step:
-                values = outputs.float().cpu().numpy()
-                found = [values[row, :n].copy() for row, n in enumerate(batch.lengths.tolist())]
-            else:
-                pooled = pool(network.rnn, outputs, batch.lengths, state, self.options.pooling)
-                found = list(pooled.float().cpu().numpy())
-            vectors.update(zip(batch.targets.tolist(), found, strict=True))
-        return [vectors[index] for index in range(len(texts))]
-
-
-def _beside(data: Path, name: str) -> str:
-    """Return the path of a further file; an exported model knows its name alone."""
-    beside = data.parent / name
-    return str(beside) if name and not Path(name).exists() and beside.exists() else name
-
-
-def check_labels(labels: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse labels that the training did not have.
-
-    Raises:
-        DataError: There is one.
-    """
-    for label in labels:
-        if label not in known:
-            raise DataError(
-                f"label {label!r} is not among those of the training",
-                why=f"they are {listed(known)}",
-            )
+        """Return vectors of texts; see :class:`zoo.interfaces.Embeds`."""
+        return inference.embed(self, network, texts, per_step=per_step)

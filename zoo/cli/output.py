@@ -44,6 +44,10 @@ def echo_metrics(metrics: Mapping[str, Any]) -> None:
         name = key.replace("_", " ")
         if key == "training_data" or key.endswith(("_low", "_high")):
             continue
+        if key.endswith("_label") and key.removesuffix("_label") in metrics:
+            continue
+        if f"{key}_label" in metrics:
+            name += f" ({metrics[f'{key}_label']})"
         if isinstance(value, dict) and {"rows", "columns", "values"} <= value.keys():
             tables.append((key, value))
         elif isinstance(value, dict):  # Such as baselines, by name.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from zoo.interfaces.data import Split
+from zoo.interfaces.data import Data, Split
 from zoo.interfaces.models import DecodeStep
 from zoo.interfaces.predictions import Mistake, Prediction
 from zoo.interfaces.training import Metric
@@ -139,6 +139,15 @@ class Calibrates(Protocol):
         Called before every evaluation of a training, with its validation split, on the network
         that is evaluated and saved (the moving average, if there is one).
         """
+        ...
+
+
+@runtime_checkable
+class FitsBaseline(Protocol):
+    """A task that fits a baseline to data for the test at the end of a training alone."""
+
+    def with_baseline(self, data: Data) -> Data:
+        """Return data whose test split also gives :attr:`Step.baseline_outputs`."""
         ...
 
 

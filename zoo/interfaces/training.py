@@ -65,7 +65,7 @@ class Metric(Protocol):
 
         Beside numbers there may be tables: dictionaries with ``rows`` and ``columns`` (names),
         ``values`` (a list a row) and, if need be, ``note``. An interval of ``name`` is in
-        ``name_low`` and ``name_high``; ``baselines`` has values of the monitored metric by the
-        name of the baseline.
+        ``name_low`` and ``name_high``, the label that it is about in ``name_label``; ``baselines``
+        has values of the monitored metric by the name of the baseline.
         """
         ...

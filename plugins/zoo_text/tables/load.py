@@ -63,6 +63,7 @@ def load_table(
     kind: str = "auto",
     names: Sequence[str] | None = None,
     columns_may_differ: bool = False,
+    digest_of_file: str = "",
 ) -> LabeledTexts:
     """Read labelled texts from a file or folder of any usual kind.
 
@@ -74,6 +75,7 @@ def load_table(
         names: Labels of a trained task, in order; then a small table will do.
         columns_may_differ: Whether the columns that the options name are looked for anew where
             the table lacks them.
+        digest_of_file: sha256 of the file, where it is known; otherwise it is computed.
 
     Raises:
         DataError: The data is missing, damaged or unfit; the message says what to do.
@@ -90,9 +92,12 @@ def load_table(
             text_column=options.text_column if find_column(options.text_column, main) else "",
             label_column=options.label_column if find_column(options.label_column, main) else "",
         )
-    total = digest(files[0][0])
+    total = digest_of_file or digest(files[0][0])
     if len(files) > 1:
-        total = hashlib.sha256("".join(f"{p} {digest(f)}\n" for f, p in files).encode()).hexdigest()
+        digests = [total, *(digest(file) for file, _ in files[1:])]
+        total = hashlib.sha256(
+            "".join(f"{p} {d}\n" for (_, p), d in zip(files, digests, strict=True)).encode()
+        ).hexdigest()
     return _labeled(tables, options, seed, kind, names, total)
 
 
