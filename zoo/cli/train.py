@@ -55,7 +55,7 @@ Settings are those that `zoo show NAME` lists.
     help="Add a callback.",
 )  # fmt: skip
 @options.metrics
-@click.option("--seed", type=click.IntRange(0), help="Seed of all that is drawn.  [default: 1]")
+@click.option("--seed", type=options.SEEDS, help="Seed of all that is drawn.  [default: 1]")
 @options.device
 @options.threads
 @click.option("--out", type=click.Path(file_okay=False), help="Run directory; default under runs/.")
