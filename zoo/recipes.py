@@ -55,7 +55,7 @@ def read(path: Path, plugin: PluginInfo | None = None) -> RecipeFile:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError("cannot read the recipe file", where=str(path), why=str(error)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError("recipe file is not TOML", where=str(path), why=str(error)) from error
     if "runs" in document:  # The name of the table in 0.1.
         warnings.warn(f"{path}: table 'runs' is now called 'recipes'", ZooWarning, stacklevel=2)
