@@ -72,7 +72,24 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.here = folder / "a" / "b" / "c"
-        self.good: dict[str, Path] = {}
+        self.files: dict[str, bytes] = {}
+
+    def keep(self) -> None:
+        """Keep what is there; :meth:`restore` brings it back."""
+        paths = [path for path in self.here.rglob("*") if path.is_file()]
+        self.files = {str(path.relative_to(self.here)): path.read_bytes() for path in paths}
+
+    def restore(self) -> None:
+        """Undo what a command did: what is drawn depends on nothing that was drawn before."""
+        shutil.rmtree(self.here)
+        for name, content in self.files.items():
+            self.write(name, content)
+
+    def write(self, name: str, content: bytes) -> str:
+        path = self.here / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return name
 
     def run(self, arguments: list[str], stdin: bytes) -> tuple[int, str, str]:
         """Run a command in this process; return its exit code and what it printed."""
@@ -107,6 +124,7 @@ def world(
         "char-lm/gru", world.here / "book", "hidden_size=3", "embed_size=2", "steps=2",
         data=world.here / "book.txt",
     )  # fmt: skip
+    world.keep()
     yield world
     installed.forget()
 
@@ -138,35 +156,30 @@ def contents(good: bytes) -> SearchStrategy[bytes]:
 
 
 @st.composite
-def file(draw: DrawFn, here: Path, name: str) -> str:
+def file(draw: DrawFn, world: World, name: str) -> str:
     """Return an argument for a file: a good one's copy with other contents, or a word."""
     if draw(st.integers(0, 5)) == 5:
         return draw(words())
-    target = here / f"changed{Path(name).suffix}"
-    target.write_bytes(draw(contents((here / name).read_bytes())))
-    return target.name
+    return world.write(f"changed{Path(name).suffix}", draw(contents(world.files[name])))
 
 
 @st.composite
-def run_directory(draw: DrawFn, here: Path) -> str:
+def run_directory(draw: DrawFn, world: World) -> str:
     """Return an argument for trained weights: a run, a file, a run with a damaged file, a word."""
     run = draw(st.sampled_from(["texts", "book"]))
     kind = draw(st.sampled_from(["run", "file", "damaged", "damaged", "word"]))
-    if kind == "run":
-        return run
     if kind == "file":
-        return draw(file(here, f"{run}/weights.safetensors"))
+        return draw(file(world, f"{run}/weights.safetensors"))
     if kind == "word":
         return draw(words())
-    shutil.rmtree(here / "damaged", ignore_errors=True)
-    shutil.copytree(here / run, here / "damaged")
-    names = sorted(path.name for path in (here / run).iterdir() if path.is_file())
-    damaged = here / "damaged" / draw(st.sampled_from(names))
-    if draw(st.integers(0, 4)) == 0:
-        damaged.unlink()
-    else:
-        damaged.write_bytes(draw(contents(damaged.read_bytes())))
-    return "damaged"
+    if kind == "damaged":
+        names = sorted(name for name in world.files if name.startswith(f"{run}/"))
+        damaged = draw(st.sampled_from(names))
+        if draw(st.integers(0, 4)) == 0:
+            (world.here / damaged).unlink()
+        else:
+            world.write(damaged, draw(contents(world.files[damaged])))
+    return run
 
 
 def command_of(name: str) -> click.Command:
@@ -176,7 +189,7 @@ def command_of(name: str) -> click.Command:
 
 
 @st.composite
-def options_of(draw: DrawFn, command: click.Command, here: Path, left_out: set[str]) -> list[str]:
+def options_of(draw: DrawFn, command: click.Command, world: World, left_out: set[str]) -> list[str]:
     """Return some options of a command with any values."""
     options = [
         parameter for parameter in command.params
@@ -187,7 +200,7 @@ def options_of(draw: DrawFn, command: click.Command, here: Path, left_out: set[s
         flag = draw(st.sampled_from([*option.opts, *option.secondary_opts]))
         chosen.append(flag)
         if option.name in ("data", "validation", "test"):
-            chosen.append(draw(file(here, "table.csv")))
+            chosen.append(draw(file(world, "table.csv")))
         elif option.name == "settings":
             keys = st.sampled_from(SETTINGS) | words()
             chosen.append(f"{draw(keys)}={draw(PLAUSIBLE | words())}")
@@ -234,11 +247,11 @@ WEIGHTED = (
 
 
 @st.composite
-def command_lines(draw: DrawFn, here: Path) -> tuple[list[str], bytes]:
+def command_lines(draw: DrawFn, world: World) -> tuple[list[str], bytes]:
     """Return the arguments of zoo, and what is on stdin; files that they name are written."""
     before: list[str] = []
     if draw(st.integers(0, 9)) == 9:
-        before = ["--registry", draw(file(here, "registry.toml"))]
+        before = ["--registry", draw(file(world, "registry.toml"))]
     if draw(st.integers(0, 19)) == 19:
         before.append("--no-plugins")
     if draw(st.integers(0, 19)) == 19:
@@ -252,29 +265,29 @@ def command_lines(draw: DrawFn, here: Path) -> tuple[list[str], bytes]:
         arguments += draw(st.lists(words(), max_size=1))
     elif name == "train":
         if draw(st.booleans()):
-            arguments += ["--out", draw(run_directory(here)), "--resume"]
+            arguments += ["--out", draw(run_directory(world)), "--resume"]
         else:
             arguments += draw(
                 st.lists(st.sampled_from(["sentiment/rnn", "char-lm/gru"]), max_size=1)
             )
             arguments += [
                 "--data",
-                draw(file(here, draw(st.sampled_from(["table.csv", "book.txt"])))),
+                draw(file(world, draw(st.sampled_from(["table.csv", "book.txt"])))),
             ]
             arguments += ["--set", "hidden_size=2", "--out", "new"]
         # The last one of an option counts.
         after, left_out = ["--steps", "3", "--threads", "1"], {"steps", "epochs"}
     elif name != "plugins":
-        arguments.append(draw(run_directory(here)))
+        arguments.append(draw(run_directory(world)))
     if name in ("predict", "embed"):
         arguments += draw(st.lists(words(), max_size=2))
     if name in ("embed", "export"):
         arguments += ["-o", draw(words() | st.just("written"))]
     if name in ("evaluate", "verify") and draw(st.booleans()):
-        arguments += ["--data", draw(file(here, "table.csv"))]
+        arguments += ["--data", draw(file(world, "table.csv"))]
     if name == "generate":
         after = draw(st.sampled_from([["--length", "3"], ["--length", str(10**18)]]))
-    arguments += draw(options_of(command, here, left_out))
+    arguments += draw(options_of(command, world, left_out))
     return [*arguments, *after], draw(contents(b"a fine plot\na dull plot\n"))
 
 
@@ -287,8 +300,8 @@ def command_lines(draw: DrawFn, here: Path) -> tuple[list[str], bytes]:
 @given(data=st.data())
 def test_a_command_line_ends_in_a_result_or_in_one_line(world: World, data: st.DataObject) -> None:
     installed.forget()
-    shutil.rmtree(world.here / "new", ignore_errors=True)
-    arguments, stdin = data.draw(command_lines(world.here))
+    world.restore()
+    arguments, stdin = data.draw(command_lines(world))
     code, _, err = world.run(arguments, stdin)
     assert code in EXIT_CODES, err
     assert "Traceback" not in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -40,7 +41,8 @@ def prepare() -> None:
 
 def discard_output() -> None:
     """Send what is still unwritten nowhere: Python would complain again on closing stdout."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(io.UnsupportedOperation):  # Of a program's own, without a file.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Dropping(io.FileIO):
