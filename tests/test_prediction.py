@@ -172,7 +172,7 @@ if not child:
         assert list(model.predict(["a fine plot " * 90] * 3, threads=threads)) == expected
     try:
         list(begun)
-    except zoo.UsageError as error:
+    except zoo.ZooError as error:
         os._exit(0 if "before the process was forked" in str(error) else 2)
     os._exit(1)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -10,7 +10,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
 from numba import njit
 from numba.core import config
 
@@ -79,7 +78,7 @@ def _cache_folder() -> Path:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     named = config.CACHE_DIR  # type: ignore[attr-defined]  # NUMBA_CACHE_DIR, or empty
-    root = Path(named) if named else Path(platformdirs.user_cache_dir("zoo")) / "compiled"
+    root = Path(named) if named else files.user_cache_folder() / "compiled"
     folder = root / digest.hexdigest()[:16]
     try:
         intact = json.loads((folder / "checksums.json").read_bytes()) == _checksums(folder)
