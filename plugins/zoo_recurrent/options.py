@@ -10,7 +10,9 @@ import zoo
 @dataclass(frozen=True)
 class _LayersOptions(zoo.Options):
     hidden_size: int = zoo.option(64, "units in each direction of each layer", minimum=1)
-    num_layers: int = zoo.option(1, "layers, each reading the outputs of the one below", minimum=1)
+    num_layers: int = zoo.option(
+        1, "layers, each reading the outputs of the one below", minimum=1, maximum=64
+    )
     dropout: float = zoo.option(
         0.0,
         "probability that a value between stacked layers is zeroed in training",
