@@ -15,7 +15,7 @@ from zoo.values import check_seed
 
 # From this scale on products with logits may overflow, and only the likeliest token is left anyway.
 GREEDY = 1e30
-MOST_SAMPLES = 10_000
+MOST_SAMPLES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
