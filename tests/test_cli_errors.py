@@ -569,15 +569,19 @@ def test_debug_shows_the_traceback(zoo_command: Run) -> None:
     assert "Traceback" not in zoo_command("show", "sample-lsmt").stderr
 
 
-@pytest.mark.parametrize("command", ["list", "list --json", "--help", "show sample-lstm"])
-def test_a_closed_pipe_is_no_failure(command: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "zoo", *command.split()],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+def test_a_fault_of_a_plugin_names_it(install_plugin: Install, zoo_here: Run) -> None:
+    source = COMMAND_PLUGIN.replace("MODULE", "zoo_count").replace(
+        'click.echo("counted")', "raise RecursionError"
     )
-    assert process.stdout
-    process.stdout.close()  # As `head -0` does, before anything is written.
-    assert process.stderr
-    assert process.stderr.read() == b""
-    assert process.wait() == 0
+    install_plugin("zoo-count", source)
+    check(zoo_here("count"), PLUGIN, "plugin 'zoo-count' failed: RecursionError; run `zoo --debug")
+    assert "Traceback (most recent call last)" in zoo_here("--debug", "count").stderr
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**32), str(2**64), "9" * 5000])
+def test_a_seed_that_no_generator_takes(seed: str, refused: Refused) -> None:
+    refused(USAGE, "sentiment/lstm", "--seed", seed, said=("--seed",))
+
+
+def test_an_argument_that_is_not_utf8(zoo_command: Run) -> None:
+    check(zoo_command("train", "--data", "caf\udce9.csv"), USAGE, "not UTF-8", "caf\\udce9.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from torch import nn
 
 import zoo
 from zoo.interfaces import Prediction
-from zoo.prediction import CHUNK, predict
+from zoo.prediction import CHUNK, CHUNK_CHARACTERS, chunks, predict
 
 THREADS = pytest.mark.parametrize("threads", [1, 2, 3])
 
@@ -129,3 +130,101 @@ def test_threads_predict_what_one_thread_does(sentiment_run: Path) -> None:
     one, three = (list(loaded.predict(texts, threads=threads)) for threads in (1, 3))
     assert one == three
     assert not torch.is_inference_mode_enabled()
+
+
+# The main thread ends while predictions are unread; daemon threads inside torch aborted here.
+UNREAD = """
+import sys, torch
+from torch import nn
+from zoo.prediction import predict
+
+class Work:
+    def predict(self, network, texts):
+        for _ in range(30):
+            torch.rand(64, 64) @ torch.rand(64, 64)
+        return texts
+
+found = predict(Work(), nn.Identity(), ["text"] * 10**6, threads=2)
+next(found)
+"""
+
+
+def test_a_program_may_end_with_predictions_unread() -> None:
+    for _ in range(5):
+        done = subprocess.run(
+            [sys.executable, "-c", UNREAD], capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+# In a process of its own: the tests' one computes with one thread.
+FORKED = """
+import os, signal, sys, torch, zoo
+torch.set_num_threads(2)
+model = zoo.load(sys.argv[1])
+expected = list(model.predict(["a fine plot " * 90] * 3))
+begun = model.predict(["a fine plot"] * 5000, threads=2)
+next(begun)
+child = os.fork()
+if not child:
+    signal.alarm(60)
+    for threads in (1, 2):
+        assert list(model.predict(["a fine plot " * 90] * 3, threads=threads)) == expected
+    try:
+        list(begun)
+    except zoo.ZooError as error:
+        os._exit(0 if "before the process was forked" in str(error) else 2)
+    os._exit(1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_a_forked_process_predicts(sentiment_run: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, sentiment_run], capture_output=True, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+class Arriving:
+    """Texts of which some are there: `ready` says so."""
+
+    def __init__(self, *groups: list[str]) -> None:
+        self.groups = groups
+        self.waits = False
+
+    def __iter__(self) -> Iterator[str]:
+        for group in self.groups:
+            for text in group:
+                self.waits = text == group[-1]
+                yield text
+
+    def ready(self) -> bool:
+        return not self.waits
+
+
+@THREADS
+def test_texts_that_are_there_are_predicted_before_others_are_waited_for(threads: int) -> None:
+    waited: list[str] = []
+
+    class Slow(Arriving):
+        def __iter__(self) -> Iterator[str]:
+            for text in super().__iter__():
+                waited.append(text)
+                yield text
+
+    task = Echo()
+    found = predict(task, nn.Identity(), Slow(["a", "b"], ["c"], ["d"] * 9), threads)
+    assert [next(found).text, next(found).text] == ["a", "b"]
+    assert waited == ["a", "b"]
+    assert next(found).text == "c"
+    assert [prediction.text for prediction in found] == ["d"] * 9
+
+
+def test_chunks_hold_a_bounded_number_of_characters() -> None:
+    texts = ["x" * (CHUNK_CHARACTERS // 3)] * 7
+    assert [len(chunk) for chunk in chunks(texts)] == [4, 3]
+    with pytest.raises(TypeError, match="texts are strings, not int"):
+        list(chunks([1]))  # type: ignore[list-item]

@@ -198,3 +198,46 @@ def test_python_and_the_command_line_train_the_same_bits(
     )  # fmt: skip
     one, other = ((tmp_path / name / "weights.safetensors") for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
+
+
+# A user of a container, for instance, who is in no list of users.
+HOMELESS = """
+import pwd
+def getpwuid(number):
+    raise KeyError(number)
+pwd.getpwuid = getpwuid
+from zoo.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"HOME": ""}, {"HOME": "/proc"}, {"ZOO_CACHE": "/proc/x"}]
+)
+@pytest.mark.parametrize("command", ["env", "predict RUN film", "list --json"])
+def test_commands_work_without_a_home_or_a_cache_that_can_be_written(
+    command: str, variables: dict[str, str], sentiment_run: Path, tmp_path: Path
+) -> None:
+    unset = ("HOME", "XDG_CACHE_HOME", "ZOO_CACHE", "NUMBA_CACHE_DIR")
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    done = subprocess.run(
+        [sys.executable, "-c", HOMELESS, *command.replace("RUN", str(sentiment_run)).split()],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+        env={**environment, **variables, "ZOO_BACKEND": "torch"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_bounds_spinning_unless_the_user_did() -> None:
+    script = "import os\nfrom zoo.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
+    script += "print(os.environ.get('GOMP_SPINCOUNT'))"
+    for variables, expected in (
+        ({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"),
+    ):  # fmt: skip
+        environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
+        done = subprocess.run(
+            [sys.executable, "-c", script, "--version"], capture_output=True, text=True,
+            env={**environment, **variables},
+        )  # fmt: skip
+        assert done.stdout.splitlines()[-1] == expected

@@ -24,6 +24,7 @@ from zoo.errors import UsageError
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8
 _RETAINED_BYTES = 1 << 30
+_PROCESS = os.getpid()
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -80,8 +81,12 @@ def computing(threads: int | None = None) -> Iterator[None]:
     times slower with them.
 
     Args:
-        threads: Threads of torch; 0: one for each processor; None: as many as are set.
+        threads: Threads of torch; 0: one for each processor; None: as many as are set. One in a
+            process that was forked.
     """
+    use_one_thread_if_forked()
+    if os.getpid() != _PROCESS:
+        threads = None
     before, flushed = torch.get_num_threads(), _flushes_denormals()
     # Worker threads inherit the setting when they are started, so it comes first.
     _flush_denormals(True)
@@ -93,6 +98,16 @@ def computing(threads: int | None = None) -> Iterator[None]:
         _flush_denormals(flushed)
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
+
+
+def use_one_thread_if_forked() -> None:
+    """Let torch compute with one thread in a process that was forked since zoo was imported.
+
+    Threads are not inherited, and OpenMP would wait for them for ever. torch does the same in the
+    processes of a data loader.
+    """
+    if os.getpid() != _PROCESS:
+        torch.set_num_threads(1)
 
 
 def retain_memory() -> None:

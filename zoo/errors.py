@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import ClassVar
+
+# What a terminal obeys (C0 and C1 controls), what reverses the order of what is shown
+# (bidirectional overrides and isolates), other line ends, and halves of surrogate pairs.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ZooError(Exception):
     """An expected failure, reported in one line: ``WHAT in WHERE: WHY; WHAT TO DO``.
+
+    Control characters of what it names are escaped: the message is safe to print.
 
     Args:
         what: What failed, in a few words.
@@ -33,7 +40,7 @@ class ZooError(Exception):
             message += f": {why}"
         if fix:
             message += f"; {fix}"
-        super().__init__(message)
+        super().__init__(printable(" ".join(message.splitlines())))
 
 
 class UsageError(ZooError):
@@ -82,6 +89,16 @@ class DiskError(ZooError):
 
 class ZooWarning(UserWarning):
     """Something that works but should be known, such as a name of an earlier version."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return a text with characters escaped that a terminal would obey: ``\\u001b``, as in JSON.
+
+    Args:
+        text: Any text, such as one that a file has.
+        keep: Characters that stay: line ends and tabs, for instance.
+    """
+    return _CONTROLS.sub(lambda m: m[0] if m[0] in keep else f"\\u{ord(m[0]):04x}", text)
 
 
 def shortened(text: str, longest: int) -> str:

@@ -82,9 +82,19 @@ def sync_folder(folder: Path) -> None:
 
 def cache_folder() -> Path:
     """Return where zoo caches downloads and encoded data: ``ZOO_CACHE``, or the user's cache."""
+    named = os.environ.get("ZOO_CACHE")
+    return Path(named) if named else user_cache_folder()
+
+
+def user_cache_folder() -> Path:
+    """Return the user's own cache; of a user without a home, one that cannot be written to."""
     import platformdirs
 
-    return Path(os.environ.get("ZOO_CACHE") or platformdirs.user_cache_dir("zoo"))
+    try:
+        folder = Path(platformdirs.user_cache_dir("zoo"))
+    except RuntimeError:
+        folder = Path("~")
+    return folder if folder.is_absolute() else Path(os.devnull) / "zoo"
 
 
 def digest(path: Path) -> str:

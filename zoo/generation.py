@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.environment import use_one_thread_if_forked
 from zoo.errors import UsageError
 from zoo.interfaces import Generates, State
+from zoo.values import check_seed
 
 # From this scale on products with logits may overflow, and only the likeliest token is left anyway.
 GREEDY = 1e30
+MOST_SAMPLES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class Sampling:
             raise UsageError("top-k is negative", why=f"got {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise UsageError("top-p is not above 0 and at most 1", why=f"got {self.top_p}")
+        if self.seed is not None:
+            try:
+                check_seed(self.seed)
+            except ValueError as error:
+                raise UsageError("the seed cannot be used", why=str(error)) from None
 
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
@@ -91,8 +99,18 @@ def generate(
         samples: Texts that are drawn side by side.
 
     Raises:
+        UsageError: There are too many samples, or none.
         DataError: The prompt has a character that the vocabulary lacks.
     """
+    if not 0 < samples <= MOST_SAMPLES:
+        raise UsageError(f"samples are not between 1 and {MOST_SAMPLES}", why=f"got {samples}")
+    return _generate(task, network, prompt, length, sampling, samples)
+
+
+def _generate(
+    task: Generates, network: nn.Module, prompt: str, length: int, sampling: Sampling, samples: int
+) -> Iterator[list[str]]:
+    use_one_thread_if_forked()
     prompt_ids = task.encode(prompt) or [task.start_token()]
     step = task.decode_step(network)
     device = next(network.parameters()).device

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from queue import SimpleQueue
-from threading import Thread
+from threading import Semaphore, Thread
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,24 @@ import torch
 from torch import nn
 
 from zoo.environment import computing
+from zoo.errors import UsageError
 from zoo.interfaces import Embeds, Prediction, Predicts
 
-# Texts that a task is given at once, which bounds the memory.
+# Texts that a task is given at once, and their characters, which bound the memory.
 CHUNK = 1024
+CHUNK_CHARACTERS = 1 << 22
 
 _Result = list[Prediction] | BaseException
+
+
+@runtime_checkable
+class ArrivingTexts(Protocol):
+    """Texts that may come slowly, such as lines of a pipe: what is there is predicted first."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def ready(self) -> bool:
+        """Return whether the next text, or the end, is there; after a short wait at most."""
 
 
 def predict(
@@ -27,68 +40,105 @@ def predict(
 ) -> Iterator[Prediction]:
     """Yield the prediction of each text, in order; ``threads + 1`` chunks of texts are read ahead.
 
+    Of :class:`ArrivingTexts` those that are there are predicted before the next one is waited for.
+
     Args:
         task: Predicts a chunk at a time.
         network: A trained network of the task, in evaluation mode.
         texts: Any number of them.
         threads: How many chunks are predicted at the same time, each with torch's threads.
+
+    Raises:
+        UsageError: The process was forked since the first prediction.
     """
-    rest = iter(texts)
-    chunks = iter(lambda: list(islice(rest, CHUNK)), [])
     if threads == 1:
-        for chunk in chunks:
+        for chunk in chunks(texts):
             with computing():
-                predictions = list(task.predict(network, chunk))
+                predictions = list(task.predict(network, chunk)) if chunk else []
             yield from predictions
         return
 
-    # Not an executor: its locks are Python's, and Ctrl-C while one is acquired leaves it locked.
-    queue: SimpleQueue[tuple[list[str], SimpleQueue[_Result]] | None] = SimpleQueue()
+    running = Semaphore(threads)
 
-    def work() -> None:
-        with computing():
-            while (item := queue.get()) is not None:
-                chunk, result = item
-                try:
-                    result.put(list(task.predict(network, chunk)))
-                except BaseException as error:  # noqa: BLE001 - raised where the result is read
-                    result.put(error)
+    def work(chunk: list[str], result: SimpleQueue[_Result]) -> None:
+        try:
+            with running, computing():
+                result.put(list(task.predict(network, chunk)))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is read
+            result.put(error)
 
-    pending: deque[SimpleQueue[_Result]] = deque()
-    workers: list[Thread] = []
+    # A thread for each chunk, and none that waits for the next one: a program that ends while
+    # predictions are unread waits for at most a chunk. A thread that Python ended halfway, as it
+    # does with daemons, would abort the process inside torch.
+    pending: deque[tuple[Thread, SimpleQueue[_Result]]] = deque()
+    process = os.getpid()
     try:
-        for _ in range(threads):
-            worker = Thread(target=work, name="predict", daemon=True)
-            worker.start()
-            workers.append(worker)
-        for chunk in chunks:
-            pending.append(SimpleQueue())
-            queue.put((chunk, pending[-1]))
-            if len(pending) > threads:
-                yield from _next_result(pending)
+        for chunk in chunks(texts):
+            if chunk:
+                result: SimpleQueue[_Result] = SimpleQueue()
+                thread = Thread(target=work, args=(chunk, result), name="predict")
+                thread.start()
+                pending.append((thread, result))
+            while len(pending) > threads or (pending and not chunk):
+                yield from _next_result(pending, process)
         while pending:
-            yield from _next_result(pending)
+            yield from _next_result(pending, process)
     finally:
-        for _ in range(threads):
-            queue.put(None)
-        for worker in workers:
-            worker.join()
+        if os.getpid() == process:
+            for thread, _ in pending:
+                thread.join()
+
+
+def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield texts in chunks; an empty one where the next text is not there yet.
+
+    Raises:
+        TypeError: A text is no string.
+    """
+    is_ready = texts.ready if isinstance(texts, ArrivingTexts) else None
+    chunk: list[str] = []
+    size = 0
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"texts are strings, not {type(text).__name__}")
+        chunk.append(text)
+        size += len(text)
+        waits = is_ready is not None and not is_ready()
+        if waits or len(chunk) >= CHUNK or size >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+        if waits:
+            yield []
+    if chunk:
+        yield chunk
 
 
 def embed(
     task: Embeds, network: nn.Module, texts: Iterable[str], *, per_step: bool
 ) -> list[npt.NDArray[np.float32]]:
     """Return the vectors of texts, computed in chunks; as :meth:`zoo.interfaces.Embeds.embed`."""
-    rest = iter(texts)
     vectors: list[npt.NDArray[np.float32]] = []
-    while chunk := list(islice(rest, CHUNK)):
+    for chunk in filter(None, chunks(texts)):
         with computing(), torch.inference_mode():
             vectors.extend(task.embed(network, chunk, per_step=per_step))
     return vectors
 
 
-def _next_result(pending: deque[SimpleQueue[_Result]]) -> list[Prediction]:
-    result = pending.popleft().get()
+def _next_result(
+    pending: deque[tuple[Thread, SimpleQueue[_Result]]], process: int
+) -> list[Prediction]:
+    """Wait for the oldest chunk.
+
+    Not by Thread.join(): where Ctrl-C comes while it waits, it takes a running thread for ended.
+    """
+    if os.getpid() != process:
+        raise UsageError(
+            "predictions were begun before the process was forked",
+            why="their threads are in the other process",
+            fix="call predict() again",
+        )
+    result = pending[0][1].get()
+    pending.popleft()
     if isinstance(result, BaseException):
         raise result
     return result

@@ -35,7 +35,7 @@ class TrainingOptions(Options):
 
     epochs: int = option(10, "passes over the training data, where steps is 0", minimum=1)
     steps: int = option(0, "optimizer steps; 0: as many as epochs takes", minimum=0)
-    batch_size: int = option(32, "rows in a batch", minimum=1)
+    batch_size: int = option(32, "rows in a batch", minimum=1, maximum=1_000_000)
     accumulate: int = option(1, "batches whose gradients are added up for a step", minimum=1)
     optimizer: str = option("adam", "the optimizer; `zoo list --optimizers` names them")
     schedule: str = option(

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
+from zoo.errors import shortened
+
 Scalar = bool | int | float | str
 Value = Scalar | tuple[Scalar, ...] | None
 """What an option can hold. Lists in TOML and JSON are tuples here; ``none`` is None."""
@@ -19,6 +21,15 @@ SCALARS: Mapping[type, str] = {
     float: "a number",
     str: "a string",
 }
+LARGEST_SEED = 2**32 - 1
+"""What every generator of random numbers takes, that of NumPy's RandomState included."""
+
+LARGEST_INTEGER = 2**63 - 1
+"""What an element of a tensor and a number in TOML can be."""
+
+_SHOWN = 60
+"""Characters of a value that are shown in a message."""
+
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -66,7 +77,7 @@ class Option:
         if not self.many:
             return self._check_scalar(value)
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{value!r} is not {self.described}")
+            raise ValueError(f"{shown(value)} is not {self.described}")
         return tuple(self._check_scalar(item) for item in value)
 
     def parse(self, text: str) -> Value:
@@ -102,18 +113,20 @@ class Option:
             except OverflowError:
                 raise ValueError("an integer of that size is not a finite number") from None
         if type(value) is not self.type:
-            raise ValueError(f"{value!r} is not {self._element}")
+            raise ValueError(f"{shown(value)} is not {self._element}")
         if isinstance(value, str):
             value = self.old_values.get(value, value)
             if self.choices and value not in self.choices:
-                raise ValueError(f"{value!r} is not one of {', '.join(self.choices)}")
+                raise ValueError(f"{shown(value)} is not one of {', '.join(self.choices)}")
         elif isinstance(value, int | float):
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{value} is not a finite number")
             if self.minimum is not None and value < self.minimum:
-                raise ValueError(f"{value} is less than {self.minimum:g}")
+                raise ValueError(f"{shown(value)} is less than {self.minimum:g}")
             if self.maximum is not None and value > self.maximum:
-                raise ValueError(f"{value} is more than {self.maximum:g}")
+                raise ValueError(f"{shown(value)} is more than {self.maximum:g}")
+            if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+                raise ValueError(f"{shown(value)} is not an integer of 64 bits")
         assert isinstance(value, bool | int | float | str)
         return value
 
@@ -122,13 +135,32 @@ class Option:
             return self._check_scalar(text)
         if self.type is bool:
             if text.lower() not in _BOOLEANS:
-                raise ValueError(f"{text!r} is not true or false")
+                raise ValueError(f"{shown(text)} is not true or false")
             return _BOOLEANS[text.lower()]
         try:
             value = self.type(text)
         except ValueError:
-            raise ValueError(f"{text!r} is not {self._element}") from None
+            raise ValueError(f"{shown(text)} is not {self._element}") from None
         return self._check_scalar(value)
+
+
+def check_seed(seed: object) -> None:
+    """Check a seed.
+
+    Raises:
+        ValueError: It is not an integer from 0 to :data:`LARGEST_SEED`.
+    """
+    if not _is_number(seed, numbers.Integral) or not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"{shown(seed)} is not an integer from 0 to {LARGEST_SEED}")
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # An integer of more digits than Python writes.
+        text = "an integer of many digits"
+    return shortened(text, _SHOWN)
 
 
 def _is_number(value: object, kind: type[Any]) -> TypeGuard[Any]:

@@ -26,11 +26,14 @@ Examples:
 """
 )
 @click.argument("model_or_file", nargs=-1, required=True, shell_complete=completion.weights)
-@click.option("--steps", type=click.IntRange(2), default=100, show_default=True, help="Length.")
 @click.option(
-    "--hidden-size", type=click.IntRange(1), default=64, show_default=True, help="Of fresh models."
+    "--steps", type=click.IntRange(2, 10_000), default=100, show_default=True, help="Length."
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of draws.")
+@click.option(
+    "--hidden-size", type=click.IntRange(1, 4096), default=64, show_default=True,
+    help="Of fresh models.",
+)  # fmt: skip
+@click.option("--seed", type=options.SEEDS, default=1, show_default=True, help="Of draws.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="A .png or .svg.")
 @options.as_json
 def gradients(

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from zoo.cli import completion, options
-from zoo.cli.predict import read_lines
-from zoo.errors import DataError
+from zoo.cli.lines import Lines
 
 
 @click.command(
@@ -44,10 +43,10 @@ def command(file: str, text: tuple[str, ...], output: Path, device: str, threads
     from zoo.files import write_atomically
 
     set_up_process(threads)
-    failures: list[DataError] = []
-    vectors = load(file, device).embed(text or read_lines(failures))
-    if failures:
-        raise failures[0]
+    texts = text or Lines()
+    vectors = load(file, device).embed(texts)
+    if isinstance(texts, Lines) and texts.failure:
+        raise texts.failure
     buffer = io.BytesIO()
     np.save(buffer, vectors, allow_pickle=False)
     write_atomically(output, buffer.getvalue())

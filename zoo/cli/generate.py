@@ -6,6 +6,9 @@ import click
 
 from zoo.cli import completion, options
 
+MOST_TOKENS = 10_000_000
+"""Of several samples, which are printed when the last token is drawn."""
+
 
 @click.command(
     epilog="""\b
@@ -20,17 +23,24 @@ other, each after a line `--- N`.
 )
 @click.argument("file", shell_complete=completion.weights)
 @click.option("--prompt", default="", help="Where the text starts.")
-@click.option("--length", type=click.IntRange(0), default=500, show_default=True, help="Tokens.")
+@click.option(
+    "--length", type=click.IntRange(0, 10_000_000), default=500, show_default=True, help="Tokens."
+)
 @click.option(
     "--temperature", type=float, help="Above 1: more random, below 1: less.  [default: 1]"
 )
 @click.option("--scale", type=float, help="1 / temperature: what logits are multiplied by.")
-@click.option("--top-k", type=int, default=0, help="Draw among the K likeliest; 0: all.")
+@click.option(
+    "--top-k", type=click.IntRange(max=2**31), default=0,
+    help="Draw among the K likeliest; 0: all.",
+)  # fmt: skip
 @click.option("--top-p", type=float, default=1.0, help="Draw among the likeliest that hold P.")
 @click.option(
-    "--seed", type=click.IntRange(0), help="Seed of the sampling, for the same text each time."
+    "--seed", type=options.SEEDS, help="Seed of the sampling, for the same text each time."
 )
-@click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Texts.")
+@click.option(
+    "--samples", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Texts."
+)
 @options.device
 @options.threads
 def command(
@@ -55,8 +65,8 @@ def command(
     if temperature is not None and scale is not None:
         raise UsageError("--temperature and --scale are both given", fix="give one of them")
     if temperature is not None:
-        if temperature < 0:
-            raise UsageError("temperature is negative", why=f"got {temperature}")
+        if not temperature >= 0:
+            raise UsageError("temperature is negative or no number", why=f"got {temperature}")
         scale = 1 / temperature if temperature else float("inf")
 
     from zoo.api import load
@@ -72,9 +82,11 @@ def command(
             click.echo(token, nl=False)
         click.echo()
         return
-    texts = [prompt] * samples
-    for row in tokens:
-        texts = [text + token for text, token in zip(texts, row, strict=True)]
-    for number, text in enumerate(texts, 1):
-        click.echo(f"--- {number}")
-        click.echo(text)
+    if samples * length > MOST_TOKENS:
+        raise UsageError(
+            "too many tokens", why=f"{samples:,} samples of {length:,}; {MOST_TOKENS:,} are allowed"
+        )
+    columns = [list(row) for row in tokens]
+    for number in range(samples):
+        click.echo(f"--- {number + 1}")
+        click.echo(prompt + "".join(row[number] for row in columns))

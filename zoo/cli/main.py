@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import importlib
-import io
 import os
+import re
 import signal
 import sys
-import traceback
+import threading
 import warnings
+from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn, TextIO
 
 import click
 
 from zoo import __version__
-from zoo.cli import plugin_commands
+from zoo.cli import failures, plugin_commands, streams
 from zoo.entry_points import PLUGINS_VARIABLE, REGISTRY_VARIABLE
-from zoo.errors import DiskError, ZooError, ZooWarning
+from zoo.errors import UsageError, ZooWarning
 
 # With their summaries, so that help imports none of them.
 COMMANDS = {
@@ -34,7 +37,8 @@ COMMANDS = {
     "plugins": "List plugins: their packages, what they provide, errors.",
     "env": "Print versions, backend, threads, processor, caches and plugins.",
 }
-OUT_OF_MEMORY, INTERRUPTED = 9, 130
+SPIN_COUNT = "1000"
+"""How often a waiting thread looks again before it sleeps: some microseconds."""
 
 
 class LazyGroup(click.Group):
@@ -118,45 +122,69 @@ def cli(debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the failure's own code."""
-    _open_streams()
+    streams.prepare()
+    _bound_spinning()
     signal.signal(signal.SIGINT, _interrupt)
+    sys.unraisablehook = _unraisable
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", ZooWarning)
     stdout = sys.stdout
     try:
+        _refuse_other_encodings(sys.argv[1:])
         code = cli.main(prog_name="zoo", standalone_mode=False)
         sys.stdout.flush()
-    except ZooError as error:
-        if "--debug" in sys.argv[1:]:
-            traceback.print_exc()
-        _fail(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"; see `{context.command_path} --help`" if context else ""
-        _fail(error.format_message().rstrip(".") + hint, error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        _drop_output()
-        sys.exit(0)
-    except OSError as error:
-        _drop_output()
-        _fail(f"input or output failed: {error}", DiskError.exit_code)
-    except RuntimeError as error:
-        # torch has no class of its own for this.
-        if "can't allocate memory" not in str(error) and "out of memory" not in str(error):
-            raise
-        _fail("not enough memory; make the network or the batches smaller", OUT_OF_MEMORY)
-    except SystemExit:
-        # Where Click notices it first, it changes sys.stdout, and calls it a failure.
+    except SystemExit as error:
+        # Click changes sys.stdout where it notices that nobody reads it.
         if sys.stdout is not stdout:
-            sys.exit(0)
+            _end_unread()
+        if isinstance(error.code, str):  # Python would print it.
+            _fail(error.code, 1)
         raise
+    except BrokenPipeError:
+        _end_unread()
+    except BaseException as error:  # noqa: BLE001 - the one place for every failure
+        if "--debug" in sys.argv[1:]:
+            failures.print_traceback(error)
+        if isinstance(error, OSError):
+            streams.discard_output()  # It may be the output that failed.
+        _fail(*failures.describe(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_unread() -> NoReturn:
+    """End as other tools do whose reader is gone, such as `head`: at once, and without a word."""
+    streams.discard_output()
+    sys.exit(failures.LOST_READER)
+
+
+def _bound_spinning() -> None:
+    """Let threads that wait for others give the processor away soon.
+
+    Those of OpenMP spin for milliseconds: where another process keeps a processor busy, for which
+    they wait, a training is twenty times slower. The variable is read when torch is imported.
+    """
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
+
+
+def _refuse_other_encodings(arguments: Sequence[str]) -> None:
+    """Refuse arguments that no file of zoo could hold: they are written into configurations."""
+    for argument in arguments:
+        if re.search("[\ud800-\udfff]", argument):
+            raise UsageError("an argument is not UTF-8", why=repr(argument))
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Send Ctrl-C again where it came while Python could not pass it on, as in a destructor."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        again = threading.Timer(0.05, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _show_warning(
@@ -170,7 +198,7 @@ def _show_warning(
     """Print a warning of zoo as one line; those of libraries are for developers."""
     del filename, lineno, file, line
     if issubclass(category, ZooWarning):
-        click.echo(f"warning: {message}", err=True)
+        click.echo(f"warning: {failures.one_line(str(message))}", err=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -178,26 +206,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     for name in ("numpy", "torch"):
         spec = getattr(sys.modules.get(name), "__spec__", None)
         if getattr(spec, "_initializing", False):
-            os.write(2, b"error: interrupted\n")
-            os._exit(INTERRUPTED)
+            with contextlib.suppress(OSError):
+                os.write(2, b"error: interrupted\n")
+            os._exit(failures.INTERRUPTED)
     raise KeyboardInterrupt
 
 
-def _open_streams() -> None:
-    """Make output possible where a stream was closed or cannot say every character."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _drop_output() -> None:
-    """Send what is still unwritten nowhere: Python would complain again on closing stdout."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {failures.one_line(message)}", err=True)
     sys.exit(code)

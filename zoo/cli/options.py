@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from zoo.cli import completion
+from zoo.values import LARGEST_SEED
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -22,8 +23,9 @@ device: Decorator = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."
 )
 threads: Decorator = click.option(
-    "--threads", type=click.IntRange(0, 1024), default=0, help="Threads; 0: all processors."
+    "--threads", type=click.IntRange(0, 256), default=0, help="Threads; 0: all processors."
 )
+SEEDS = click.IntRange(0, LARGEST_SEED)
 metrics: Decorator = click.option(
     "--metric",
     "metrics",

@@ -75,9 +75,7 @@ Settings are those that `zoo show NAME` lists.
     "--checkpoint-every", metavar="TIME", callback=_seconds,
     help="Time between checkpoints: 90, 30s, 5m or 1h; 0: at evaluations alone.  [default: 10m]",
 )  # fmt: skip
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of all that is drawn.  [default: 1]"
-)
+@click.option("--seed", type=options.SEEDS, help="Seed of all that is drawn.  [default: 1]")
 @options.device
 @options.threads
 @click.option("--out", type=click.Path(file_okay=False), help="Run directory; default under runs/.")

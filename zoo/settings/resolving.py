@@ -22,6 +22,7 @@ from zoo.settings.choices import Choices
 from zoo.settings.naming import find_dataset, find_recipe, owners
 from zoo.settings.values import Values
 from zoo.spec import Component, NetworkSpec, RunSpec, TrainingOptions
+from zoo.values import check_seed
 
 
 def resolve(
@@ -54,10 +55,14 @@ def resolve(
         metrics: Names of further metrics.
 
     Raises:
-        UsageError: A name is unknown, task and model do not go together, or settings are unknown
-            or of a wrong type; all bad settings are in one message.
+        UsageError: A name is unknown, the seed is out of bounds, task and model do not go together,
+            or settings are unknown or of a wrong type; all bad settings are in one message.
         PluginError: The task declares or suggests settings that are.
     """
+    try:
+        check_seed(seed)
+    except ValueError as error:
+        raise UsageError("the seed cannot be used", why=str(error)) from None
     recipe = find_recipe(name, registry)
     is_recipe = registry.has(Recipe, name)
     data = data or recipe.data

@@ -11,7 +11,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
 from numba import njit
 from numba.core import config
 
@@ -86,9 +85,7 @@ def _cache_folder() -> Path | None:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     named = config.CACHE_DIR  # type: ignore[attr-defined]  # NUMBA_CACHE_DIR, or empty
-    root = Path(named) if named else Path(platformdirs.user_cache_dir("zoo")) / "compiled"
-    if root.parts[0] == "~":
-        return None  # This user has no home folder.
+    root = Path(named) if named else files.user_cache_folder() / "compiled"
     try:
         folder = root.resolve() / digest.hexdigest()[:16]
         if problem := make_private(folder):
