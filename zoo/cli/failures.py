@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from zoo.entry_points import entry_points
+from zoo.entry_points import read_points
 from zoo.errors import DiskError, PluginError, ZooError, printable, shortened
 
 OUT_OF_MEMORY, INTERNAL, INTERRUPTED, LOST_READER = 9, 70, 130, 141
@@ -73,7 +73,7 @@ def _plugin_of(error: BaseException) -> str:
 
     It is that of the innermost call of zoo or of a plugin, which may be to a library.
     """
-    plugins = {point.module.partition(".")[0]: point.name for point in entry_points()}
+    plugins = {point.package: point.name for point in read_points()}
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     for frame in reversed(frames):
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
