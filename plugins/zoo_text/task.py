@@ -127,27 +127,31 @@ class TextTask(Task):
             raise DataError("no data", fix="give a table of texts and labels with --data FILE")
         options = self.options
         if fit:
-            return self.check(load_table(path, options, seed, kind=self.asked_kind), path)
+            return self.check(self.read(path, options, seed, kind=self.asked_kind), path)
         if self._is_source(path):
             options = replace(
                 options,
                 validation_data=_beside(path, options.validation_data),
                 test_data=_beside(path, options.test_data),
             )
-            return load_table(path, options, seed, kind=self.kind, names=self.known_labels())
+            return self.read(path, options, seed, kind=self.kind, names=self.known_labels())
         # Another file than that of the training, perhaps of another form. Unless it has parts, all
         # of it is tested on.
         options = replace(
             options, validation_data="", test_data="", encoding="", delimiter="", quote="",
             header="auto",
         )  # fmt: skip
-        source = load_table(
+        source = self.read(
             path, options, seed, kind=self.kind, names=self.known_labels(),
             columns_may_differ=True,
         )  # fmt: skip
         if source.test_is_drawn:
             source = replace(source, part=np.full_like(source.part, TEST))
         return source
+
+    def read(self, path: Path, options: TextOptions, seed: int, **how: Any) -> LabeledTexts:
+        """Read a table; ``how`` is as for :func:`zoo_text.tables.load_table`."""
+        return load_table(path, options, seed, **how)
 
     @property
     def asked_kind(self) -> str:

@@ -74,7 +74,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
                 yield cast("IO[bytes]", io.BufferedReader(limited, 1 << 18))
     except OSError as error:
         if not kind or error.errno is not None:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         raise _damaged(path, error) from error
     except _DAMAGED as error:
         raise _damaged(path, error) from error
@@ -91,7 +91,7 @@ def compression(path: Path) -> str:
         with path.open("rb") as file:
             start = file.read(8)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), "")
 
 
@@ -120,7 +120,7 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_TEXT + 1)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if len(content) > MAX_TEXT:
         raise DataError("text is longer than 64 MiB", where=str(path))
     return content
@@ -246,10 +246,11 @@ def is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: OSError | ValueError) -> DataError:
+def unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    """Return the error for a file that is missing or may not be read."""
     return DataError(
         "cannot read the data",
         where=str(path),
