@@ -166,10 +166,24 @@ def _folder(path: Path) -> Iterator[tuple[str, Path]]:
         for root in roots:
             for file in sorted(root.rglob("*.txt")):
                 name = file.relative_to(root).as_posix()
-                if _REVIEW.fullmatch(name) or _FILMS.fullmatch(name):
-                    yield name, file
+                if not (_REVIEW.fullmatch(name) or _FILMS.fullmatch(name)):
+                    continue
+                if file.stat().st_size > MAX_TEXT:
+                    raise DataError("text is longer than 64 MiB", where=str(file))
+                yield name, file
     except OSError as error:
         raise DataError("cannot read the folder", where=str(path), why=str(error)) from error
+
+
+def check(path: Path) -> None:
+    """Refuse a folder with files that are no reviews, before the long time of reading them all.
+
+    Raises:
+        DataError: A review has more than 64 MiB, or the folder cannot be read.
+    """
+    if path.is_dir():
+        for _ in _folder(path):
+            pass
 
 
 def sample_reviews() -> Reviews:

@@ -57,7 +57,7 @@ def read_folders(path: Path, options: TextOptions) -> Table:
         raise DataError("no texts", where=str(path), fix=_FIX)
     notes = [] if options.encoding else list(_encoding_notes(encodings))
     if unreadable.count:
-        notes.append(f"left out {plural(unreadable.count, 'file')} of no text, or of over 64 MiB")
+        notes.append(f"left out {plural(unreadable.count, 'file')} of no text")
     return Table(
         str(path),
         {"text": texts, "label": labels},
@@ -133,16 +133,21 @@ def _files(folder: Path) -> Iterator[Path]:
 def _text(file: Path, options: TextOptions) -> tuple[str, Encoding] | None:
     """Return the text of a file, without its last line end, and its encoding.
 
-    None: it is binary or too long.
+    None: it is binary.
+
+    Raises:
+        DataError: It cannot be read, or has more than 64 MiB.
     """
     if compression(file):
         return None
+    with opened(file) as content:
+        is_long = content.seek(0, io.SEEK_END) > MAX_TEXT
+    if is_long:
+        # What is left out is read all the same, for the digest of the folder.
+        raise DataError("a text is longer than 64 MiB", where=str(file), fix="move it elsewhere")
     start = head(file, 1 << 12)
     if looks_binary(start) and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return None
-    with opened(file) as content:
-        if content.seek(0, io.SEEK_END) > MAX_TEXT:
-            return None
     encoding = detect(file, options.encoding)
     with text_of(file, encoding) as stream:
         return stream.read(MAX_TEXT).replace("\r\n", "\n").removesuffix("\n"), encoding

@@ -16,8 +16,9 @@ from zoo_text.tables.table import MAX_COLUMNS, PART_NAMES, Cell, Table, Tally, j
 
 # Objects in memory take ten times the length of their text.
 _MAX_CHARACTERS = 1 << 28
-# Few long rows and many short ones may make columns that are nearly empty: 8 bytes a cell.
-_MAX_CELLS = 1 << 27
+# Few long rows and many short ones make columns that are nearly empty: so many cells, and so many
+# times as many as are filled.
+_MAX_EMPTY, _MAX_SPARSE = 1 << 24, 20
 _SCALARS = (str, int, float, bool, type(None))
 _FIX = "give a list of objects, an object of columns, or JSONL: one object a line"
 
@@ -94,16 +95,21 @@ def columns_of(rows: Iterable[Mapping[str, object]], where: str) -> dict[str, li
         DataError: There are more than 1,000 different keys.
     """
     columns: dict[str, list[Cell]] = {}
+    filled = 0
     for count, row in enumerate(rows):
         for name in row:
             if name not in columns:
                 columns[name] = [None] * count
         if len(columns) > MAX_COLUMNS:
             raise DataError(f"more than {MAX_COLUMNS:,} columns", where=where, fix=_FIX)
-        if len(columns) * count > _MAX_CELLS:
-            raise DataError(f"more than {_MAX_CELLS:,} cells", where=where, fix=_FIX)
+        filled += len(row)
+        if len(columns) * count > max(_MAX_EMPTY, _MAX_SPARSE * filled):
+            raise DataError(
+                "most cells are empty", where=where, why=f"{len(columns):,} columns", fix=_FIX
+            )
         for name, column in columns.items():
-            column.append(as_cell(row.get(name)))
+            cell = row.get(name)
+            column.append(cell if cell is None or type(cell) is str else as_cell(cell))
     return columns
 
 
