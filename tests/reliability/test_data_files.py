@@ -25,12 +25,12 @@ SECONDS = 90
 HOSTILE = Promise(
     "A hostile file, folder or archive is read or refused in one line, within 90 s and 900 MiB; "
     "no device or pipe is opened",
-    quick=16,
+    quick=10,
     full=51,
 )
 # Reads as `zoo train --data` does before a training, in a process of its own.
 READ = """
-import resource, sys
+import sys
 from zoo import files
 from zoo.data.source import locate
 from zoo.data.text import blocks
@@ -58,7 +58,9 @@ for read in (tables, archive, text, files.digest):
         is_read |= read(locate(name.decode("utf-8", "surrogateescape"), None)) is not False
     except ZooError as error:
         assert "\\n" not in str(error), error
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not that of getrusage, which has the memory of the parent before exec.
+status = open("/proc/self/status").read().split()
+print(int(status[status.index("VmHWM:") + 1]) // 1024)
 """
 
 Maker = Callable[[Path], Path]
@@ -233,6 +235,7 @@ def folder_named(name: bytes) -> Callable[[Path], object]:
 
 
 ROWS = b"text,label\n"
+LONG_ROWS = (b"a text " * 1000 + b",a\n") * 150
 SECOND = "a/train/pos/2_7.txt"
 CASES: dict[str, Maker] = {
     # In an order of which the first ones, which `make test` tries, are of every kind.
@@ -282,7 +285,7 @@ CASES: dict[str, Maker] = {
     "zeros in xz": content("table.csv.xz", ROWS, bytes(1 << 20), times=120),
     "rows in xz": content("table.csv.xz", ROWS, b"a text,a\n" * 100_000, times=120),
     "a line of 80 MB": content("table.csv", ROWS, b"a" * (1 << 20), times=80),
-    "a quote that is not closed": content("t.csv", ROWS + b'"', b"a,b\n" * 250_000, times=80),
+    "a quote that is not closed": content("t.csv", ROWS + b'"', LONG_ROWS, times=80),
     "a number of 5,000 digits": content(
         "t.jsonl", b'{"text": "a", "label": ' + b"1" * 5000 + b"}\n", times=40
     ),
@@ -295,7 +298,7 @@ CASES: dict[str, Maker] = {
     "absolute member": archive(member("/train/pos/2_7.txt")),
     "member of a folder above": archive(member("../../train/pos/2_7.txt")),
     "one review twice": archive(member("b/train/pos/1_7.txt")),
-    "million members": archive(*[member("x", b"")] * 300_000),
+    "100,000 members": archive(*[member("x", b"")] * 100_000),
     "archive that is cut": archive(end=b"\x1f\x8b\x08\0"),
 }  # fmt: skip
 

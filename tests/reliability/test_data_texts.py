@@ -30,7 +30,7 @@ from zoo_text.tokens import tokenize
 LINEAR = Promise(
     "Reading a text takes time in proportion to its length: eight times the text, under 30 times "
     "the time",
-    quick=80,
+    quick=40,
     full=585,
 )
 # What expressions and loops may stumble over: each is repeated.
