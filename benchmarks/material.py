@@ -43,7 +43,7 @@ def find(folder: Path, texts: int = 8000) -> Material:
         return _made(folder, texts)
     from zoo_sentiment.reviews import read
 
-    found = [r for r in read(archive, "text", "label").reviews if r.part == "train"]
+    found = [r for r in read(archive).reviews if r.part == "train"]
     random.Random(0).shuffle(found)
     return Material(archive, [(r.text, int(r.label == "pos")) for r in found[:texts]], book, True)
 

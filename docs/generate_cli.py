@@ -34,10 +34,11 @@ An expected failure is one line on stderr, `error: WHAT in WHERE: WHY; WHAT TO D
 | 9 | not enough memory |
 | 70 | an internal error: please report it |
 | 130 | interrupted; what was trained is saved |
-| 141 | nobody reads the output any more, as after `head`: as with a tool that SIGPIPE ends; nothing is printed |
+| 141 | nobody reads the output any more, as after `head`; nothing is printed |
 
-`--debug` before the command also shows the traceback. Results go to stdout, progress to stderr; where stderr cannot be
-written, a command goes on without it. On a terminal, control characters of texts are escaped ([security.md](security.md)).
+`--debug` before the command also shows the traceback. Results go to stdout, progress to stderr;
+where stderr cannot be written, a command goes on without it. On a terminal, control characters of
+texts are escaped ([security.md](security.md)).
 `ZOO_PLUGINS=recurrent,optim` loads these plugins only, `--no-plugins` none.
 What `--json` prints is described in [json.md](json.md). Completion for your shell:
 `eval "$(_ZOO_COMPLETE=bash_source zoo)"` (also `zsh_source`, `fish_source`).

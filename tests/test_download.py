@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from zoo.data import download, locks
 from zoo.data.download import fetch
 from zoo.data.source import locate
 from zoo.errors import DataError, DiskError, NetworkError, UsageError, ZooWarning
@@ -38,6 +41,8 @@ class Server(ThreadingHTTPServer):
     announced = len(CONTENT)
     delay = 0.0
     requests = 0
+    # Writes an answer of its own in place of all this.
+    reply: Callable[[Handler], None] | None = None
 
     def dataset(self, **changes: Any) -> DatasetInfo:
         values = {
@@ -60,6 +65,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.requests += 1
         time.sleep(self.server.delay)
+        if self.server.reply is not None:
+            # The reader goes away when it has had enough.
+            with contextlib.suppress(OSError):
+                self.server.reply(self)
+            return
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(self.server.announced))
         self.end_headers()
@@ -157,6 +167,172 @@ def test_a_bad_answer_leaves_no_file_and_a_later_good_one_is_stored(
     assert fetch(server.dataset(), tmp_path).read_bytes() == CONTENT
 
 
+def head(handler: Handler, *lines: str, status: int = 200) -> None:
+    text = "\r\n".join([f"HTTP/1.1 {status} as told", *lines, "", ""])
+    handler.wfile.write(text.encode("latin-1"))
+
+
+def endless(handler: Handler) -> None:
+    head(handler)
+    while True:
+        handler.wfile.write(CONTENT)
+
+
+def endless_chunks(handler: Handler) -> None:
+    head(handler, "Transfer-Encoding: chunked")
+    while True:
+        handler.wfile.write(b"%x\r\n%b\r\n" % (len(CONTENT), CONTENT))
+
+
+def compressed(handler: Handler) -> None:
+    body = gzip.compress(bytes(1 << 26))
+    head(handler, "Content-Encoding: gzip", f"Content-Length: {len(body)}")
+    handler.wfile.write(body)
+
+
+@pytest.mark.parametrize("reply", [endless, endless_chunks, compressed])
+@pytest.mark.parametrize("contains", [(), ("THE FIRST LINE",)])
+def test_no_more_is_written_than_the_data_set_has(
+    reply: Callable[[Handler], None], contains: tuple[str, ...], server: Server, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    sizes = []
+    unlink = Path.unlink
+
+    def watched(path: Path, missing_ok: bool = False) -> None:
+        if path.exists():
+            sizes.append(path.stat().st_size)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    server.reply = reply
+    with pytest.raises(DataError, match=r"not the file that was published.*: more than"):
+        fetch(server.dataset(contains=contains), tmp_path)
+    assert max(sizes) <= len(CONTENT) * (2 if contains else 1) + (1 << 20) * bool(contains)
+    assert left(tmp_path) == []
+
+
+def dripping_body(handler: Handler) -> None:
+    head(handler, f"Content-Length: {len(CONTENT)}")
+    while True:
+        handler.wfile.write(b"a")
+        time.sleep(0.05)
+
+
+def dripping_head(handler: Handler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nServer: ")
+    while True:
+        handler.wfile.write(b"a")
+        time.sleep(0.05)
+
+
+def silent(handler: Handler) -> None:
+    time.sleep(2)
+
+
+@pytest.mark.parametrize("reply", [dripping_body, dripping_head, silent])
+@pytest.mark.parametrize("limit", ["IDLE_SECONDS", "TOTAL_SECONDS"])
+def test_a_slow_server_is_given_up(
+    reply: Callable[[Handler], None], limit: str, server: Server, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(download, limit, 0.5)
+    server.reply = reply
+    with pytest.raises(NetworkError, match=r"too slow|timed out"):
+        fetch(server.dataset(), tmp_path)
+    assert left(tmp_path) == []
+
+
+def redirect_to(location: str) -> Callable[[Handler], None]:
+    return lambda handler: head(
+        handler, f"Location: {location}", "Content-Length: 0", "Connection: close", status=302
+    )
+
+
+def body_of_another_form(line: str) -> Callable[[Handler], None]:
+    def reply(handler: Handler) -> None:
+        head(handler, line)
+        handler.wfile.write(b"zz\r\n")
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (redirect_to("http://example.org/book.txt"), "not https"),
+        (redirect_to("ftp://127.0.0.1/book.txt"), "not https"),
+        (redirect_to("file:///etc/passwd"), "not https"),
+        (redirect_to("http://["), "Invalid IPv6 URL"),
+        (redirect_to("http://127.0.0.1:99999999/"), "download failed"),
+        (redirect_to("http://127.0.0.1:port/"), "download failed"),
+        (redirect_to("https://" + "a" * 70 + "/"), "download failed"),
+        (redirect_to("/again"), "more than 5 redirects"),
+        (lambda handler: head(handler, "Content-Length: many"), "download failed|not the file"),
+        (lambda handler: head(handler, "Content-Length: -5"), "download failed|not the file"),
+        (lambda handler: head(handler, "Content-Length: 5, 6"), "download failed"),
+        (lambda handler: head(handler, f"Content-Length: {'9' * 5000}"), "download failed|not the"),
+        (lambda handler: head(handler, *["A: b"] * 200), "download failed"),
+        (lambda handler: head(handler, "A: " + "b" * 100_000), "download failed"),
+        (lambda handler: handler.wfile.write(b"\xff" * 100), "download failed"),
+        (lambda handler: handler.wfile.write(b"HTTP/1.1 999999 no\r\n\r\n"), "download failed"),
+        (body_of_another_form("Transfer-Encoding: chunked"), "download failed"),
+        (body_of_another_form("Content-Encoding: gzip"), "download failed"),
+    ],
+)  # fmt: skip
+def test_a_malformed_answer_is_one_line(
+    reply: Callable[[Handler], None], words: str, server: Server, tmp_path: Path
+) -> None:
+    server.reply = reply
+    with pytest.raises((NetworkError, DataError), match=words) as failure:
+        fetch(server.dataset(), tmp_path)
+    assert "\n" not in str(failure.value)
+    assert left(tmp_path) == []
+
+
+def test_a_redirect_on_this_machine_is_followed(server: Server, tmp_path: Path) -> None:
+    redirect = redirect_to("/elsewhere")
+
+    def reply(handler: Handler) -> None:
+        server.reply = None
+        redirect(handler)
+
+    server.reply = reply
+    assert fetch(server.dataset(), tmp_path).read_bytes() == CONTENT
+    assert server.requests == 2
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/b", "a\\b", "", "..", "a\0b", "x" * 300])
+def test_a_name_that_leads_elsewhere_is_refused(name: str, server: Server, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not that of a file"):
+        fetch(server.dataset(name=name), tmp_path / "downloads")
+    assert not list(tmp_path.iterdir())
+    assert server.requests == 0
+
+
+@pytest.mark.parametrize("path", ["a%2Fb", "..", "a\\..\\b", "x" * 300, "caf\u00e9?q=/../.."])
+def test_any_path_of_an_address_is_a_name_in_the_cache(
+    path: str, server: Server, tmp_path: Path
+) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/{path}"
+    assert fetch(server.dataset(url=url), tmp_path / "downloads").parent == tmp_path / "downloads"
+
+
+def test_waiting_for_another_process_is_told_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "NOTICE_SECONDS", 0.05)
+    server.delay = 0.5
+    with ThreadPoolExecutor(1) as pool, pytest.warns(ZooWarning) as told:
+        pool.submit(fetch, server.dataset(), tmp_path)
+        while not server.requests:
+            time.sleep(0.01)
+        fetch(server.dataset(), tmp_path)
+    assert [str(warning.message)[:44] for warning in told] == [
+        "waiting for another process that downloads b"
+    ]
+
+
 def test_a_server_that_does_not_run_is_a_network_error(server: Server, tmp_path: Path) -> None:
     dataset = server.dataset()
     server.shutdown()
@@ -181,9 +357,11 @@ def test_the_part_of_a_killed_download_is_not_used(server: Server, tmp_path: Pat
     assert left(tmp_path) == [final.name]
 
 
-@pytest.mark.parametrize("url", ["http://example.org/book.txt", "ftp://example.org/book.txt"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org/book.txt", "ftp://example.org/a", "http://[", "https:///a"]
+)
 def test_an_address_that_is_not_https_is_refused(url: str, server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not https"):
+    with pytest.raises(UsageError, match="address is"):
         fetch(server.dataset(url=url), tmp_path)
     assert not list(tmp_path.iterdir())
 

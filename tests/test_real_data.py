@@ -33,7 +33,7 @@ def task(registry: Registry, name: str, **options: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def reviews() -> Corpus:
-    return load(ARCHIVE, "text", "label")
+    return load(ARCHIVE)
 
 
 def test_each_split_has_25_000_reviews_half_of_them_positive(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,12 +21,10 @@ from zoo.errors import DataError
 from zoo.interfaces import Split
 from zoo_sentiment.corpus import Corpus, load
 from zoo_sentiment.options import SentimentOptions
-from zoo_sentiment.reviews import read
 from zoo_sentiment.task import Sentiment
 from zoo_text.batches import TextSplit
 from zoo_text.tokens import tokenize
 
-COLUMNS = ("text", "label")
 PER_CLASS = 12
 FILMS = 4
 
@@ -110,7 +107,7 @@ def test_archive_and_folder_hold_the_same_corpus(tmp_path: Path) -> None:
         folder(tmp_path / "aclImdb", files),
         tmp_path,  # The folder that holds it.
     ]
-    first, *others = (load(source, *COLUMNS) for source in sources)
+    first, *others = (load(source) for source in sources)
     rows = spelled(first)
     assert len(rows) == 4 * PER_CLASS
     assert Counter((label, test) for _, label, test, _ in rows) == {
@@ -125,46 +122,12 @@ def test_archive_and_folder_hold_the_same_corpus(tmp_path: Path) -> None:
 
 
 def test_the_film_of_each_review_is_read(tmp_path: Path) -> None:
-    corpus = load(archive(tmp_path / "a.tar.gz", texts()), *COLUMNS)
+    corpus = load(archive(tmp_path / "a.tar.gz", texts()))
     films: dict[int, set[tuple[bool, int]]] = {}
     for words, _, test, film in spelled(corpus):
         films.setdefault(film, set()).add((test, int(words[3].removeprefix("no")) % FILMS))
     assert len(films) == 2 * FILMS
     assert all(len(reviews_of) == 1 for reviews_of in films.values())
-
-
-@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
-def test_a_table_gives_its_texts_and_labels(ending: str, tmp_path: Path) -> None:
-    rows = [
-        ("plain", "good"),
-        ('with "quotes", commas\tand tabs', "bad"),
-        ("over\nthree\n\nlines", "good"),
-        ("naïve — 😀", "so-so"),
-        ("", "bad"),
-    ]
-    path = tmp_path / f"reviews{ending}"
-    if ending == ".jsonl":
-        lines = [json.dumps({"id": 1, "label": label, "text": text}) for text, label in rows]
-        path.write_text("\n\n".join(lines), encoding="utf-8")
-    else:
-        mark = "," if ending == ".csv" else "\t"
-        quoted = [
-            mark.join(['"' + text.replace('"', '""') + '"', f"n{n}", label])
-            for n, (text, label) in enumerate(rows)
-        ]
-        table = "\r\n".join([mark.join(["text", "id", "label"]), *quoted])
-        path.write_bytes(b"\xef\xbb\xbf" + table.encode())
-    found = [(review.text, review.label) for review in read(path, *COLUMNS).reviews]
-    assert found == rows
-
-
-def test_other_columns_can_be_named(tmp_path: Path) -> None:
-    path = tmp_path / "reviews.csv"
-    path.write_text("stars,body\n5,fine\n1,poor\n")
-    reviews = read(path, "body", "stars").reviews
-    assert [(review.text, review.label) for review in reviews] == [("fine", "5"), ("poor", "1")]
-    with pytest.raises(DataError, match=r"no column 'text'.*stars, body.*text_column"):
-        read(path, *COLUMNS)
 
 
 def table(tmp_path: Path, name: str, content: str | bytes) -> Path:
@@ -173,52 +136,93 @@ def table(tmp_path: Path, name: str, content: str | bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("r.csv", "", "no column 'text'"),
-        ("r.csv", "text,label\n", "no reviews"),
-        ("r.csv", "text,label\na,pos\nb\n", "line 3.*1 columns"),
-        ("r.csv", "text,label\na,pos\nb,\n", "label is missing.*line 3"),
-        ("r.csv", "text,label\na,pos\n\nb,  \n", "label is missing.*line 4"),
-        ("r.csv", "text,label\na,pos\nb,pos\n", "all 2 reviews are 'pos'"),
-        ("r.csv", b"text,label\na,pos\n\xffb,neg\n", "0xff at offset 17"),
-        ("r.csv", 'text,label\n"' + "x" * 200_000 + '",pos\n', "malformed.*field larger"),
-        ("r.jsonl", "", "no reviews"),
-        ("r.jsonl", '{"text": "a", "label": "pos"}\n{"text": ', "not JSON.*line 2"),
-        ("r.jsonl", '["a", "pos"]', "not a JSON object.*line 1"),
-        ("r.jsonl", '{"text": "a"}', "no column 'label'.*line 1"),
-        ("r.jsonl", '{"text": "a", "label": null}', "label is missing.*line 1"),
-        ("r.jsonl", '{"text": 3, "label": "pos"}', "text is not a string.*line 1"),
-        ("r.jsonl", "[" * 100_000, "not JSON.*line 1"),
-        ("r.jsonl", '{"text": ' + "1" * 5000 + "}", "not JSON.*line 1"),
-        ("r.jsonl", '{"text": "a", "label": "\\ud800"}', "not Unicode.*line 1"),
-        ("r.txt", "a\n", "unknown kind of data"),
-        ("r.tar.gz", "no archive", "damaged"),
-        ("r.tar.gz", b"", "damaged"),
-    ],
-)
-def test_a_bad_source_is_reported_in_one_line(
-    name: str, content: str | bytes, words: str, tmp_path: Path
-) -> None:
-    path = table(tmp_path, name, content)
-    with pytest.raises(DataError, match=words) as failure:
-        load(path, *COLUMNS)
+@pytest.mark.parametrize("content", ["no archive", b""])
+def test_what_is_no_archive_is_reported_in_one_line(content: str | bytes, tmp_path: Path) -> None:
+    path = table(tmp_path, "r.tar.gz", content)
+    with pytest.raises(DataError, match="damaged") as failure:
+        load(path)
     assert str(path) in str(failure.value)
     assert "\n" not in str(failure.value)
 
 
+def read_as(path: Path, **options: Any) -> Counter[tuple[str, str]]:
+    """Return the words of each text of a table, with its label, as a plain network reads them."""
+    made = task(**options)
+    split: Any = made.prepare(path, seed=1).splits["all"]
+    read = (made.encoder.encode([text])[0].values for text in split.texts)
+    words = (" ".join(made.encoder.words[n] for n in text) for text in read)
+    return Counter(zip(words, (made.labels[n] for n in split.targets), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "encoding", "header"),
+    [
+        ("r.csv", ",", "utf-8", "text,label"),
+        ("r.csv", ";", "cp1252", "review;sentiment"),
+        ("r.txt", "\t", "utf-16", "stars\tbody"),
+    ],
+)
+def test_a_plain_network_reads_tables_as_every_text_task_does(
+    name: str, delimiter: str, encoding: str, header: str, tmp_path: Path
+) -> None:
+    labels = ("schön", "schlecht")
+    rows = [(f"ein {labels[n % 2]}er Film", labels[n % 2]) for n in range(40)]
+    lines = [header, *(delimiter.join(r[::-1] if "body" in header else r) for r in rows)]
+    path = table(tmp_path, name, "\n".join(lines).encode(encoding))
+    assert read_as(path) == Counter((text.lower(), label) for text, label in rows)
+
+
+def test_texts_beyond_the_limit_of_csv_are_read(tmp_path: Path) -> None:
+    rows = "".join(f"{'long ' * 30_000},pos\nshort {n},neg\n" for n in range(10))
+    path = table(tmp_path, "r.csv", f"text,label\n{rows}")
+    made = task()
+    split: Any = made.prepare(path, seed=1).splits["all"]
+    assert Counter(split.tokens.lengths.tolist()) == {30_000: 10, 2: 10}
+
+
+def test_a_plain_network_takes_a_file_for_the_test_split(tmp_path: Path) -> None:
+    rows = [f"film {n},{'ab'[n % 2]}\n" for n in range(60)]
+    path = table(tmp_path, "r.csv", "text,label\n" + "".join(rows[:40]))
+    test = table(tmp_path, "test.csv", "text,label\n" + "".join(rows[35:]))
+    data = task(test_data=str(test)).prepare(path, seed=1)
+    assert sorted(texts_of(data.splits["test"])) == sorted(row[:-3] for row in rows[35:])
+    # Five are in both files, and are left out of the training.
+    assert data.splits["train"].num_examples + data.splits["validation"].num_examples == 35
+
+
+def test_repeated_texts_are_told(tmp_path: Path) -> None:
+    rows = "".join(f"film {n // 2},{'ab'[n // 2 % 2]}\n" for n in range(80))
+    data = task().prepare(table(tmp_path, "r.csv", f"text,label\n{rows}"), seed=1)
+    splits: Any = data.splits
+    held_out = {*texts_of(splits["validation"]), *texts_of(splits["test"])}
+    shared = sum(text in held_out for text in texts_of(splits["train"]))
+    assert shared
+    assert f"in a part that is drawn, too: {shared} training texts (kept)" in " ".join(
+        " ".join(data.notes).split()
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"tokens": "subwords"}])
+def test_reviews_that_are_also_in_the_test_split_are_told(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    files = texts()
+    for n in range(PER_CLASS):
+        files[f"test/pos/{n}_7.txt"] = files[f"train/pos/{n}_7.txt"]
+    data = task(**options).prepare(archive(tmp_path / "a.tar.gz", files), seed=1)
+    shared = {*texts_of(data.splits["train"])} & {*texts_of(data.splits["test"])}
+    assert 6 < len(shared) < PER_CLASS
+    note = " ".join(" ".join(data.notes).split())
+    assert f"repeated: {len(shared)} training texts in test, too (kept, so that" in note
+    assert not task(**options).prepare(archive(tmp_path / "b.tar.gz", texts()), seed=1).notes
+
+
 def test_a_folder_with_two_data_sets_in_it_is_refused(tmp_path: Path) -> None:
     folder(tmp_path / "first", texts())
-    assert len(load(tmp_path, *COLUMNS).lengths) == len(load(tmp_path / "first", *COLUMNS).lengths)
+    assert len(load(tmp_path).lengths) == len(load(tmp_path / "first").lengths)
     folder(tmp_path / "second", texts())
     with pytest.raises(DataError, match=r"more than one data set.*first and second"):
-        load(tmp_path, *COLUMNS)
-
-
-def test_long_reviews_are_read_from_tables(tmp_path: Path) -> None:
-    path = table(tmp_path, "r.csv", f"text,label\n{'long ' * 20_000},pos\nb,neg\n")
-    assert load(path, *COLUMNS).lengths.tolist() == [20_000, 1]
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
@@ -226,8 +230,8 @@ def test_an_archive_cut_short_is_refused(share: float, tmp_path: Path) -> None:
     path = archive(tmp_path / "a.tar.gz", texts())
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(DataError, match=r"damaged or cut short.*fetch it again"):
-        load(path, *COLUMNS)
+    with pytest.raises(DataError, match=r"damaged or cut short.*fetch"):
+        load(path)
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
@@ -236,7 +240,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
-        load(path, *COLUMNS)
+        load(path)
 
 
 def test_an_uncompressed_archive_cut_at_half_is_refused(tmp_path: Path) -> None:
@@ -245,24 +249,24 @@ def test_an_uncompressed_archive_cut_at_half_is_refused(tmp_path: Path) -> None:
     # Between two members, where only the missing end shows it.
     path.write_bytes(content[: len(content) // 2 // 1024 * 1024])
     with pytest.raises(DataError, match="damaged"):
-        load(path, *COLUMNS)
+        load(path)
 
 
 def test_an_archive_without_reviews_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no reviews"):
-        load(archive(tmp_path / "a.tar.gz", {"README": "read me"}), *COLUMNS)
+        load(archive(tmp_path / "a.tar.gz", {"README": "read me"}))
 
 
 def test_a_bad_byte_is_reported_with_the_file_inside_the_archive(tmp_path: Path) -> None:
     files: dict[str, Any] = {**texts(), "train/neg/3_1.txt": b"not \xe9 UTF-8"}
     path = archive(tmp_path / "a.tar.gz", files)
     with pytest.raises(DataError, match=r"train/neg/3_1\.txt: byte 0xe9 at offset 4"):
-        load(path, *COLUMNS)
+        load(path)
 
 
 def test_nothing_of_an_archive_is_unpacked(tmp_path: Path) -> None:
     files = {**texts(), "../../../evil.txt": "x", "../../train/pos/99_1.txt": "a pos film"}
-    load(archive(tmp_path / "a.tar.gz", files), *COLUMNS)
+    load(archive(tmp_path / "a.tar.gz", files))
     assert [path.name for path in tmp_path.rglob("*")] == ["a.tar.gz"]
 
 
@@ -272,7 +276,11 @@ def test_gzip_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     content[-5] ^= 1  # In the checksum that ends a gzip file.
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
-        load(path, *COLUMNS)
+        load(path)
+
+
+def texts_of(split: Any) -> list[str]:
+    return [split.text(int(row)) for row in split.tokens.targets]
 
 
 def three_labels(path: Path) -> Path:
@@ -308,7 +316,7 @@ def test_the_vocabulary_is_built_of_the_training_split_alone(tmp_path: Path) -> 
     made = task(validation_size=0.25)
     path = archive(tmp_path / "a.tar.gz", texts())
     data = made.prepare(path, seed=1)
-    corpus = load(path, *COLUMNS)
+    corpus = load(path)
     train = data.splits["train"]
     assert train.num_examples == 18
     # Each review has unique words, its number and its split; those of held-out reviews are unknown.
@@ -396,7 +404,7 @@ def films_of(split: Split, corpus: Corpus) -> set[int]:
 
 def test_a_split_by_film_has_no_film_in_two_splits(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.tar.gz", texts())
-    corpus = load(path, *COLUMNS)
+    corpus = load(path)
     splits = task(split="film", validation_size=0.5).prepare(path, seed=1).splits
     sides = [films_of(splits[name], corpus) for name in ("train", "validation", "test")]
     assert [len(side) for side in sides] == [2, 2, 4]
@@ -413,9 +421,9 @@ def test_a_split_by_film_needs_films(tmp_path: Path) -> None:
 def test_splits_are_disjoint_complete_and_drawn_by_seed(tmp_path: Path) -> None:
     path = three_labels(tmp_path / "three.csv")
 
-    def parts(seed: int) -> dict[str, list[int]]:
+    def parts(seed: int) -> dict[str, list[str]]:
         splits: Any = task(validation_size=0.25, test_size=0.2).prepare(path, seed).splits
-        return {name: sorted(split.tokens.starts.tolist()) for name, split in splits.items()}
+        return {name: sorted(texts_of(split)) for name, split in splits.items()}
 
     drawn = parts(1)
     assert [len(drawn[name]) for name in ("train", "validation", "test", "all")] == [
@@ -428,7 +436,7 @@ def test_splits_are_disjoint_complete_and_drawn_by_seed(tmp_path: Path) -> None:
 
 def test_a_test_split_of_the_source_stays_the_test_split(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.tar.gz", texts())
-    corpus = load(path, *COLUMNS)
+    corpus = load(path)
     test: Any = task().prepare(path, seed=5).splits["test"]
     assert sorted(test.tokens.starts) == sorted(corpus.starts[np.flatnonzero(corpus.is_test)])
 
@@ -436,11 +444,11 @@ def test_a_test_split_of_the_source_stays_the_test_split(tmp_path: Path) -> None
 def test_labels_that_are_unknown_from_training_are_refused(tmp_path: Path) -> None:
     made = task()
     made.load_state_dict({"vocabulary": ["<pad>", "<unk>"], "labels": ["bad", "good"]})
-    with pytest.raises(DataError, match="label 'fair' is not among those of the training"):
+    with pytest.raises(DataError, match="label 'fair' is not among those that were learned"):
         made.prepare(three_labels(tmp_path / "three.csv"), seed=1, fit=False)
 
 
 def test_a_split_with_one_label_is_refused(tmp_path: Path) -> None:
     rows = "\n".join(["a,neg"] * 30 + ["b,pos"])
-    with pytest.raises(DataError, match="split has fewer than two labels"):
+    with pytest.raises(DataError, match="part has texts of one class alone"):
         task().prepare(table(tmp_path, "r.csv", f"text,label\n{rows}\n"), seed=1)

@@ -24,7 +24,7 @@ HEAVY = {
     "torchtext",
     "safetensors",
     "tqdm",
-    "pooch",
+    "requests",
     "requests",
     "matplotlib",
 }

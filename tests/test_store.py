@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
+import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from zoo.data import store
-from zoo.errors import DataError, DiskError
+from zoo.data import locks, store
+from zoo.errors import DataError, DiskError, ZooWarning
 
 
 @pytest.fixture
@@ -111,6 +115,88 @@ def test_a_cache_that_cannot_be_written_is_reported(
         store.cached({"digest": "a"}, Build([1]))
 
 
+def zeros(path: Path) -> None:
+    """Write what a disk may hold after a power cut: as many zeros."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def shorter(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("name", ["values.npy", "manifest.json"])
+@pytest.mark.parametrize("damage", [zeros, shorter, Path.unlink])
+def test_a_damaged_entry_is_built_again(
+    name: str, damage: Callable[[Path], None], cache: Path
+) -> None:
+    key, build = {"digest": "a"}, Build([1, 2, 3])
+    entry = store.cached(key, build)
+    damage(entry / name)
+    # Without a manifest it is of an earlier version, which is no damage.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert store.load(store.cached(key, build), "values").tolist() == [1, 2, 3]
+    is_told = [warning.category for warning in caught] == [ZooWarning]
+    assert is_told == (name != "manifest.json" or damage is not Path.unlink)
+    assert build.calls == 2
+
+
+def test_a_process_reads_an_entry_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Build([1, 2, 3])
+    store.cached({"digest": "once"}, build)
+    store.cached({"digest": "once"}, build)
+    monkeypatch.setattr(store, "_checksum", lambda path: pytest.fail("read again"))
+    store.cached({"digest": "once"}, build)
+    assert build.calls == 1
+
+
+def test_files_and_folder_are_synced_before_an_entry_gets_its_name(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    def replace(path: Path, target: Path) -> Path:
+        events.append("renamed")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    entry = store.cached({"digest": "a"}, Build([1]))
+    building = f".building-{entry.name}"
+    assert sorted(events[:2]) == ["manifest.json", "values.npy"]
+    assert events[2:] == [building, "renamed", "encoded"]
+
+
+def test_leftovers_of_killed_processes_and_of_earlier_versions_are_removed(cache: Path) -> None:
+    first = store.cached({"task": "a", "digest": "x", "version": 1}, Build([1]))
+    other = store.cached({"task": "b", "digest": "x", "version": 1}, Build([1]))
+    (cache / "encoded" / ".building-killed").mkdir()
+    (cache / "encoded" / "without-manifest").mkdir()
+    running = cache / "encoded" / ".building-running"
+    running.mkdir()
+    with FileLock(running.with_name("running.lock")):
+        second = store.cached({"task": "a", "digest": "y", "version": 2}, Build([2]))
+    left = {path for path in (cache / "encoded").iterdir() if path.is_dir()}
+    assert left == {other, second, running}
+    assert not first.exists()
+
+
+def test_waiting_for_another_process_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "NOTICE_SECONDS", 0.01)
+    build = Build([1])
+    with ThreadPoolExecutor(1) as pool, pytest.warns(ZooWarning, match="encodes the same data"):
+        pool.submit(store.cached, {"digest": "a"}, build)
+        while not build.calls:
+            time.sleep(0.001)
+        store.cached({"digest": "a"}, build)
+    assert build.calls == 1
+
+
 def test_what_a_killed_process_left_behind_is_removed(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,4 +208,4 @@ def test_what_a_killed_process_left_behind_is_removed(
         killed.setattr(shutil, "rmtree", lambda *_, **__: None)
         store.cached({"digest": "killed"}, dies)
     entry = store.cached({"digest": "killed"}, lambda folder: None)
-    assert not list(entry.iterdir())
+    assert not (entry / "half").exists()

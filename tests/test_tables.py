@@ -23,6 +23,9 @@ from conftest import REAL_DATA
 from zoo.errors import DataError
 from zoo_text.options import TextOptions
 from zoo_text.tables import LabeledTexts, load_columns, load_table, looks_like_table
+from zoo_text.tables.header import unique_names
+from zoo_text.tables.looks import read_table
+from zoo_text.tables.table import Table
 
 Load = Callable[..., LabeledTexts]
 WORDS = ["the", "a", "film", "was", "good", "bad", "very", "plot", "acting", "dull", "bright"]
@@ -554,3 +557,67 @@ def test_parts_are_drawn_where_every_text_is_repeated_often(tmp_path: Path) -> N
     )
     loaded = load_table(path, TextOptions(), seed=1)
     assert [int((loaded.part == part).sum()) > 0 for part in range(3)] == [True] * 3
+
+
+def test_encodings_of_a_folder_are_told(tmp_path: Path) -> None:
+    for label, word in (("good", "schön"), ("bad", "übel")):
+        (tmp_path / label).mkdir()
+        for n in range(20):
+            encoding = "cp1252" if n < 2 else "utf-8"
+            (tmp_path / label / f"{n}.txt").write_text(f"das ist {word}, Nummer {n}", encoding)
+    data = load_table(tmp_path, TextOptions(), 1)
+    assert "4 of 40 files are not UTF-8: read as cp1252" in " ".join(" ".join(data.notes).split())
+    assert all("schön" in text or "übel" in text for text in data.texts)
+
+
+def test_a_table_that_is_kept_is_parsed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(40)))
+    calls = []
+
+    def counted(path: Path, options: TextOptions) -> Table:
+        calls.append(path)
+        return read_table(path, options)
+
+    monkeypatch.setattr("zoo_text.tables.load.read_table", counted)
+    looks = [load_table(path, TextOptions(), 1, keep=True) for _ in range(3)]
+    data = load_table(path, TextOptions(), 1)
+    assert len(calls) == 1
+    assert all(look.texts == data.texts for look in looks)
+    # Another option, another content and a table that is not kept are read anew.
+    load_table(path, TextOptions(header="yes"), 1)
+    with path.open("a") as file:
+        file.write("one more,a\n")
+    assert "one more" in load_table(path, TextOptions(), 1).texts
+    assert len(calls) == 3
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(40)))
+
+    def slowly(path: Path, options: TextOptions) -> Table:
+        table = read_table(path, options)
+        with path.open("a") as file:
+            file.write("one more,a\n")
+        return table
+
+    monkeypatch.setattr("zoo_text.tables.load.read_table", slowly)
+    with pytest.raises(DataError, match="changes while it is read"):
+        load_table(path, TextOptions(), 1)
+
+
+def test_a_column_is_no_number_of_5000_digits(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(40)))
+    with pytest.raises(DataError, match="no column"):
+        load_table(path, TextOptions(text_column="1" * 5000), 1)
+
+
+def test_many_columns_of_one_name_have_names_of_their_own() -> None:
+    assert unique_names(["a", "a.2", "a", "", "a", "4"]) == ["a", "a.2", "a.3", "4", "a.4", "4.2"]
+    assert len(set(unique_names(["a"] * 1000))) == 1000

@@ -362,9 +362,3 @@ def test_large_texts_are_sampled_for_the_linear_model() -> None:
     rows = np.arange(4)
     assert sample_rows(texts, rows, NGramSizes(2, 0)).tolist() == [0, 1, 2, 3]
     assert len(sample_rows(texts, rows, NGramSizes(0, 5))) == 3
-
-
-def test_files_of_parts_are_refused_where_they_would_not_be_read(tmp_path: Path) -> None:
-    data = write(tmp_path / "meals.csv", meals(60))
-    with pytest.raises(UsageError, match="test_data is not for tokens=words"):
-        zoo.train("imdb-quick", data, test=data, out=tmp_path / "run", progress=False)

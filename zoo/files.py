@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -107,9 +108,12 @@ def digest(path: Path) -> str:
         if path.is_dir():
             total = hashlib.sha256()
             for file in sorted(p for p in path.rglob("*") if p.is_file()):
-                line = f"{file.relative_to(path).as_posix()}\0{digest(file)}\n"
-                total.update(line.encode())
+                # A name may be no UTF-8.
+                name = os.fsencode(file.relative_to(path).as_posix())
+                total.update(name + f"\0{digest(file)}\n".encode())
             return total.hexdigest()
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is a device, a pipe or a socket, not a file")
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:

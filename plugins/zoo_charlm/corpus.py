@@ -20,7 +20,7 @@ from zoo.errors import DataError
 # Increase it when the encoding or the layout of a cache entry changes.
 VERSION = 2
 # The lines that Project Gutenberg puts around a book.
-_GUTENBERG_START = re.compile(r"\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG EBOOK[^\n]*\n")
+_GUTENBERG_START = re.compile(r"\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG EBOOK")
 _GUTENBERG_END = re.compile(r"\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG EBOOK")
 
 
@@ -74,7 +74,8 @@ def gutenberg_markers(path: Path) -> tuple[str, str]:
     """Return the markers of a Project Gutenberg book, or empty ones for any other text."""
     first = "".join(islice(blocks(path), 1))
     found = _GUTENBERG_START.search(first)
-    if not found:
+    line_end = first.find("\n", found.end()) + 1 if found else 0
+    if not line_end:
         return "", ""
     end = ""
     buffer = ""
@@ -84,7 +85,7 @@ def gutenberg_markers(path: Path) -> tuple[str, str]:
             end = match[0]
             break
     # The line itself is not part of the book; the text starts with what follows it.
-    following = first[found.end() : found.end() + 200]
+    following = first[line_end : line_end + 200]
     return (following, end) if following.strip() and end else ("", "")
 
 

@@ -7,6 +7,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import overload
 
@@ -17,7 +18,7 @@ from zoo import files
 from zoo.data import store
 from zoo.data.ragged import IntArray
 from zoo.errors import DataError
-from zoo_sentiment.reviews import Review, Reviews, read, sample_reviews
+from zoo_sentiment.reviews import Review, Reviews, check, read, sample_reviews
 from zoo_text.tokens import tokenize
 
 # Increase it when the tokenizer or the layout of a cache entry changes.
@@ -55,6 +56,16 @@ class Corpus:
         start = self.starts[row]
         return self.values[start : start + self.lengths[row]]
 
+    def groups(self) -> npt.NDArray[np.int64]:
+        """Return a number for each review (M,), the same for those with the same words."""
+        known: dict[bytes, int] = {}
+        reviews = (self.review(row).tobytes() for row in range(len(self.lengths)))
+        numbers = (
+            known.setdefault(blake2b(review, digest_size=16).digest(), len(known))
+            for review in reviews
+        )
+        return np.fromiter(numbers, np.int64, len(self.lengths))
+
 
 class CorpusTexts(Sequence[str]):
     """The reviews of a corpus as texts: their words, in lower case and without punctuation.
@@ -81,8 +92,10 @@ class CorpusTexts(Sequence[str]):
         return " ".join(self._corpus.words[index] for index in self._corpus.review(row))
 
 
-def load(path: Path | None, text_column: str, label_column: str) -> Corpus:
-    """Return the corpus of a source, encoding it if it is not in the cache.
+def load(path: Path | None) -> Corpus:
+    """Return the corpus of the IMDb archive or its folder, or of the sample where there is no path.
+
+    It is encoded if it is not in the cache.
 
     Raises:
         DataError: The source is missing, malformed, empty or has a single label.
@@ -92,21 +105,13 @@ def load(path: Path | None, text_column: str, label_column: str) -> Corpus:
         pairs = [(review.text, review.label) for review in sample_reviews().reviews]
         digest = files.digest_text(json.dumps(pairs))
     else:
+        check(path)
         digest = files.digest(path)
 
     def build(folder: Path) -> None:
-        _encode(
-            read(path, text_column, label_column) if path else sample_reviews(),
-            folder,
-            str(path or "the sample"),
-        )
+        _encode(read(path) if path else sample_reviews(), folder, str(path or "the sample"))
 
-    key = {
-        "task": "sentiment",
-        "version": VERSION,
-        "digest": digest,
-        "columns": [text_column, label_column],
-    }
+    key = {"task": "sentiment", "version": VERSION, "digest": digest}
     entry = store.cached(key, build)
     names = json.loads((entry / "names.json").read_text(encoding="utf-8"))
     parts = ("values", "starts", "lengths", "label", "is_test", "film")
@@ -117,8 +122,6 @@ def load(path: Path | None, text_column: str, label_column: str) -> Corpus:
 def _encode(source: Reviews, folder: Path, where: str) -> None:
     reviews = source.reviews
     labels = sorted({review.label for review in reviews})
-    if not reviews:
-        raise DataError("no reviews", where=where, why="the data is empty")
     if len(labels) < 2:
         raise DataError(
             "one label only",

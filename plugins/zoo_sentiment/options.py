@@ -29,9 +29,10 @@ class SentimentOptions(ClassificationOptions):
 
     def validate(self) -> None:
         super().validate()
-        if self.split == "film" and (self.tokens != "words" or self.ngram_weight):
+        if self.split == "film" and not self.is_plain:
             raise ValueError("split=film is for tokens=words with ngram_weight=0")
-        if self.tokens == "words" and not self.ngram_weight:
-            for name in ("validation_data", "test_data"):
-                if getattr(self, name):
-                    raise ValueError(f"{name} is not for tokens=words with ngram_weight=0")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the network reads words of a vocabulary, and nothing is beside it."""
+        return self.tokens == "words" and not self.ngram_weight

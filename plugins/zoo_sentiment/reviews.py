@@ -1,26 +1,28 @@
-"""Where reviews come from: the IMDb archive or folder, a table, or the sample."""
+"""Where reviews come from: the IMDb archive, the folder that it unpacks to, or the sample."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
-import lzma
 import re
 import tarfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedIOBase
+from functools import partial
 from pathlib import Path
+from typing import IO
 
-from zoo.data.text import blocks, decode
+from zoo.data.text import decode
 from zoo.errors import DataError
 from zoo_text.sample import sample
+from zoo_text.tables.streams import MAX_TEXT, MAX_TEXTS, opened, read_bytes
 
-_REVIEW = re.compile(r"(?:.*/)?(train|test)/(pos|neg)/(\d+)_\d+\.txt")
+# No review has a number of ten digits.
+_REVIEW = re.compile(r"(?:.*/)?(train|test)/(pos|neg)/(\d{1,9})_\d+\.txt")
 _FILMS = re.compile(r"(?:.*/)?(train|test)/urls_(pos|neg)\.txt")
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.xz")
+# Files of an archive or a folder: ten times as many as IMDb's have.
+_MAX_FILES = 1_000_000
+# Bytes that the header of a file in an archive may have: names of 4,096, and some more.
+_MAX_HEADER = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,44 +50,33 @@ class Reviews:
     films: dict[tuple[str, str], list[str]]
 
 
-def read(path: Path, text_column: str, label_column: str) -> Reviews:
-    """Read reviews from a path.
-
-    Args:
-        path: The IMDb archive (read as a stream, never unpacked), the folder it unpacks to, or a
-            ``.csv``, ``.tsv`` or ``.jsonl`` table.
-        text_column: Column of a table with the texts.
-        label_column: Column of a table with the labels.
+def read(path: Path) -> Reviews:
+    """Read the IMDb archive (as a stream, never unpacked) or the folder that it unpacks to.
 
     Raises:
-        DataError: It is none of these or is damaged; the message names file and line.
+        DataError: It is neither, or is damaged; the message names the file.
     """
     if path.is_dir():
-        return _imdb(path, _folder(path))
-    name = path.name.lower()
-    if name.endswith(_ARCHIVES):
-        return _imdb(path, _archive(path))
-    if name.endswith((".csv", ".tsv")):
-        delimiter = "\t" if name.endswith(".tsv") else ","
-        return Reviews(list(_table(path, delimiter, text_column, label_column)), {})
-    if name.endswith((".jsonl", ".ndjson")):
-        return Reviews(list(_lines(path, text_column, label_column)), {})
-    raise DataError(
-        "unknown kind of data",
-        where=str(path),
-        fix="give the IMDb archive or its folder, or a .csv, .tsv or .jsonl table",
-    )
+        return _imdb(path, ((name, read_bytes(file)) for name, file in _folder(path)))
+    return _imdb(path, _archive(path))
 
 
 def _imdb(path: Path, files: Iterator[tuple[str, bytes]]) -> Reviews:
-    reviews: list[Review] = []
+    reviews: dict[tuple[str, str, int], Review] = {}
     films: dict[tuple[str, str], list[str]] = {}
+    total = 0
     for name, content in files:
+        total += len(content)
+        if total > MAX_TEXTS:
+            raise DataError("reviews are longer than 4 GiB together", where=str(path))
+        text = decode(content, f"{path}, {name}")
         if match := _REVIEW.fullmatch(name):
-            text = decode(content, f"{path}, {name}")
-            reviews.append(Review(text, match[2], match[1], int(match[3])))
+            part, label, number = match[1], match[2], int(match[3])
+            if (part, label, number) in reviews:
+                raise DataError("there are two reviews of one number", where=f"{path}, {name}")
+            reviews[part, label, number] = Review(text, label, part, number)
         elif match := _FILMS.fullmatch(name):
-            films[match[1], match[2]] = decode(content, f"{path}, {name}").split()
+            films[match[1], match[2]] = text.split()
     if not reviews:
         raise DataError(
             "no reviews",
@@ -94,28 +85,38 @@ def _imdb(path: Path, files: Iterator[tuple[str, bytes]]) -> Reviews:
             fix="give the archive as it was published, or the folder that it unpacks to",
         )
     # An archive and its folder list files in different orders.
-    reviews.sort(key=lambda review: (review.part, review.label, review.number))
-    return Reviews(reviews, films)
+    return Reviews([reviews[key] for key in sorted(reviews)], films)
+
+
+class _Bounded:
+    """An archive that refuses to read much at once, as a damaged header may ask for."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        if size > _MAX_HEADER:
+            raise tarfile.ReadError(f"a header asks for {size:,} bytes")
+        return self._stream.read(size)
 
 
 def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        with _decompressed(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-            for member in archive:
-                if member.isfile() and (
-                    _REVIEW.fullmatch(member.name) or _FILMS.fullmatch(member.name)
-                ):
-                    file = archive.extractfile(member)
-                    assert file is not None
-                    yield member.name, file.read()
+        with opened(path) as stream:
+            # tarfile only calls these three methods.
+            bounded: IO[bytes] = _Bounded(stream)  # type: ignore[assignment]
+            with tarfile.open(fileobj=bounded, mode="r:") as archive:
+                yield from _members(archive, path)
+                end = archive.offset
             # tarfile takes anything but a header for the end of the archive. The end is a block of
             # zeros, and the checksum of the compression comes after it.
-            stream.seek(archive.offset)
+            stream.seek(end)
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise EOFError(f"no file and no end at offset {archive.offset}")
+                raise EOFError(f"no file and no end at offset {end}")
             while stream.read(1 << 20):
                 pass
-    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise DataError(
             "archive is damaged or cut short",
             where=str(path),
@@ -124,102 +125,65 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
         ) from error
 
 
-def _decompressed(path: Path) -> BufferedIOBase:
-    """Open an archive in the compression that its first bytes tell, whatever its name."""
-    with path.open("rb") as file:
-        start = file.read(6)
-    if start.startswith(b"\x1f\x8b"):
-        return gzip.open(path)
-    if start == b"\xfd7zXZ\x00":
-        return lzma.open(path)
-    return path.open("rb")
+def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the files that are read.
 
-
-def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
-    # The folder may be aclImdb, or the one that contains it.
-    inside = [path, *sorted(child for child in path.iterdir() if child.is_dir())]
-    roots = [root for root in inside if (root / "train").is_dir() or (root / "test").is_dir()]
-    if len(roots) > 1:
-        raise DataError(
-            "more than one data set",
-            where=str(path),
-            why=f"{' and '.join(root.name for root in roots)} both have a train or a test part",
-            fix="give one of them",
-        )
-    for root in roots:
-        for file in sorted(root.rglob("*.txt")):
-            name = file.relative_to(root).as_posix()
-            if _REVIEW.fullmatch(name) or _FILMS.fullmatch(name):
-                yield name, file.read_bytes()
-
-
-def _table(path: Path, delimiter: str, text: str, label: str) -> Iterator[Review]:
-    rows = csv.reader(_physical_lines(path), delimiter=delimiter)
-    try:
-        header = next(rows, [])
-        for column in (text, label):
-            if column not in header:
-                raise _no_column(path, column, header)
-        at_text, at_label = header.index(text), header.index(label)
-        for number, row in enumerate(rows):
-            if not row:
-                continue
-            where = f"{path}, line {rows.line_num}"
-            if len(row) <= max(at_text, at_label):
-                raise DataError("row is too short", where=where, why=f"{len(row)} columns")
-            yield _review(row[at_text], row[at_label], number, where, label)
-    except csv.Error as error:
-        raise DataError(
-            "table is malformed", where=f"{path}, line {rows.line_num}", why=str(error)
-        ) from error
-
-
-def _lines(path: Path, text: str, label: str) -> Iterator[Review]:
-    for number, line in enumerate(_physical_lines(path)):
-        if not line.strip():
+    Raises:
+        DataError: There are too many, or one is a link, has holes or is longer than 64 MiB.
+    """
+    count = 0
+    while member := archive.next():
+        # tarfile would keep all of them.
+        archive.members.clear()  # type: ignore[attr-defined]
+        count += 1
+        if count > _MAX_FILES:
+            raise DataError(f"more than {_MAX_FILES:,} files", where=str(path))
+        if not (_REVIEW.fullmatch(member.name) or _FILMS.fullmatch(member.name)):
             continue
-        where = f"{path}, line {number + 1}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError("line is not JSON", where=where, why=str(error)) from error
-        if not isinstance(row, dict):
-            raise DataError("line is not a JSON object", where=where)
-        for column in (text, label):
-            if column not in row:
-                raise _no_column(path, column, list(row), where)
-        yield _review(row[text], row[label], number, where, label)
+        where = f"{path}, {member.name}"
+        if not member.isreg() or member.issparse():
+            raise DataError("this is a link, a device or a file with holes", where=where)
+        if member.size > MAX_TEXT:
+            raise DataError("text is longer than 64 MiB", where=where, why=f"{member.size:,} bytes")
+        file = archive.extractfile(member)
+        assert file is not None
+        yield member.name, b"".join(iter(partial(file.read, _MAX_HEADER), b""))
 
 
-def _review(text: object, label: object, number: int, where: str, column: str) -> Review:
-    if not isinstance(text, str):
-        raise DataError("text is not a string", where=where, why=f"got {text!r}")
-    if not isinstance(label, str | int) or not str(label).strip():
-        raise DataError("label is missing", where=where, why=f"column {column!r} is empty")
+def _folder(path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of the files that are read."""
     try:
-        (text + str(label)).encode()
-    except UnicodeEncodeError as error:  # JSON can escape half of a surrogate pair.
-        raise DataError("text is not Unicode", where=where, why=str(error)) from error
-    return Review(text, str(label).strip(), "", number)
+        # The folder may be aclImdb, or the one that contains it.
+        inside = [path, *sorted(child for child in path.iterdir() if child.is_dir())]
+        roots = [root for root in inside if (root / "train").is_dir() or (root / "test").is_dir()]
+        if len(roots) > 1:
+            raise DataError(
+                "more than one data set",
+                where=str(path),
+                why=f"{' and '.join(root.name for root in roots)} both have a train or a test part",
+                fix="give one of them",
+            )
+        for root in roots:
+            for file in sorted(root.rglob("*.txt")):
+                name = file.relative_to(root).as_posix()
+                if not (_REVIEW.fullmatch(name) or _FILMS.fullmatch(name)):
+                    continue
+                if file.stat().st_size > MAX_TEXT:
+                    raise DataError("text is longer than 64 MiB", where=str(file))
+                yield name, file
+    except OSError as error:
+        raise DataError("cannot read the folder", where=str(path), why=str(error)) from error
 
 
-def _no_column(path: Path, column: str, columns: list[str], where: str = "") -> DataError:
-    kind = "text_column" if column == "text" else "label_column"
-    return DataError(
-        f"no column {column!r}",
-        where=where or str(path),
-        why=f"columns are {', '.join(columns) or 'none'}",
-        fix=f"name the right one, for instance --set {kind}=NAME",
-    )
+def check(path: Path) -> None:
+    """Refuse a folder with files that are no reviews, before the long time of reading them all.
 
-
-def _physical_lines(path: Path) -> Iterator[str]:
-    rest = ""
-    for block in blocks(path):
-        *lines, rest = (rest + block).split("\n")
-        yield from (line + "\n" for line in lines)
-    if rest:
-        yield rest
+    Raises:
+        DataError: A review has more than 64 MiB, or the folder cannot be read.
+    """
+    if path.is_dir():
+        for _ in _folder(path):
+            pass
 
 
 def sample_reviews() -> Reviews:

@@ -1,4 +1,4 @@
-"""Which reviews are in which split."""
+"""Which texts are in which split."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from zoo.data.ragged import IntArray
 from zoo.errors import DataError
 from zoo_sentiment.corpus import Corpus
 from zoo_sentiment.options import SentimentOptions
+from zoo_text.tables.splits import Ints, Parts
+from zoo_text.tables.table import NO_PART
 
 
 def split_rows(corpus: Corpus, options: SentimentOptions, seed: int) -> dict[str, IntArray]:
@@ -29,6 +31,28 @@ def split_rows(corpus: Corpus, options: SentimentOptions, seed: int) -> dict[str
         rest, test = _hold_out(corpus, rest, options.split, options.test_size, generator)
     train, validation = _hold_out(corpus, rest, options.split, options.validation_size, generator)
     return {"train": train, "validation": validation, "test": test}
+
+
+def draw_at_random(
+    part: Parts, groups: Ints, strata: Ints, shares: tuple[float, float], seed: int
+) -> tuple[Parts, Ints]:
+    """Assign rows of a table as :func:`split_rows` does; for the rest see ``tables.splits.draw``.
+
+    Neither labels nor repeated texts count, and rows are in random order, as in results that were
+    published.
+    """
+    del groups, strata
+    part = part.copy()
+    generator = torch.Generator().manual_seed(seed)
+    rest: IntArray = np.flatnonzero(part == NO_PART)
+    order: list[IntArray] = [np.flatnonzero(part >= 0)]
+    for number, share in ((2, shares[1]), (1, shares[0])):
+        if share:
+            rest, held_out = _hold_out_rows(rest, share, generator)
+            part[held_out] = number
+            order.append(held_out)
+    part[rest] = 0
+    return part, np.concatenate([*order, rest]).astype(np.int64)
 
 
 def check_labels(corpus: Corpus, splits: Mapping[str, IntArray]) -> None:
@@ -59,6 +83,12 @@ def _hold_out(
         held_out = films[order][np.cumsum(sizes) <= round(len(rows) * share)]
         is_held_out = np.isin(corpus.film[rows], held_out)
         return rows[~is_held_out], rows[is_held_out]
+    return _hold_out_rows(rows, share, generator)
+
+
+def _hold_out_rows(
+    rows: IntArray, share: float, generator: torch.Generator
+) -> tuple[IntArray, IntArray]:
     order = torch.randperm(len(rows), generator=generator).numpy()
     count = len(rows) - round(len(rows) * share)
     return rows[order[:count]], rows[order[count:]]

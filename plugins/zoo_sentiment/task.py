@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +16,14 @@ from zoo.interfaces import Data
 from zoo_sentiment.corpus import Corpus, CorpusTexts, load
 from zoo_sentiment.options import SentimentOptions
 from zoo_sentiment.reviews import is_imdb
-from zoo_sentiment.splits import check_labels, split_rows
-from zoo_sentiment.texts import read_texts
+from zoo_sentiment.splits import check_labels, draw_at_random, split_rows
+from zoo_sentiment.texts import read_texts, repeated_notes
 from zoo_text.batches import TextSplit
 from zoo_text.classification import TextClassification
+from zoo_text.options import TextOptions
 from zoo_text.tables import LabeledTexts
+from zoo_text.tables.splits import Parts, draw
+from zoo_text.tables.table import PARTS
 
 
 class Sentiment(TextClassification):
@@ -31,21 +37,59 @@ class Sentiment(TextClassification):
 
     def load(self, path: Path | None, seed: int, *, fit: bool, digest: str) -> LabeledTexts:
         """Read reviews: the IMDb archive or its folder, the sample, or any table."""
-        if path is None or is_imdb(path):
+        if not self._is_table(path):
             return read_texts(path, self.options, seed, digest)
         return super().load(path, seed, fit=fit, digest=digest)
+
+    def read(self, path: Path, options: TextOptions, seed: int, **how: Any) -> LabeledTexts:
+        """Read a table; parts are drawn at random where nothing is beside the network."""
+        drawing = draw_at_random if self.options.is_plain else draw
+        return super().read(path, options, seed, draw=drawing, **how)
+
+    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+        super().fit_targets(source, train)
+        if self.options.is_plain:
+            # 10 before 2, as ever: the order decides what a training arrives at.
+            labels, shares = zip(*sorted(zip(self.labels, self.shares, strict=True)), strict=True)
+            self.labels, self.shares = list(labels), list(shares)
+
+    def _is_source(self, digest: str) -> bool:
+        # Files of before do not say what they were trained on: the splits are drawn as ever.
+        is_unknown = self.options.is_plain and not self._source
+        return is_unknown or super()._is_source(digest)
+
+    def _is_table(self, path: Path | None) -> bool:
+        return path is not None and not is_imdb(path)
+
+    def _check_options(self, path: Path | None) -> None:
+        options = self.options
+        if self._is_table(path):
+            if options.split == "film":
+                raise DataError(
+                    "films are not known", where=str(path), fix="use --set split=random"
+                )
+        elif options.validation_data or options.test_data:
+            raise DataError(
+                "the reviews have a test split of their own", where=str(path or "the sample"),
+                fix="leave --validation and --test out",
+            )  # fmt: skip
 
     def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
         """Read reviews; the vocabulary is built of the training split alone.
 
         Words of a vocabulary are encoded once and cached; everything else is encoded anew.
         """
-        if self.options.tokens != "words" or self.options.ngram_weight:
-            return super().prepare(path, seed, fit=fit)
-        options = self.options
-        corpus = load(path, options.text_column or "text", options.label_column or "label")
-        rows = split_rows(corpus, options, seed)
         if fit:
+            self._check_options(path)
+        if not self.options.is_plain:
+            return super().prepare(path, seed, fit=fit)
+        if self._is_table(path):
+            data = super().prepare(path, seed, fit=fit)
+            return replace(data, summary=_summary(data.splits["all"].num_examples, path))
+        corpus = load(path)
+        rows = split_rows(corpus, self.options, seed)
+        if fit:
+            self._source = corpus.digest
             check_labels(corpus, rows)
             self._fit_corpus(corpus, rows["train"])
         elif unknown := sorted(set(corpus.labels) - set(self.labels)):
@@ -65,7 +109,8 @@ class Sentiment(TextClassification):
         return Data(
             splits={**splits, "all": everything},
             digest=corpus.digest,
-            summary=f"{len(corpus.lengths)} reviews of {path.name if path else 'the sample'}",
+            summary=_summary(len(corpus.lengths), path),
+            notes=repeated_notes(corpus.groups(), _parts(rows)),
         )
 
     def _fit_corpus(self, corpus: Corpus, train: IntArray) -> None:
@@ -75,3 +120,15 @@ class Sentiment(TextClassification):
         words = np.bincount(token_ids, minlength=len(corpus.words))
         seen = Counter({corpus.words[i]: int(words[i]) for i in np.flatnonzero(words)})
         self.encoder.fit_words(seen)
+
+
+def _summary(count: int, path: Path | None) -> str:
+    return f"{count} reviews of {path.name if path else 'the sample'}"
+
+
+def _parts(rows: Mapping[str, IntArray]) -> Parts:
+    """Return the number of the split of each review."""
+    part = np.zeros(sum(map(len, rows.values())), np.int8)
+    for number, name in enumerate(PARTS):
+        part[rows[name]] = number
+    return part

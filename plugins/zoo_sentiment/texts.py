@@ -13,6 +13,8 @@ from zoo.errors import DataError
 from zoo_sentiment.options import SentimentOptions
 from zoo_sentiment.reviews import read, sample_reviews
 from zoo_text.tables import LabeledTexts
+from zoo_text.tables.notes import aligned, plural
+from zoo_text.tables.splits import Ints, Parts, group_texts
 
 _PARTS = {"train": 0, "validation": 1, "test": 2}
 
@@ -31,12 +33,7 @@ def read_texts(
     Raises:
         DataError: It is damaged, or a split has fewer than two labels.
     """
-    if options.validation_data or options.test_data:
-        raise DataError(
-            "the IMDb reviews have a test split of their own", where=str(path or "the sample"),
-            fix="leave --validation and --test out",
-        )  # fmt: skip
-    reviews = (sample_reviews() if path is None else read(path, "text", "label")).reviews
+    reviews = (sample_reviews() if path is None else read(path)).reviews
     names = sorted({review.label for review in reviews})
     part = np.array([_PARTS[review.part] for review in reviews], np.int8)
     train = np.flatnonzero(part == _PARTS["train"])
@@ -49,6 +46,7 @@ def read_texts(
                 f"{name} split has fewer than two labels", where=str(path or "the sample"),
                 fix="give the archive as it was published",
             )  # fmt: skip
+    groups = group_texts([review.text for review in reviews])
     pairs = [(review.text, review.label) for review in reviews]
     return LabeledTexts(
         texts=[text for text, _ in pairs],
@@ -58,6 +56,27 @@ def read_texts(
         part=part,
         lines=[review.number for review in reviews],
         digest=digest or files.digest_text(json.dumps(pairs)),
-        notes=(),
+        notes=repeated_notes(groups, part),
         resolved={},
     )
+
+
+def repeated_notes(groups: Ints, part: Parts) -> tuple[str, ...]:
+    """Return lines on training texts that are also in another split.
+
+    Args:
+        groups: A number for each text, the same for the same text, of shape (M,).
+        part: 0 train, 1 validation, 2 test, of shape (M,).
+    """
+    counts = {
+        name: int(np.isin(groups[part == 0], groups[part == number]).sum())
+        for name, number in _PARTS.items()
+        if number
+    }
+    found = " and ".join(
+        f"{plural(count, 'training text')} in {name}" for name, count in counts.items() if count
+    )
+    if not found:
+        return ()
+    why = "kept, so that results compare with those that were published"
+    return tuple(aligned("note", f"repeated: {found}, too ({why})").splitlines())

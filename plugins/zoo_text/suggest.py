@@ -50,7 +50,7 @@ def suggest_regression(path: Path | None, options: TextOptions) -> Suggestion | 
 def _read(path: Path | None, options: TextOptions) -> LabeledTexts | None:
     if path is None or not looks_like_table(path):
         return None
-    return load_table(path, options, seed=1, kind=options.labels)
+    return load_table(path, options, seed=1, kind=options.labels, keep=True)
 
 
 def suggest_for(source: LabeledTexts, options: TextOptions) -> Suggestion:

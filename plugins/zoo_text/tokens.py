@@ -19,7 +19,9 @@ _WORDS = re.sub(rb"\W", b" ", bytes(range(128)).lower()) + bytes(range(128, 256)
 def spaced(text: str) -> bytes:
     """Return the words of a text as :func:`tokenize` does, in UTF-8 with spaces between."""
     if "<" in text:
-        text = _TAG.sub(" ", text)
+        # What follows the last `>` has no tag. To search it would take quadratic time.
+        end = text.rfind(">") + 1
+        text = _TAG.sub(" ", text[:end]) + text[end:]
     if not text.isascii():
         text = _OTHER.sub(" ", text.lower())
     if any(eye in text and smile.search(text) for eye, smile in _EMOTICONS.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,19 +22,35 @@ def locate(data: str, dataset: DatasetInfo | None) -> Path | None:
         dataset: The data set that ``data`` names, if it names one.
 
     Raises:
-        DataError: There is nothing at the path.
+        DataError: There is nothing at the path, or a device or pipe, which may never end.
         NetworkError: The download failed.
     """
     if data in ("", SAMPLE):
         return None
     if dataset is not None:
         return fetch(dataset)
-    path = Path(data)
-    if not path.exists():
+    try:
+        path = Path(data)
+        # The path is written into the run's configuration.
+        str(path).encode()
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
         raise DataError(
             f"no data {data!r}",
             why="it is neither a path nor the name of a data set",
             fix="check the path",
+        ) from error
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"path {data!r} is not UTF-8", fix="rename the file, or give a link to it"
+        ) from error
+    except (OSError, ValueError, TypeError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise DataError(f"no data {data!r}", why=why, fix="check the path") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(
+            f"data {data!r} is a device, a pipe or a socket",
+            fix="write it to a file, and give that",
         )
     return path
 

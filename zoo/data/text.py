@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,16 +33,23 @@ def blocks(path: Path) -> Iterator[str]:
     """Yield a UTF-8 file as blocks of text, without byte-order mark and with ``\\n`` line ends.
 
     Raises:
-        DataError: The file is missing or not UTF-8; the message gives file and byte offset.
+        DataError: The file is missing, not UTF-8 or zeros for the most part; the message gives
+            file and byte offset.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     position = 0
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no regular file")
         with path.open("rb") as file:
             first = True
             while True:
                 block = file.read(BLOCK_BYTES)
+                if block.count(0) * 2 > len(block) >= BLOCK_BYTES:
+                    raise DataError(
+                        "this is no text", where=str(path), why=f"zeros from offset {position}"
+                    )
                 if first and block.startswith(codecs.BOM_UTF8):
                     block = block[len(codecs.BOM_UTF8) :]
                     position = len(codecs.BOM_UTF8)

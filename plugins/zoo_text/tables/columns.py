@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from zoo.errors import DataError, did_you_mean
 from zoo_text.tables import names
 from zoo_text.tables.coding import separator_of
-from zoo_text.tables.header import is_number
+from zoo_text.tables.labels import is_number
 from zoo_text.tables.table import PART_NAMES, Cell, Table, as_text
 
 _SAMPLE = 5000
@@ -108,7 +108,7 @@ def find_column(name: str, table: Table) -> str:
     known = list(table.columns)
     if name in known:
         return name
-    if name.isdecimal() and 0 < int(name) <= len(known):
+    if name.isdecimal() and len(name) < 6 and 0 < int(name) <= len(known):
         return known[int(name) - 1]
     return ""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from zoo.errors import DataError
 from zoo_text.options import TextOptions
 from zoo_text.tables.names import is_known
+from zoo_text.tables.table import MAX_COLUMNS
 
 _DELIMITERS = ("\t", ",", ";", "|")
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
@@ -97,7 +98,7 @@ def find_delimiter(lines: Sequence[str], quotes: Sequence[str], suffix: str) -> 
             (_shape(lines, Dialect(delimiter, quote)) for quote in quotes), key=lambda s: s[:2]
         )
         if width > 1 and share >= _MIN_SHARE:
-            known = sum(is_known(name) for name in first)
+            known = sum(is_known(name) for name in first[:MAX_COLUMNS])
             usual = (suffix == ".tsv" and delimiter == "\t") or (
                 suffix == ".csv" and order in (1, 2)
             )

@@ -78,9 +78,7 @@ def detect(path: Path, given: str) -> Encoding:
     if name := _wide(start):
         return Encoding(name)
     if looks_binary(start):
-        raise DataError(
-            "this is a binary file", where=str(path), fix="give a table: CSV, TSV, JSON or Parquet"
-        )
+        raise _binary(path)
     return _utf8_or_older(path)
 
 
@@ -115,6 +113,12 @@ def _known(name: str, path: Path) -> str:
         ) from error
 
 
+def _binary(path: Path) -> DataError:
+    return DataError(
+        "this is a binary file", where=str(path), fix="give a table: CSV, TSV, JSON or Parquet"
+    )
+
+
 def _wide(start: bytes) -> str:
     """Return UTF-16 without a mark, which has zeros at the even or the odd bytes."""
     if len(start) < 4:
@@ -135,6 +139,9 @@ def _utf8_or_older(path: Path) -> Encoding:
     with opened(path) as stream:
         while True:
             block = stream.read(_BLOCK)
+            if block.count(0) * 50 > len(block):
+                # The rest of a file with holes, or one that only begins as a text.
+                raise _binary(path)
             text = replaced.decode(block, final=not block)
             if not text.isascii():
                 marks = text.count("\ufffd") - block.count("\ufffd".encode())

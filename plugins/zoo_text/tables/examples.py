@@ -37,7 +37,7 @@ class Examples:
 
 
 def collect(tables: Sequence[tuple[Table, int]], columns: Columns, coding: Coding) -> Examples:
-    """Return the rows of tables that have a text and a label; the tables are emptied.
+    """Return the rows of tables that have a text and a label.
 
     Args:
         tables: Tables, and the part that all rows of one are in, or ``NO_PART``.
@@ -57,7 +57,6 @@ def collect(tables: Sequence[tuple[Table, int]], columns: Columns, coding: Codin
             )
         _add(examples, table, part, used, coding)
         examples.notes += table.notes
-        table.columns.clear()
     if not examples.texts:
         raise DataError(
             "no texts with a label", where=tables[0][0].where,

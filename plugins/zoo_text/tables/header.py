@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
+from zoo_text.tables.labels import is_number
 from zoo_text.tables.names import is_known
 
 _ROWS = 2000
-_NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 _NAME = re.compile(r"\w[\w .:/()#-]{0,39}")
 
 
@@ -39,22 +40,18 @@ def has_header(columns: Sequence[Sequence[str]]) -> bool:
     )
 
 
-def is_number(cell: str) -> bool:
-    """Return whether a cell is a number."""
-    return _NUMBER.fullmatch(cell) is not None
-
-
 def unique_names(first: Sequence[str]) -> list[str]:
     """Return names of columns, each once; a column without a name has its number."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    counts: Counter[str] = Counter()
     for n, cell in enumerate(first):
         name = base = cell.strip() or str(n + 1)
-        count = 1
+        counts[base] += 1
         while name in names:
-            count += 1
-            name = f"{base}.{count}"
-        names.append(name)
-    return names
+            counts[base] += name != base
+            name = f"{base}.{counts[base]}"
+        names[name] = None
+    return list(names)
 
 
 def _is_contrast(cell: str, column: Sequence[str]) -> bool:

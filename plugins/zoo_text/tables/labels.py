@@ -105,7 +105,8 @@ def check_count(counts: Counter[str], texts: int, kind: Kind, where: str, column
         )  # fmt: skip
 
 
-def is_number(text: str, comma: bool) -> bool:
+def is_number(text: str, comma: bool = True) -> bool:
+    """Return whether a text is a finite number, perhaps with a decimal comma."""
     if comma and _DECIMAL_COMMA.fullmatch(text):
         return True
     try:

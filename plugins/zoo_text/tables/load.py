@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,9 @@ from zoo_text.tables.examples import Examples, collect
 from zoo_text.tables.labels import Kind, check_count, encode, natural_order
 from zoo_text.tables.looks import read_table
 from zoo_text.tables.objects import as_cell
-from zoo_text.tables.parts import assign_parts
+from zoo_text.tables.parts import Draw, assign_parts
+from zoo_text.tables.splits import draw as by_label
+from zoo_text.tables.streams import unreadable
 from zoo_text.tables.table import NO_PART, Table
 
 
@@ -64,6 +68,8 @@ def load_table(
     names: Sequence[str] | None = None,
     columns_may_differ: bool = False,
     digest_of_file: str = "",
+    draw: Draw = by_label,
+    keep: bool = False,
 ) -> LabeledTexts:
     """Read labelled texts from a file or folder of any usual kind.
 
@@ -76,15 +82,25 @@ def load_table(
         columns_may_differ: Whether the columns that the options name are looked for anew where
             the table lacks them.
         digest_of_file: sha256 of the file, where it is known; otherwise it is computed.
+        draw: Assigns texts that have no part.
+        keep: Whether the table stays in memory, to be read no second time by the next call. Those
+            who look at data keep it, for those who train on it.
 
     Raises:
-        DataError: The data is missing, damaged or unfit; the message says what to do.
+        DataError: The data is missing, damaged or unfit, or changes meanwhile; the message says
+            what to do.
     """
     files = [(Path(path), NO_PART)]
     for name, part in ((options.validation_data, 1), (options.test_data, 2)):
         if name:
             files.append((Path(name).expanduser(), part))
-    tables = [(read_table(file, options), part) for file, part in files]
+    stamps = [_stamp(file) for file, _ in files]
+    form = (options.encoding, options.delimiter, options.quote, options.header)
+    tables = [
+        (_read(file, stamp, form), part) for (file, part), stamp in zip(files, stamps, strict=True)
+    ]
+    if not keep:
+        _read.cache_clear()
     if columns_may_differ:
         main = tables[0][0]
         options = replace(
@@ -98,7 +114,43 @@ def load_table(
         total = hashlib.sha256(
             "".join(f"{p} {d}\n" for (_, p), d in zip(files, digests, strict=True)).encode()
         ).hexdigest()
-    return _labeled(tables, options, seed, kind, names, total)
+    if stamps != [_stamp(file) for file, _ in files]:
+        raise DataError(
+            "the data changes while it is read", where=str(path), fix="try again when it is whole"
+        )
+    return _labeled(tables, options, seed, kind, names, total, draw)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file, or one in a folder, is written to.
+
+    Raises:
+        DataError: There is no such file, or it may not be looked at.
+    """
+    try:
+        status = path.stat()
+        inside = [
+            (name, _changes(Path(folder, name).lstat()))
+            for folder, _, names in os.walk(path)
+            for name in names
+        ]
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    return (*_changes(status), hash(tuple(inside)))
+
+
+def _changes(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
+
+
+@lru_cache(maxsize=3)
+def _read(path: Path, stamp: tuple[int, ...], form: tuple[str, str, str, str]) -> Table:
+    """Read a table, once for all tasks that look at it: none of them changes it."""
+    del stamp
+    encoding, delimiter, quote, header = form
+    return read_table(
+        path, TextOptions(encoding=encoding, delimiter=delimiter, quote=quote, header=header)
+    )
 
 
 def load_columns(
@@ -140,6 +192,7 @@ def _labeled(
     kind: str,
     names: Sequence[str] | None,
     digest_of_files: str,
+    draw: Draw = by_label,
 ) -> LabeledTexts:
     main = tables[0][0]
     columns = choose_columns(main, options.text_column, options.label_column)
@@ -148,7 +201,7 @@ def _labeled(
     found, targets = _targets(examples, coding, names, columns.label)
     drawn = assign_parts(
         examples.texts, examples.part, targets, coding.kind, options, seed,
-        trained=names is not None, where=main.where,
+        trained=names is not None, where=main.where, draw=draw,
     )  # fmt: skip
     lines = [
         say.aligned("data", f"{Path(main.where).name}: {len(examples.texts):,} texts, {main.form}"),

@@ -11,10 +11,14 @@ import numpy as np
 from zoo.errors import DataError
 from zoo_text.options import TextOptions
 from zoo_text.tables.encodings import Encoding, detect, text_of
+from zoo_text.tables.streams import MAX_TEXT
 from zoo_text.tables.table import MAX_COLUMNS, PART_NAMES, Cell, Table, Tally, joined
 
-_MAX_CHARACTERS = 1 << 31
-_MAX_LINE = 1 << 26
+# Objects in memory take ten times the length of their text.
+_MAX_CHARACTERS = 1 << 28
+# Few long rows and many short ones make columns that are nearly empty: so many cells, and so many
+# times as many as are filled.
+_MAX_EMPTY, _MAX_SPARSE = 1 << 24, 20
 _SCALARS = (str, int, float, bool, type(None))
 _FIX = "give a list of objects, an object of columns, or JSONL: one object a line"
 
@@ -31,7 +35,9 @@ def read_json(path: Path, options: TextOptions) -> Table:
     with text_of(path, encoding) as stream:
         text = stream.read(_MAX_CHARACTERS)
     if len(text) == _MAX_CHARACTERS:
-        raise DataError("the file is too large for JSON", where=str(path), fix="give JSONL")
+        raise DataError(
+            f"JSON of more than {_MAX_CHARACTERS:,} characters", where=str(path), fix="give JSONL"
+        )
     try:
         document = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
@@ -54,8 +60,8 @@ def read_jsonl(path: Path, options: TextOptions) -> Table:
     def rows() -> Iterator[Mapping[str, object]]:
         # Line ends are untouched: \r\n is one, \r alone is one, too.
         number = 0
-        while line := stream.readline(_MAX_LINE):
-            if len(line) == _MAX_LINE:
+        while line := stream.readline(MAX_TEXT):
+            if len(line) == MAX_TEXT:
                 raise DataError("a line is longer than 67 million characters", where=str(path))
             number += 1
             if not line.strip():
@@ -89,14 +95,21 @@ def columns_of(rows: Iterable[Mapping[str, object]], where: str) -> dict[str, li
         DataError: There are more than 1,000 different keys.
     """
     columns: dict[str, list[Cell]] = {}
+    filled = 0
     for count, row in enumerate(rows):
         for name in row:
             if name not in columns:
                 columns[name] = [None] * count
         if len(columns) > MAX_COLUMNS:
             raise DataError(f"more than {MAX_COLUMNS:,} columns", where=where, fix=_FIX)
+        filled += len(row)
+        if len(columns) * count > max(_MAX_EMPTY, _MAX_SPARSE * filled):
+            raise DataError(
+                "most cells are empty", where=where, why=f"{len(columns):,} columns", fix=_FIX
+            )
         for name, column in columns.items():
-            column.append(as_cell(row.get(name)))
+            cell = row.get(name)
+            column.append(cell if cell is None or type(cell) is str else as_cell(cell))
     return columns
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +16,21 @@ from zoo_text.tables.notes import plural
 from zoo_text.tables.splits import (
     Ints,
     Parts,
-    draw,
     group_texts,
     is_word,
     keep_labels_in_training,
 )
+from zoo_text.tables.splits import draw as by_label
 from zoo_text.tables.table import NO_PART, PARTS
 
 _MIN_TEXTS = 10
 
+Draw: TypeAlias = Callable[[Parts, Ints, Ints, tuple[float, float], int], tuple[Parts, Ints]]
+
 
 @dataclass(slots=True)
 class Drawn:
-    """Parts of all texts, which of them are kept, and what is said about it."""
+    """Parts of all texts, which of them are kept, in order, and what is said about it."""
 
     part: Parts
     kept: Ints
@@ -45,6 +48,7 @@ def assign_parts(
     seed: int,
     trained: bool,
     where: str,
+    draw: Draw = by_label,
 ) -> Drawn:
     """Return the part of each text.
 
@@ -57,6 +61,7 @@ def assign_parts(
         seed: Of what is drawn.
         trained: Whether the data is for a trained task; then a few texts will do.
         where: The file, for messages.
+        draw: Assigns rows that have no part, as :func:`zoo_text.tables.splits.draw` does.
 
     Raises:
         DataError: There are too few texts, or too few of a class, for three parts.
@@ -80,7 +85,8 @@ def assign_parts(
         0.0 if 2 in has_parts else options.test_size,
     )
     rows = np.flatnonzero(kept)
-    part[rows] = draw(part[rows], groups[rows], _strata(targets, kind)[rows], shares, seed)
+    drawn, order = draw(part[rows], groups[rows], _strata(targets, kind)[rows], shares, seed)
+    part[rows] = drawn
     if kind == "multilabel":
         part[rows] = keep_labels_in_training(
             part[rows], free[rows], groups[rows], targets[rows].astype(np.bool_)
@@ -88,10 +94,21 @@ def assign_parts(
     if not trained:
         needed = PARTS if shares[1] or 2 in has_parts else PARTS[:2]
         _check(part[rows], targets[rows], kind, has_parts, needed, where)
-    train = groups[rows][part[rows] == 0]
+    in_training = part[rows] == 0
+    if draw is not by_label:
+        # The parts of by_label share no text.
+        held_out = groups[rows][~in_training & free[rows]]
+        if shared := int(np.isin(groups[rows][in_training], held_out).sum()):
+            further.append(
+                f"in a part that is drawn, too: {plural(shared, 'training text')} (kept)"
+            )
+    train = groups[rows][in_training]
     if repeated := len(train) - len(np.unique(train)):
         further.append(f"repeated within training: {plural(repeated, 'text')} (kept)")
-    return Drawn(part, rows, _note(part[rows], kind, has_parts), 2 not in has_parts, further)
+    at_random = kind == "numbers" or draw is not by_label
+    return Drawn(
+        part, rows[order], _note(part[rows], at_random, has_parts), 2 not in has_parts, further
+    )
 
 
 def _strata(targets: npt.NDArray[np.generic], kind: Kind) -> Ints:
@@ -153,11 +170,11 @@ def _check(
             )
 
 
-def _note(part: Parts, kind: Kind, has_parts: set[int]) -> str:
+def _note(part: Parts, at_random: bool, has_parts: set[int]) -> str:
     sizes = ", ".join(f"{name} {int((part == n).sum()):,}" for n, name in enumerate(PARTS))
     drawn = [name for n, name in ((1, "validation"), (2, "test")) if n not in has_parts]
     if not drawn:
         return f"{sizes} (as the data has them)"
     what = "validation and test" if len(drawn) == 2 else drawn[0]
-    how = "at random" if kind == "numbers" else "by label"
+    how = "at random" if at_random else "by label"
     return f"{sizes} ({what} drawn {how})"

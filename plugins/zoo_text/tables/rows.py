@@ -13,10 +13,9 @@ from typing import TextIO
 from zoo.errors import DataError
 from zoo_text.tables.dialects import Dialect, separator_line
 from zoo_text.tables.encodings import Encoding, text_of
+from zoo_text.tables.streams import MAX_TEXT
 from zoo_text.tables.table import Tally
 
-# A line may be long, but not endless: decompression is bounded.
-_MAX_LINE = 1 << 26
 # More rows than this whose quote is never closed: the quotes are no quotes.
 _MAX_UNCLOSED = 5
 _MAX_MEMO = 50_000
@@ -57,24 +56,30 @@ class _Lines:
         self._where = where
         self._again: list[str] = []
         self.row: list[str] = []
+        self.length = 0
         self.number = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._again.pop() if self._again else self._stream.readline(_MAX_LINE)
+        line = self._again.pop() if self._again else self._stream.readline(MAX_TEXT)
         if not line:
             raise StopIteration
-        if len(line) >= _MAX_LINE:
+        if len(line) >= MAX_TEXT:
             raise DataError("a line is longer than 67 million characters", where=self._where)
         self.number += 1
         self.row.append(line)
+        self.length += len(line)
+        if self.length > MAX_TEXT:
+            # As if a quote were never closed.
+            raise csv.Error("unexpected end")
         return line
 
     def start(self) -> int:
         """Begin a row; return the number of its first line."""
         self.row.clear()
+        self.length = 0
         return self.number + 1
 
     def back(self, keep: int = 0) -> None:
@@ -82,6 +87,7 @@ class _Lines:
         again = self.row[keep:]
         self._again += again[::-1]
         self.number -= len(again)
+        self.length -= sum(map(len, again))
         del self.row[keep:]
 
 

@@ -44,7 +44,9 @@ def is_word(text: str) -> bool:
     return unspaced <= 4
 
 
-def draw(part: Parts, groups: Ints, strata: Ints, shares: tuple[float, float], seed: int) -> Parts:
+def draw(
+    part: Parts, groups: Ints, strata: Ints, shares: tuple[float, float], seed: int
+) -> tuple[Parts, Ints]:
     """Assign rows without a part, stratified, so that rows of a group are together.
 
     Args:
@@ -56,7 +58,7 @@ def draw(part: Parts, groups: Ints, strata: Ints, shares: tuple[float, float], s
         seed: Of the random order.
 
     Returns:
-        The part of each row, of shape (N,).
+        The part of each row, and the order in which rows are kept, both of shape (N,).
     """
     part = part.copy()
     rng = np.random.default_rng(seed)
@@ -65,7 +67,7 @@ def draw(part: Parts, groups: Ints, strata: Ints, shares: tuple[float, float], s
         if share and len(rows):
             part[_held_out(rows, groups, strata, share, rng)] = number
     part[part == NO_PART] = 0
-    return part
+    return part, np.arange(len(part))
 
 
 def _held_out(

@@ -6,14 +6,26 @@ import bz2
 import gzip
 import io
 import lzma
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from zoo.errors import DataError
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+# Bytes of a text, characters of a line or row: the longest book has a tenth of it, and reading
+# takes some copies of it in memory.
+MAX_TEXT = 1 << 26
+# Bytes of all texts of a folder or an archive, which are in memory at once.
+MAX_TEXTS = 1 << 32
+# Compressed content that is longer than MAX_TEXT, and this many times as long as the file, is
+# refused: text is compressed to a tenth, some logs to a fiftieth, and zeros to a thousandth.
+_MAX_RATIO = 100
 _COMPRESSED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -47,15 +59,22 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a file, decompressed as its first bytes tell; memory is bounded by streaming.
 
     Raises:
-        DataError: It is missing, may not be read, or its compressed content is damaged.
+        DataError: It is missing, no regular file, may not be read, or its compressed content is
+            damaged or out of all proportion.
     """
     kind = compression(path)
     try:
-        with path.open("rb") as file, _decompressed(file, kind) as stream:
-            yield stream
+        with path.open("rb") as file:
+            if not kind:
+                yield file
+                return
+            with _decompressed(file, kind) as stream:
+                longest = max(MAX_TEXT, _MAX_RATIO * path.stat().st_size)
+                limited = _Limited(stream, longest, path)
+                yield cast("IO[bytes]", io.BufferedReader(limited, 1 << 18))
     except OSError as error:
         if not kind or error.errno is not None:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         raise _damaged(path, error) from error
     except _DAMAGED as error:
         raise _damaged(path, error) from error
@@ -65,14 +84,46 @@ def compression(path: Path) -> str:
     """Return the compression that the first bytes tell, or nothing.
 
     Raises:
-        DataError: The file is missing or may not be read.
+        DataError: The file is missing, no regular file, or may not be read.
     """
     try:
+        require_regular(path)
         with path.open("rb") as file:
             start = file.read(8)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), "")
+
+
+def require_regular(path: Path) -> None:
+    """Refuse to open what may never end, or never begin: devices, pipes and sockets.
+
+    Raises:
+        DataError: It is no regular file.
+        OSError: It is missing or may not be looked at.
+        ValueError: It is no path.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
+        raise DataError(f"this is {what}, not a file", where=str(path), fix="give a regular file")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file that has one text.
+
+    Raises:
+        DataError: It is missing, no regular file, may not be read, or is longer than 64 MiB.
+    """
+    try:
+        require_regular(path)
+        with path.open("rb") as file:
+            content = file.read(MAX_TEXT + 1)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if len(content) > MAX_TEXT:
+        raise DataError("text is longer than 64 MiB", where=str(path))
+    return content
 
 
 def head(path: Path, size: int) -> bytes:
@@ -120,6 +171,49 @@ def looks_binary(start: bytes) -> bool:
     return control > max(1, len(start) // 50)
 
 
+class _Limited(io.RawIOBase):
+    """A stream that may give so many bytes and no more, and is read forward."""
+
+    def __init__(self, stream: IO[bytes], longest: int, path: Path) -> None:
+        self._stream = stream
+        self._longest = longest
+        self._path = path
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        content = self._stream.read(len(view))
+        view[: len(content)] = content
+        self._at += len(content)
+        if self._at > self._longest:
+            raise DataError(
+                f"compressed content is more than {_MAX_RATIO} times as long as the file",
+                where=str(self._path),
+                fix="unpack it, and give the result if it is what it should be",
+            )
+        return len(content)
+
+    def seek(self, target: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_CUR:
+            target += self._at
+        elif whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("the end of compressed content is not known")
+        if target < self._at:
+            self._at = self._stream.seek(target)
+        while self._at < target and self.readinto(bytearray(min(1 << 18, target - self._at))):
+            pass
+        return self._at
+
+
 def _decompressed(file: IO[bytes], kind: str) -> IO[bytes]:
     if kind == "gzip":
         return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))
@@ -152,10 +246,11 @@ def is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: OSError | ValueError) -> DataError:
+def unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    """Return the error for a file that is missing or may not be read."""
     return DataError(
         "cannot read the data",
         where=str(path),

@@ -13,14 +13,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from promises import Promise
 
 from zoo.errors import DataError
 from zoo_text.options import TextOptions
 from zoo_text.tables import LabeledTexts, load_columns, load_table, looks_like_table
 
-quick = settings(
+TABLES = Promise(
+    "A random table is read back exactly, or refused in one line: no traceback, no silent guess",
+    quick=60,
+    full=1000,
+)
+many = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=TABLES.cases,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -60,7 +66,7 @@ def pairs(data: LabeledTexts) -> list[tuple[str, str]]:
     return [(t, data.names[int(y)]) for t, y in zip(data.texts, data.targets, strict=True)]
 
 
-@quick
+@many
 @given(
     rows=tables(),
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
@@ -81,7 +87,7 @@ def test_written_table_is_read_back_exactly(
     assert all(len(line) <= 80 for line in data.notes)
 
 
-@quick
+@many
 @given(
     rows=tables(ANY_TEXT),
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
@@ -99,7 +105,7 @@ def test_any_text_is_read_back_with_options_given(
     assert pairs(load_table(path, options, 1)) == rows
 
 
-@quick
+@many
 @given(content=st.binary(max_size=300) | ANY_TEXT.map(str.encode))
 def test_any_file_is_read_or_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "data"
@@ -111,7 +117,7 @@ def test_any_file_is_read_or_refused_in_one_line(tmp_path: Path, content: bytes)
             assert "\n" not in str(error)
 
 
-@quick
+@many
 @given(rows=tables(), at=st.integers(0, 2000), junk=st.binary(min_size=1, max_size=8))
 def test_damaged_table_is_read_or_refused(
     tmp_path: Path, rows: list[tuple[str, str]], at: int, junk: bytes
@@ -128,7 +134,7 @@ def test_damaged_table_is_read_or_refused(
         assert len(data.texts) >= len(rows) - 1 or any("left out" in n for n in data.notes)
 
 
-@quick
+@many
 @given(rows=tables())
 def test_json_jsonl_parquet_and_columns_equal_csv(
     tmp_path: Path, rows: list[tuple[str, str]]
@@ -150,7 +156,7 @@ def test_json_jsonl_parquet_and_columns_equal_csv(
         assert (data.targets == expected.targets).all() and (data.part == expected.part).all()
 
 
-@quick
+@many
 @given(
     counts=st.lists(st.integers(4, 120), min_size=2, max_size=12),
     repeats=st.integers(1, 3),
@@ -180,7 +186,7 @@ def test_parts_are_complete_stratified_and_share_no_text(
         assert abs((mine == 2).sum() - 0.2 * count) <= repeats + 1
 
 
-@quick
+@many
 @given(
     sets=st.lists(st.sets(st.sampled_from("abcdef"), max_size=3), min_size=40, max_size=80),
     separator=st.sampled_from(["|", ";", ",", "list", "python"]),
