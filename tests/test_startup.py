@@ -25,7 +25,6 @@ HEAVY = {
     "safetensors",
     "tqdm",
     "requests",
-    "requests",
     "matplotlib",
 }
 PLUGINS = {point.package for point in read_points()}
