@@ -159,14 +159,20 @@ def training(model: nn.Module) -> Iterator[None]:
         model.eval()
 
 
-def perturb(model: nn.Module, seed: int = 1) -> None:
-    """Move parameters off special values: a gradient through a factor of zero would be zero."""
+def perturb(model: nn.Module, seed: int = 1, scale: float = 0.1) -> None:
+    """Move parameters off special values: a gradient through a factor of zero would be zero.
+
+    Args:
+        model: Changed in place.
+        seed: Seed of the noise.
+        scale: Standard deviation of the noise.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.is_floating_point() or parameter.is_complex():
                 noise = torch.randn(parameter.shape, generator=generator)
-                parameter.add_((0.1 * noise).to(parameter))
+                parameter.add_((scale * noise).to(parameter))
 
 
 def memory_problem(rows: int = 32) -> tuple[Tensor, Tensor]:

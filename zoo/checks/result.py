@@ -91,12 +91,12 @@ class Result:
 
 
 def run_checks(subject: str, checks: Sequence[Check[Case]], case: Case) -> list[Result]:
-    """Run checks in order; one that needs a failed one is skipped."""
+    """Run checks in order; one that needs another that did not pass is skipped."""
     results: list[Result] = []
     missing: set[str] = set()
     for check in checks:
         result = run_check(subject, check, case, missing)
-        if result.status == "failed" or (result.status == "skipped" and missing & {*check.after}):
+        if result.status != "passed":
             missing.add(check.name)
         results.append(result)
     return results
