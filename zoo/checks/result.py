@@ -77,7 +77,8 @@ class Result:
     @property
     def page(self) -> str:
         """Where the check is described."""
-        return f"{PAGE}#{self.check.replace('_', '-')}"
+        kind = self.subject.partition(" ")[0]
+        return f"{PAGE}#{kind}-{self.check.replace('_', '-')}"
 
     def __str__(self) -> str:
         parts = [f"{self.subject}: {self.check.replace('_', ' ')} {self.status}"]
@@ -90,11 +91,24 @@ class Result:
         return "; ".join(part.rstrip(".") for part in parts)
 
 
-def run_checks(subject: str, checks: Sequence[Check[Case]], case: Case) -> list[Result]:
-    """Run checks in order; one that needs another that did not pass is skipped."""
+def run_checks(
+    subject: str,
+    checks: Sequence[Check[Case]],
+    case: Case,
+    begin: Callable[[str], None] = lambda check: None,
+) -> list[Result]:
+    """Run checks in order; one that needs another that did not pass is skipped.
+
+    Args:
+        subject: What is checked.
+        checks: The checks.
+        case: What each of them is given.
+        begin: Called with the name of each before it runs.
+    """
     results: list[Result] = []
     missing: set[str] = set()
     for check in checks:
+        begin(check.name)
         result = run_check(subject, check, case, missing)
         if result.status != "passed":
             missing.add(check.name)
