@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+import random
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from zoo.building import build_model
-from zoo.checks.result import CheckError
+from zoo.checks.result import CheckError, CheckSkipped
 from zoo.interfaces import HasReadout, State
 from zoo.nn import read_out
 from zoo.options import Options
@@ -19,6 +21,8 @@ from zoo.records import ModelInfo
 from zoo.spec import Component
 
 INPUT_SIZE, ROWS, STEPS = 5, 4, 6
+# Lengths of rows that are padded to STEPS.
+RAGGED = [STEPS, 3, 1, 4]
 # Sums in another order differ by this much in float32, relative to the largest number.
 TOLERANCE = 1e-4
 
@@ -35,9 +39,13 @@ class ModelCase:
     """
 
     def __init__(self, info: ModelInfo, options: Options | None = None) -> None:
-        self.info = info
-        self.options = info.options() if options is None else options
+        self.info, self._options = info, options
         self.settings = settings()
+
+    @cached_property
+    def options(self) -> Options:
+        """The options; made in the first check, so that one that fails is a failure of it."""
+        return self.info.options() if self._options is None else self._options
 
     def build(
         self, input_size: int = INPUT_SIZE, *, seed: int = 1, options: Options | None = None
@@ -46,6 +54,18 @@ class ModelCase:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return build_model(Component(self.info, options or self.options), input_size).eval()
+
+    def end_of_draws(self, seed: int) -> Tensor:
+        """Return the state of torch's generator after a model was built under a seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            build_model(Component(self.info, self.options), INPUT_SIZE)
+            return torch.get_rng_state()
+
+    def needs_causal(self) -> None:
+        """Skip the check of a model that is not causal."""
+        if not self.info.causal:
+            raise CheckSkipped("it is not causal")
 
     def inputs(self, rows: int = ROWS, steps: int = STEPS, *, seed: int = 1) -> Tensor:
         """Return random inputs (rows, steps, INPUT_SIZE)."""
@@ -61,6 +81,30 @@ def settings() -> dict[str, object]:
         "whether gradients are computed": torch.is_grad_enabled(),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
     }
+
+
+def random_states() -> dict[str, bytes | str]:
+    """Return the states of the global generators."""
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy": repr(np.random.get_state(legacy=True)),
+        "random": repr(random.getstate()),
+    }
+
+
+def moved_generators(before: dict[str, bytes | str]) -> list[str]:
+    """Return the names of global generators whose states are other ones now."""
+    return [name for name, state in random_states().items() if state != before[name]]
+
+
+def ragged_mask(lengths: list[int] = RAGGED, steps: int = STEPS) -> Tensor:
+    """Return (B, T, 1): whether a step is one of its row."""
+    return (torch.arange(steps) < torch.tensor(lengths)[:, None])[..., None]
+
+
+def rows_of(state: State, rows: list[int]) -> State:
+    """Return some rows of a state."""
+    return tuple(part[:, rows] for part in state)
 
 
 def run(
@@ -127,26 +171,17 @@ def expect_same_state(one: State, other: State, found: str, fix: str = "") -> No
         expect_same(first, second, found, fix)
 
 
+def expect_same_results(
+    one: tuple[Tensor, State], other: tuple[Tensor, State], found: str, fix: str = ""
+) -> None:
+    """Fail unless outputs and states agree; ``found`` goes on after their name."""
+    expect_same(one[0], other[0], f"outputs {found}", fix)
+    expect_same_state(one[1], other[1], f"the state {found}", fix)
+
+
 def detached(state: State) -> State:
     """Return a state as the engine carries it to the next batch."""
     return tuple(part.detach().clone() for part in state)
-
-
-_DROPOUTS = {
-    torch.dropout, torch.alpha_dropout, torch.feature_dropout, torch.feature_alpha_dropout,
-}  # fmt: skip
-
-
-class WithoutRandomness(TorchFunctionMode):
-    """Leaves dropout out: what is computed in training mode depends on the inputs alone."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in _DROPOUTS:
-            return args[0] if args else kwargs["input"]
-        return func(*args, **kwargs)
 
 
 @contextmanager
@@ -157,6 +192,19 @@ def training(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.eval()
+
+
+def run_in_training(
+    model: nn.Module,
+    inputs: Tensor,
+    lengths: list[int] | None = None,
+    state: State | None = None,
+) -> tuple[Tensor, State]:
+    """Run a copy of a model in training mode under one seed: equal shapes draw equal numbers."""
+    copied = copy.deepcopy(model).train()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        return run(copied, inputs, lengths, state)
 
 
 def perturb(model: nn.Module, seed: int = 1, scale: float = 0.1) -> None:
@@ -175,7 +223,7 @@ def perturb(model: nn.Module, seed: int = 1, scale: float = 0.1) -> None:
                 parameter.add_((scale * noise).to(parameter))
 
 
-def memory_problem(rows: int = 32) -> tuple[Tensor, Tensor]:
+def memory_problem(rows: int = 16) -> tuple[Tensor, Tensor]:
     """Return rows whose first step is one of two vectors and whose last is always the same.
 
     Returns:
@@ -188,8 +236,18 @@ def memory_problem(rows: int = 32) -> tuple[Tensor, Tensor]:
     return inputs, targets
 
 
-def fit(model: nn.Module, steps: int, learning_rate: float = 0.02) -> float:
-    """Train a model, and a linear layer on it, on :func:`memory_problem`; return the least loss."""
+def fit(model: nn.Module, steps: int, learning_rate: float = 0.02, enough: float = 0.0) -> float:
+    """Train a model, and a linear layer on it, on :func:`memory_problem`.
+
+    Args:
+        model: Changed in place.
+        steps: How many steps are taken at most.
+        learning_rate: That of Adam.
+        enough: Training ends at a loss below it.
+
+    Returns:
+        The least loss.
+    """
     inputs, targets = memory_problem()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -205,6 +263,6 @@ def fit(model: nn.Module, steps: int, learning_rate: float = 0.02) -> float:
                 value.backward()
                 optimizer.step()
                 least = min(least, float(value.detach()))
-                if least < 0.05:
+                if least < enough:
                     break
     return least

@@ -97,7 +97,7 @@ def run_checks(
     case: Case,
     begin: Callable[[str], None] = lambda check: None,
 ) -> list[Result]:
-    """Run checks in order; one that needs another that did not pass is skipped.
+    """Run checks in order; one that needs another that failed, or was skipped for it, is skipped.
 
     Args:
         subject: What is checked.
@@ -110,7 +110,7 @@ def run_checks(
     for check in checks:
         begin(check.name)
         result = run_check(subject, check, case, missing)
-        if result.status != "passed":
+        if result.status == "failed" or missing.intersection(check.after):
             missing.add(check.name)
         results.append(result)
     return results

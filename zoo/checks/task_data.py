@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from zoo.checks.model_forward import random_states
+from zoo.checks.model_case import random_states
 from zoo.checks.result import CheckError, CheckSkipped
 from zoo.checks.task_case import BATCH_SIZE, SEED, TaskCase, expect_equal_batches, some
 from zoo.errors import ZooError

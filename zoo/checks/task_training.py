@@ -12,8 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from zoo.checks.model_case import perturb
-from zoo.checks.model_forward import random_states
+from zoo.checks.model_case import perturb, random_states
 from zoo.checks.reference import ReferenceBuilder
 from zoo.checks.result import CheckError, CheckSkipped
 from zoo.checks.task_case import BATCH_SIZE, SEED, TaskCase, evaluate, some, steps_of
