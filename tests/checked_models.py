@@ -188,6 +188,97 @@ class Counting(Elman):
         return outputs, (h, seen[None])
 
 
+class LambdaActivation(Elman):
+    """A function that pickle does not take."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__(input_size, options)
+        self.activation: Callable[[Tensor], Tensor] = lambda values: values
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        return self.activation(outputs)
+
+
+class WeightNormalized(Elman):
+    """Parametrized weights, which pickle does not take."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__(input_size, options)
+        nn.utils.parametrizations.weight_norm(self.u)
+
+
+class TwoRates(Elman):
+    """Adds units that change every eighth step; the state also counts steps."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__(input_size, options)
+        self.slow = nn.RNNCell(options.hidden_size, options.hidden_size)
+
+    def forward(
+        self, inputs: Tensor, lengths: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        mask = length_mask(lengths, inputs.shape[1])[..., None]
+        fast, end = super().forward(inputs, lengths, state)
+        slow = torch.zeros_like(end[0][0]) if state is None else state[1][0]
+        at = torch.zeros_like(lengths) if state is None else state[2][0]
+        outputs = []
+        for t in range(inputs.shape[1]):
+            at = at + mask[:, t, 0]
+            due = mask[:, t] & (at % 8 == 0)[:, None]
+            slow = torch.where(due, self.slow(fast[:, t], slow), slow)
+            outputs.append(fast[:, t] + slow)
+        return torch.stack(outputs, 1) * mask, (*end, slow[None], at[None])
+
+
+class AttentivePooling(nn.Module):
+    """Reads out a mean of all steps, weighted by scores; outputs are gated by it."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__()
+        self.input_size, self.output_size = input_size, options.hidden_size
+        self.gru = nn.GRU(input_size, options.hidden_size, batch_first=True)
+        self.score = nn.Linear(options.hidden_size, 1)
+        self.gate = nn.Linear(options.hidden_size, options.hidden_size)
+
+    def forward(
+        self, inputs: Tensor, lengths: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        mask = length_mask(lengths, inputs.shape[1])[..., None]
+        outputs, _ = self.gru(inputs)
+        weights = self.score(outputs).masked_fill(~mask, -torch.inf).softmax(1)
+        pooled = (weights * outputs).sum(1)
+        return outputs * torch.sigmoid(self.gate(pooled))[:, None] * mask, (pooled[None],)
+
+    def readout(self, state: State) -> Tensor:
+        return state[0][0]
+
+
+class Embedded(Elman):
+    """It has the step function and forward_embedded, by forward."""
+
+    def forward_embedded(
+        self, weight: Tensor | None, token_ids: Tensor, lengths: Tensor,
+        state: State | None = None, *, return_outputs: bool = True,
+    ) -> tuple[Tensor, State]:  # fmt: skip
+        vectors = torch.eye(self.input_size) if weight is None else weight
+        return self.forward(vectors[token_ids], lengths, state)
+
+    def decode_step(self, weight: Tensor | None) -> DecodeStep:
+        def step(token_ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+            lengths = torch.ones_like(token_ids)
+            outputs, end = self.forward_embedded(weight, token_ids[:, None], lengths, state)
+            return outputs[:, 0], end
+
+        return step
+
+
+class MovesTensors(Elman):
+    """Makes a tensor on the CPU and moves it to where the inputs are."""
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        return outputs * torch.linspace(0.5, 1.0, self.output_size).to(outputs)
+
+
 RIGHT: Mapping[type[nn.Module], tuple[bool, type[zoo.Options]]] = {
     Elman: (True, HiddenOptions),
     WithDropout: (True, DropoutOptions),
@@ -199,6 +290,12 @@ RIGHT: Mapping[type[nn.Module], tuple[bool, type[zoo.Options]]] = {
     Noisy: (True, HiddenOptions),
     Zoned: (True, DropoutOptions),
     Counting: (True, HiddenOptions),
+    LambdaActivation: (True, HiddenOptions),
+    WeightNormalized: (True, HiddenOptions),
+    TwoRates: (True, HiddenOptions),
+    AttentivePooling: (False, HiddenOptions),
+    Embedded: (True, HiddenOptions),
+    MovesTensors: (True, HiddenOptions),
 }
 
 
@@ -671,19 +768,10 @@ class ClassAttribute(Elman):
         return outputs * self.scale
 
 
-class Unpicklable(Elman):
-    def __init__(self, input_size: int, options: Any) -> None:
-        super().__init__(input_size, options)
-        self.activation: Callable[[Tensor], Tensor] = lambda values: values
-
-    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        return self.activation(outputs)
-
-
 class SinglePrecision(Elman):
     def start(self, inputs: Tensor, state: State | None) -> Tensor:
         if state is None:
-            return torch.zeros(len(inputs), self.output_size)
+            return torch.zeros(len(inputs), self.output_size, device=inputs.device)
         return state[0][0].float()
 
     def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
@@ -750,6 +838,353 @@ class LastStepOfBatch(Elman):
         return outputs, (outputs[:, int(lengths.max()) - 1][None],)
 
 
+class FirstDrawsMore(Elman):
+    """Draws a scale for all instances when the first is built."""
+
+    factor: float | None = None
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        if FirstDrawsMore.factor is None:
+            FirstDrawsMore.factor = float(torch.rand(()))
+        super().__init__(input_size, options)
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        return outputs * (1 + (self.factor or 0.0))
+
+
+_OF_IMPORT = np.random.default_rng().random()
+
+
+class DrawnAtImport(Elman):
+    """Multiplies by a number that was drawn when the module was imported."""
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        return outputs * (1 + _OF_IMPORT)
+
+
+class LazyWeights(Elman):
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__(input_size, options)
+        self.w = nn.LazyLinear(options.hidden_size)
+
+
+class SeedsNumPy(Elman):
+    def __init__(self, input_size: int, options: Any) -> None:
+        np.random.seed(0)
+        super().__init__(input_size, options)
+
+
+class DividesByNorm(Elman):
+    """A step of zeros has no direction."""
+
+    def read(self, inputs: Tensor) -> Tensor:
+        return super().read(inputs / inputs.norm(dim=-1, keepdim=True))
+
+
+class CountsCalls(Elman):
+    """Counts calls in a buffer, in evaluation as well."""
+
+    calls: Tensor
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__(input_size, options)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        self.calls.add_(1)
+        return outputs
+
+
+class KeepsMask(Elman):
+    """Keeps a mask by its shape."""
+
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        masks: dict[Any, Tensor] = self.__dict__.setdefault("masks", {})
+        kept = masks.setdefault(inputs.shape, lengths.clone())
+        return super().forward(inputs, kept, state)
+
+
+class LongestRow(Elman):
+    """Returns as many steps as the longest row has, as pad_packed_sequence does by default."""
+
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        outputs, end = super().forward(inputs, lengths, state)
+        return outputs[:, : int(lengths.max())], end
+
+
+class Shifted(Elman):
+    """Returns at each step the hidden state before it."""
+
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        outputs, end = super().forward(inputs, lengths, state)
+        outputs = torch.cat((self.start(inputs, state)[:, None], outputs[:, :-1]), 1)
+        return outputs * length_mask(lengths, inputs.shape[1])[..., None], end
+
+
+class CellFirst(Elman):
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        outputs, end = super().forward(inputs, lengths, state and state[1:])
+        return outputs, (torch.ones_like(end[0]), *end)
+
+
+class StaleReadout(TwoWay):
+    """Reads out what the last call left."""
+
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        outputs, end = super().forward(inputs, lengths, state)
+        self.end = (end[0].detach(),)
+        return outputs, end
+
+    def readout(self, state: State) -> Tensor:
+        return super().readout(self.end if self.end[0].shape == state[0].shape else state)
+
+
+class SwappedReadout(TwoWay):
+    def readout(self, state: State) -> Tensor:
+        return torch.cat((state[0][1], state[0][0]), 1)
+
+
+class CenteredReadout(TwoWay):
+    def readout(self, state: State) -> Tensor:
+        read = super().readout(state)
+        return read - read.mean(0)
+
+
+class KeepsShortRows(Elman):
+    """Rows of one step leave the given state as it was."""
+
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        outputs, (end,) = super().forward(inputs, lengths, state)
+        if state is not None and inputs.shape[1] > 1:
+            end = torch.where((lengths == 1)[:, None], state[0], end)
+        return outputs, (end,)
+
+
+class LooksFarAhead(Elman):
+    def read(self, inputs: Tensor) -> Tensor:
+        following = F.pad(inputs, (0, 0, 0, 8))[:, 8:]
+        return super().read(inputs) + 0.3 * super().read(following)
+
+
+class FewPositions(Elman):
+    """Scales by a table that ends after 512 steps."""
+
+    def read(self, inputs: Tensor) -> Tensor:
+        return super().read(inputs) * inputs.new_ones(512)[: inputs.shape[1], None]
+
+
+class DetachesGiven(Elman):
+    def start(self, inputs: Tensor, state: State | None) -> Tensor:
+        return super().start(inputs, state).detach()
+
+
+class DetachesSteps(Elman):
+    """No gradient goes further back than a step."""
+
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        outputs = []
+        for t in range(inputs.shape[1]):
+            given = None if state is None else (state[0].detach(),)
+            step, end = super().forward(inputs[:, [t]], torch.ones_like(lengths), given)
+            live = (t < lengths)[:, None]
+            state = (torch.where(live, end[0], super().start(inputs, given)),)
+            outputs.append(step[:, 0] * live)
+        return torch.stack(outputs, 1), state
+
+
+class ForgetsInTraining(Elman):
+    def start(self, inputs: Tensor, state: State | None) -> Tensor:
+        return super().start(inputs, None if self.training else state)
+
+
+class PaddingInTraining(PaddingInMean):
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        if self.training:
+            return super().forward(inputs, lengths, state)
+        return Elman.forward(self, inputs, lengths, state)
+
+
+class NoisyBatchMean(Elman):
+    """In training, centres rows, and adds noise."""
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        if not self.training:
+            return outputs
+        return outputs - outputs.mean(0) + 0.1 * torch.randn_like(outputs)
+
+
+class OwnGenerator(Elman):
+    """Drops outputs by a generator that starts at the same seed and is not saved."""
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        if not self.training:
+            return outputs
+        self.calls = getattr(self, "calls", 0) + 1
+        generator = torch.Generator().manual_seed(self.calls)
+        torch.rand(())
+        return outputs * (torch.rand(outputs.shape, generator=generator).to(outputs) > 0.2)
+
+
+class KeepsEvaluation(Elman):
+    """Makes a factor in its first call, in evaluation maybe, and needs it for gradients."""
+
+    factor: Tensor | None = None
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        if self.factor is None or self.factor.dtype != outputs.dtype:
+            self.factor = torch.linspace(0.5, 1.0, self.output_size).to(outputs)
+        return outputs * self.factor
+
+
+class KeepsProduct(Elman):
+    """Keeps a product of its parameters from the first evaluation on."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        made = KeepsProduct(self.input_size, self.options)
+        made.load_state_dict(self.state_dict())
+        return made.train(self.training)
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        if self.training:
+            self.__dict__.pop("product", None)
+            return outputs @ self.u.weight
+        product: Tensor = self.__dict__.setdefault("product", self.u.weight.detach().clone())
+        return outputs @ product.to(outputs)
+
+
+class HoldsItself(Elman):
+    """A copy calls a function of the original."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__(input_size, options)
+        self.projected: Callable[[Tensor], Tensor] = lambda inputs: self.w(inputs)
+
+    def read(self, inputs: Tensor) -> Tensor:
+        return self.projected(inputs)
+
+
+class StartsOnCPU(Elman):
+    def start(self, inputs: Tensor, state: State | None) -> Tensor:
+        if state is None:
+            return torch.zeros(len(inputs), self.output_size, dtype=inputs.dtype)
+        return super().start(inputs, state)
+
+
+class PlainConstant(Elman):
+    """A constant that no buffer holds."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__(input_size, options)
+        self.scale = torch.linspace(0.5, 1.0, options.hidden_size)
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        return outputs * self.scale.to(outputs.dtype)
+
+
+class EmbeddedForgets(Embedded):
+    def forward_embedded(
+        self, weight: Tensor | None, token_ids: Tensor, lengths: Tensor,
+        state: State | None = None, *, return_outputs: bool = True,
+    ) -> tuple[Tensor, State]:  # fmt: skip
+        return super().forward_embedded(weight, token_ids, lengths)
+
+
+class EmbeddedDetached(Embedded):
+    def forward_embedded(
+        self, weight: Tensor | None, token_ids: Tensor, lengths: Tensor,
+        state: State | None = None, *, return_outputs: bool = True,
+    ) -> tuple[Tensor, State]:  # fmt: skip
+        constant = None if weight is None else weight.detach()
+        return super().forward_embedded(constant, token_ids, lengths, state)
+
+
+class DecodeStepContinues(Embedded):
+    """The step function goes on from its last step where no state is given."""
+
+    def decode_step(self, weight: Tensor | None) -> DecodeStep:
+        step = super().decode_step(weight)
+        kept: list[State] = []
+
+        def continues(token_ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+            outputs, end = step(token_ids, kept[-1] if kept and state is None else state)
+            kept.append(end)
+            return outputs, end
+
+        return continues
+
+
+class DetachedPenalty(Elman):
+    def penalty(self) -> Tensor:
+        return self.w.weight.detach().square().sum()
+
+
+class FirstPenalty(Elman):
+    """The penalty is that of the first batch for ever."""
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        if self.training and not hasattr(self, "first"):
+            self.first = outputs.square().mean()
+        return outputs
+
+    def penalty(self) -> Tensor:
+        return self.first
+
+
+class MisspeltGroup(Elman):
+    def parameter_groups(self) -> Sequence[Mapping[str, Any]]:
+        return [{"params": [self.w.bias], "lrscale": 0.1}]
+
+
+@dataclass(frozen=True)
+class KindOptions(HiddenOptions):
+    kind: str = zoo.option("tanh", "activation of outputs", choices=("tanh", "relu", "swish"))
+
+
+class MissingChoice(Elman):
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        activation: Callable[[Tensor], Tensor] = getattr(torch, self.options.kind)
+        return activation(outputs)
+
+
+@dataclass(frozen=True)
+class WidthsOptions(HiddenOptions):
+    widths: tuple[int, ...] = zoo.option((4, 4), "units of layers", minimum=1)
+
+
+class TwoWidths(Elman):
+    """Takes a list for two numbers."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        super().__init__(input_size, options)
+        first, second = options.widths
+        self.between = nn.Sequential(
+            nn.Linear(options.hidden_size, first), nn.Linear(first, second)
+        )
+        self.output_size = second
+
+    def start(self, inputs: Tensor, state: State | None) -> Tensor:
+        return inputs.new_zeros(len(inputs), self.u.in_features) if state is None else state[0][0]
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        between: Tensor = self.between(outputs)
+        return between
+
+
+class SqueezesUnits(Elman):
+    """One unit: no axis of units."""
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        return outputs.squeeze(2)
+
+
+class ChangesOptions(Elman):
+    """Has at least 16 units, and says so in the options that it was given."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        object.__setattr__(options, "hidden_size", max(options.hidden_size, 16))
+        super().__init__(input_size, options)
+
+
 BROKEN: Mapping[type[nn.Module], str] = {
     WrongInputSize: "builds",
     FixedSize: "builds",
@@ -800,7 +1235,7 @@ BROKEN: Mapping[type[nn.Module], str] = {
     OtherDecodeStep: "decode_step",
     Unused: "gradients",
     DetachedMemory: "gradients",
-    InfiniteGradient: "gradients",
+    InfiniteGradient: "finite",
     NoGradient: "gradients",
     PlainTensor: "learned_state",
     PythonNumber: "learned_state",
@@ -808,19 +1243,57 @@ BROKEN: Mapping[type[nn.Module], str] = {
     LateParameter: "learned_state",
     ModuleGlobal: "instances",
     ClassAttribute: "instances",
-    Unpicklable: "copies",
     SinglePrecision: "dtype",
     NoMemory: "learns",
     VectorPenalty: "penalty",
-    SharedGroups: "penalty",
+    SharedGroups: "parameter_groups",
     IdleOption: "options",
-    ZeroUnits: "defaults",
+    ZeroUnits: "option_values",
+    FirstDrawsMore: "first_build",
+    DrawnAtImport: "imported_again",
+    LazyWeights: "builds",
+    ChangesOptions: "builds",
+    SeedsNumPy: "seed",
+    DividesByNorm: "finite",
+    CountsCalls: "evaluation_keeps_tensors",
+    KeepsMask: "evaluation_repeats",
+    LongestRow: "zero_at_padding",
+    Shifted: "own_step",
+    CellFirst: "hidden_first",
+    StaleReadout: "readout",
+    SwappedReadout: "readout",
+    CenteredReadout: "readout",
+    KeepsShortRows: "ragged_state",
+    LooksFarAhead: "long_rows",
+    FewPositions: "long_rows",
+    DetachesGiven: "state_gradient",
+    DetachesSteps: "state_gradient",
+    ForgetsInTraining: "state_in_training",
+    PaddingInTraining: "padding_ignored_in_training",
+    NoisyBatchMean: "rows_independent_in_training",
+    OwnGenerator: "training_seed",
+    KeepsEvaluation: "trains_after_evaluation",
+    KeepsProduct: "follows_tensors",
+    HoldsItself: "copies",
+    StartsOnCPU: "device",
+    PlainConstant: "device",
+    EmbeddedForgets: "embedded",
+    EmbeddedDetached: "embedded",
+    DecodeStepContinues: "decode_step",
+    DetachedPenalty: "penalty",
+    FirstPenalty: "penalty",
+    MisspeltGroup: "parameter_groups",
+    MissingChoice: "option_values",
+    TwoWidths: "option_values",
+    SqueezesUnits: "option_values",
 }
 OPTIONS: Mapping[type[nn.Module], type[zoo.Options]] = {
     IdleOption: IdleOptions,
     ZeroUnits: ZeroOptions,
+    MissingChoice: KindOptions,
+    TwoWidths: WidthsOptions,
 }
-NOT_CAUSAL = {NoReadout, WrongReadoutShape}
+NOT_CAUSAL = {NoReadout, WrongReadoutShape, StaleReadout, SwappedReadout, CenteredReadout}
 
 
 def record(model: type[nn.Module], causal: bool, options: type[zoo.Options]) -> zoo.ModelInfo:

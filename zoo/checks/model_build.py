@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.parameter import is_lazy
 
@@ -68,10 +71,12 @@ def check_settings_unchanged(case: ModelCase) -> None:
 
 def check_seed(case: ModelCase) -> None:
     """Parameters are drawn from torch's generator alone, which goes on from where it was."""
-    before = random_states()
-    one, other = case.build(seed=1), case.build(seed=1)
     fix = "draw with torch, from its default generator"
-    if moved := moved_generators(before):
+    with _other_generators_at(5):
+        before = random_states()
+        one, other = case.build(seed=1), case.build(seed=1)
+        moved = moved_generators(before)
+    if moved:
         raise CheckError(
             f"building draws from the global generator of {moved[0]}, or seeds it", fix
         )
@@ -82,6 +87,19 @@ def check_seed(case: ModelCase) -> None:
             raise CheckError(f"{name} differs between two models of the same seed", fix)
     if torch.equal(case.end_of_draws(1), case.end_of_draws(2)):
         raise CheckError("the model seeds torch's generator", "leave torch.manual_seed out")
+
+
+@contextmanager
+def _other_generators_at(seed: int) -> Iterator[None]:
+    """Have the global generators of NumPy and Python at a seed, where no model seeds them."""
+    kept = np.random.get_state(), random.getstate()
+    np.random.seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(kept[0])
+        random.setstate(kept[1])
 
 
 def check_imported_again(case: ModelCase) -> None:

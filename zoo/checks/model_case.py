@@ -59,7 +59,7 @@ class ModelCase:
         """Return the state of torch's generator after a model was built under a seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            build_model(Component(self.info, self.options), INPUT_SIZE)
+            build_model(Component(self.info, copy.copy(self.options)), INPUT_SIZE)
             return torch.get_rng_state()
 
     def needs_causal(self) -> None:

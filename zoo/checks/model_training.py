@@ -6,7 +6,7 @@ import inspect
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.checks.model_case import (
     RAGGED,
@@ -20,32 +20,44 @@ from zoo.checks.model_case import (
 )
 from zoo.checks.result import CheckError, CheckSkipped
 from zoo.installed import registry
-from zoo.interfaces import HasParameterGroups, HasPenalty
+from zoo.interfaces import HasParameterGroups, HasPenalty, State
 from zoo.options import options_of
 from zoo.records import OptimizerInfo
 
 
 def check_graph(case: ModelCase) -> None:
-    """Each forward pass has a graph of its own, whatever was computed before it."""
+    """Each forward pass has a graph of its own, also where it continues a detached state."""
+    model = case.build()
+    _, state = run(model, case.inputs())
+    with training(model):
+        _expect_steps(model, case, detached(state) if case.info.causal else None,
+                      "a second backward pass failed")  # fmt: skip
+
+
+def check_trains_after_evaluation(case: ModelCase) -> None:
+    """A model is trained on after an evaluation, which runs under torch.inference_mode."""
     model = case.build()
     with torch.inference_mode():
         run(model, case.inputs(), RAGGED)
     with training(model):
-        try:
-            _, state = run(model, case.inputs())
-            given = detached(state) if case.info.causal else None
-            first = loss(model, case.inputs())
-            if first.requires_grad:
-                first.backward()
-            for _ in range(2):
-                outputs, _ = run(model, case.inputs(seed=7), state=given)
-                if outputs.requires_grad:
-                    outputs.square().sum().backward()
-        except RuntimeError as error:
-            raise CheckError(
-                f"a backward pass failed after others ({str(error).splitlines()[0]})",
-                "keep no tensor of a call, neither in training nor in evaluation",
-            ) from error
+        _expect_steps(model, case, None, "a backward pass failed after an evaluation")
+
+
+def _expect_steps(model: nn.Module, case: ModelCase, state: State | None, found: str) -> None:
+    """Fail unless backward passes go through one after another."""
+    try:
+        first = loss(model, case.inputs())
+        if first.requires_grad:
+            first.backward()
+        for _ in range(2):
+            outputs, _ = run(model, case.inputs(seed=7), state=state)
+            if outputs.requires_grad:
+                outputs.square().sum().backward()
+    except RuntimeError as error:
+        raise CheckError(
+            f"{found} ({str(error).strip().splitlines()[-1]})",
+            "keep no tensor of a call for the next one",
+        ) from error
 
 
 def check_gradients(case: ModelCase) -> None:
