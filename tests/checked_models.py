@@ -783,6 +783,13 @@ class SinglePrecision(Elman):
         return torch.stack(outputs, 1) * mask, (h[None],)
 
 
+class SingleInside(Elman):
+    """Computes in float32, and returns the dtype of the inputs."""
+
+    def write(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        return outputs.float().to(outputs.dtype)
+
+
 class NoMemory(nn.Module):
     """Reads each step by itself; carries a state that nothing depends on."""
 
@@ -795,6 +802,28 @@ class NoMemory(nn.Module):
         mask = length_mask(lengths, inputs.shape[1])[..., None]
         outputs = torch.tanh(self.w(inputs)) * mask
         return outputs, (gather_last(outputs, lengths)[None],)
+
+
+class KeptGroups(Elman):
+    """Groups that are made once: a copy has those of the original."""
+
+    def parameter_groups(self) -> Sequence[Mapping[str, Any]]:
+        bias = self.w.bias
+        return self.__dict__.setdefault("groups", [{"params": [bias]}])  # type: ignore[no-any-return]
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        made = KeptGroups(self.input_size, self.options)
+        made.load_state_dict(self.state_dict())
+        made.__dict__["groups"] = self.parameter_groups()
+        return made.train(self.training)
+
+
+class OddUnits(Elman):
+    """Takes an even number of units, and says so in its options."""
+
+    def __init__(self, input_size: int, options: Any) -> None:
+        object.__setattr__(options, "hidden_size", options.hidden_size + options.hidden_size % 2)
+        super().__init__(input_size, options)
 
 
 class VectorPenalty(Elman):
@@ -910,6 +939,14 @@ class LongestRow(Elman):
     def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
         outputs, end = super().forward(inputs, lengths, state)
         return outputs[:, : int(lengths.max())], end
+
+
+class ZerosArePadding(Elman):
+    """Takes a step of zeros for padding."""
+
+    def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> Any:
+        outputs, end = super().forward(inputs, lengths, state)
+        return outputs * inputs.any(2, keepdim=True), end
 
 
 class Shifted(Elman):
@@ -1259,6 +1296,10 @@ BROKEN: Mapping[type[nn.Module], str] = {
     KeepsMask: "evaluation_repeats",
     LongestRow: "zero_at_padding",
     Shifted: "own_step",
+    ZerosArePadding: "zero_steps",
+    SingleInside: "dtype",
+    KeptGroups: "parameter_groups",
+    OddUnits: "option_values",
     CellFirst: "hidden_first",
     StaleReadout: "readout",
     SwappedReadout: "readout",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -59,6 +59,7 @@ def _declared_values(declared: Option) -> Iterator[Any]:
 
 def _expect_works(case: ModelCase, options: Options, what: str) -> None:
     """Fail unless a model with these options is built and run in both modes."""
+    before = asdict(options)
     try:
         model: Any = case.build(options=options)
         for mode in (False, True):
@@ -68,6 +69,9 @@ def _expect_works(case: ModelCase, options: Options, what: str) -> None:
     except Exception as error:
         raise CheckError(f"{what} does not work ({type(error).__name__}: {error})",
                           "declare choices and bounds that work") from error  # fmt: skip
+    if asdict(options) != before:
+        raise CheckError(f"the model changes its options, where {what}",
+                          "keep another value in an attribute")  # fmt: skip
     if outputs.shape != (ROWS, STEPS, model.output_size) or not outputs.numel():
         raise CheckError(f"with {what} outputs are {tuple(outputs.shape)}",
                           "declare choices and bounds that work")  # fmt: skip

@@ -116,6 +116,18 @@ def check_zero_at_padding(case: ModelCase) -> None:
                 )
 
 
+def check_zero_steps(case: ModelCase) -> None:
+    """A step of zeros is a step like others; what is padding is said by lengths alone."""
+    model, inputs = case.build(), case.inputs()
+    inputs[:, 2] = 0
+    with torch.no_grad():
+        at_zero = run(model, inputs)[0][:, 2]
+        inputs[:, 2] = 1e-7
+        beside = run(model, inputs)[0][:, 2]
+    if not at_zero.any() and beside.abs().max() > 1e-3:
+        raise CheckError("the output of a step of zeros is zero, as at padding", _STOP)
+
+
 def check_padding_has_no_gradient(case: ModelCase) -> None:
     """No gradient comes from padding."""
     model, mask = case.build(), ragged_mask()

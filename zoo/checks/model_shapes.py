@@ -20,6 +20,8 @@ from zoo.checks.model_case import (
 )
 from zoo.checks.result import CheckError
 
+_SHORTER = (torch.float32, torch.bfloat16)
+
 
 def check_shapes(case: ModelCase) -> None:
     """Outputs are (B, T, output_size) in the dtype of the inputs; the state has rows on axis 1."""
@@ -110,6 +112,10 @@ def check_dtype(case: ModelCase) -> None:
         raise CheckError("model.double() computes in float32",
                           "make new tensors like inputs: inputs.new_zeros(...)")  # fmt: skip
     expect_same(outputs, expected, "float64 gives other outputs than float32")
+    rounded = [torch.equal(outputs.to(dtype).double(), outputs) for dtype in _SHORTER]
+    if rounded == [True, False]:  # Numbers such as 0 and 1 are the same in both.
+        raise CheckError("model.double() computes in float32, and returns it as float64",
+                          "compute in the dtype of the inputs")  # fmt: skip
 
 
 def check_device(case: ModelCase) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 
@@ -129,11 +130,14 @@ def check_parameter_groups(case: ModelCase) -> None:
     model = case.build()
     if not isinstance(model, HasParameterGroups):
         raise CheckSkipped("it has no parameter groups")
-    groups = list(model.parameter_groups())
-    own = {id(parameter) for parameter in model.parameters()}
-    named = [id(parameter) for group in groups for parameter in group["params"]]
-    if len(named) != len(set(named)) or not own >= set(named):
-        raise CheckError("parameter_groups() names a parameter twice, or a foreign one")
+    # A copy has groups of its own parameters, not of those of the original.
+    for made in (model, copy.deepcopy(model)):
+        groups = list(made.parameter_groups())
+        own = {id(parameter) for parameter in made.parameters()}
+        named = [id(parameter) for group in groups for parameter in group["params"]]
+        if len(named) != len(set(named)) or not own >= set(named):
+            raise CheckError("parameter_groups() names a parameter twice, or a foreign one",
+                              "make the groups in each call")  # fmt: skip
     for group in groups:
         if unread := sorted({*group} - _settings_of_groups()):
             raise CheckError(f"a group has {unread[0]!r}, which no optimizer reads",
