@@ -63,7 +63,8 @@ def check_finite(case: ModelCase) -> None:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for lengths in ([STEPS] * ROWS, RAGGED, [1] * ROWS):
         what = f"with rows of {', '.join(map(str, lengths))} steps, some of zeros"
-        outputs, state = run(model, inputs, lengths)
+        # A clone: a leaf that is changed in place is an error, and inputs_unchanged says more.
+        outputs, state = run(model, inputs.clone(), lengths)
         if not all(torch.isfinite(part).all() for part in (outputs, *state)):
             raise CheckError(f"a number is infinite or not a number {what}")
         if outputs.requires_grad:

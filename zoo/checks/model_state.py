@@ -131,7 +131,7 @@ def check_state_gradient(case: ModelCase) -> None:
     model = case.build()
     perturb(model)
     model = model.double()
-    early, later = case.inputs(2, 3).double(), case.inputs(2, 40, seed=2).double()
+    early, later = case.inputs(2, 3).double(), case.inputs(2, 24, seed=2).double()
 
     def at_once(inputs: Tensor) -> Tensor:
         return run(model, torch.cat((inputs, later), 1))[0][:, 3:]
@@ -149,7 +149,7 @@ def _expect_gradient(read: Callable[[Tensor], Tensor], inputs: Tensor, where: st
     outputs = read(given)
     with torch.no_grad():
         changed = read(inputs + 0.5 * noise)
-    for step in (0, 1, 3, 20, 39):
+    for step in (0, 3, 23):
         if difference(changed[:, step], outputs[:, step]) <= 1e-9:
             continue
         total = outputs[:, step].square().sum()

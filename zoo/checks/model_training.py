@@ -38,10 +38,17 @@ def check_graph(case: ModelCase) -> None:
 def check_trains_after_evaluation(case: ModelCase) -> None:
     """A model is trained on after an evaluation, which runs under torch.inference_mode."""
     model = case.build()
-    with torch.inference_mode():
-        run(model, case.inputs(), RAGGED)
+    try:
+        with torch.inference_mode():
+            run(model, case.inputs(), RAGGED)
+    except RuntimeError as error:
+        raise CheckError(f"it fails under torch.inference_mode ({_last_line(error)})") from error
     with training(model):
         _expect_steps(model, case, None, "a backward pass failed after an evaluation")
+
+
+def _last_line(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1]
 
 
 def _expect_steps(model: nn.Module, case: ModelCase, state: State | None, found: str) -> None:
@@ -56,7 +63,7 @@ def _expect_steps(model: nn.Module, case: ModelCase, state: State | None, found:
                 outputs.square().sum().backward()
     except RuntimeError as error:
         raise CheckError(
-            f"{found} ({str(error).strip().splitlines()[-1]})",
+            f"{found} ({_last_line(error)})",
             "keep no tensor of a call for the next one",
         ) from error
 
