@@ -48,32 +48,69 @@ def test_commands_in_the_pages_exist(page: Path, registry: Registry) -> None:
             assert command in known, command
 
 
-def test_the_weights_load_with_torch_and_safetensors_alone(
-    sentiment_run: Path, char_lm_run: Path, train_here: Callable[..., Any], tmp_path: Path
-) -> None:
-    script = ROOT / "docs" / "load_without_zoo.py"
-    imported = {
-        alias.name.split(".")[0]
-        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
-    assert imported == {"json", "sys", "torch"}
+def differences(script: str, file: Path) -> list[float]:
+    """Run a script of the documentation on a weights file; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / script, file], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return [float(line.split()[1]) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("script", "libraries"),
+    [
+        ("load_without_zoo.py", {"json", "sys", "torch", "safetensors"}),
+        ("load_without_zoo_numpy.py", {"json", "sys", "numpy", "safetensors"}),
+    ],
+)
+def test_scripts_that_load_without_zoo_import_no_zoo(script: str, libraries: set[str]) -> None:
+    tree = ast.walk(ast.parse((ROOT / "docs" / script).read_text(encoding="utf-8")))
+    imported: set[str] = set()
+    for node in tree:
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(str(node.module))
+    assert imported == libraries
+
+
+@pytest.mark.parametrize("script", ["load_without_zoo.py", "load_without_zoo_numpy.py"])
+def test_the_weights_load_without_zoo(
+    script: str, sentiment_run: Path, char_lm_run: Path, train_here: Callable[..., Any],
+    tmp_path: Path,
+) -> None:  # fmt: skip
     train_here(
         "sentiment/bilstm", tmp_path / "wide", *PLAIN, "steps=3", "ngram_bits=8", "num_layers=2",
         "pooling=last+mean+max", "hidden_size=4", "embed_size=4",
     )  # fmt: skip
     train_here("sentiment/bilstm", tmp_path / "default", "steps=3", "hidden_size=4")
     for run in (sentiment_run, char_lm_run, tmp_path / "wide", tmp_path / "default"):
-        done = subprocess.run(
-            [sys.executable, script, run / "weights.safetensors"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        differences = [float(line.split()[1]) for line in done.stdout.splitlines()]
-        assert len(differences) == 2
-        assert max(differences) < 1e-5
+        found = differences(script, run / "weights.safetensors")
+        assert len(found) == 2
+        assert max(found) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("rnn", ["num_layers=2"]),
+        ("lstm", ["initial_state=learned", "num_layers=2"]),
+        ("gru", ["num_layers=3"]),
+        ("birnn", ["merge=sum", "num_layers=2"]),
+        ("bilstm", ["merge=mul", "initial_state=learned"]),
+        ("bigru", ["merge=mean", "num_layers=2"]),
+    ],
+)
+def test_numpy_computes_every_recurrent_model(
+    model: str, settings: list[str], train_here: Callable[..., Any], tmp_path: Path
+) -> None:
+    train_here(
+        f"sentiment/{model}", tmp_path / "run", *PLAIN, "steps=3", "hidden_size=5", "embed_size=4",
+        "pooling=last+mean+max", *settings,
+    )  # fmt: skip
+    file = tmp_path / "run" / "weights.safetensors"
+    assert max(differences("load_without_zoo_numpy.py", file)) < 1e-5
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/chapter.md"])

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.api import create_model, fit, load, open_run, resume, train
+    from zoo.api import check, create_model, fit, load, open_run, resume, train
     from zoo.errors import ZooError
     from zoo.hookspecs import hookimpl
     from zoo.installed import list_models, list_recipes, list_tasks, register
@@ -52,6 +52,7 @@ _LAZY = {
     "Run": "zoo.runs",
     "TrainedModel": "zoo.trained",
     "ZooError": "zoo.errors",
+    "check": "zoo.api",
     "create_model": "zoo.api",
     "fit": "zoo.api",
     "list_models": "zoo.installed",
@@ -79,6 +80,7 @@ __all__ = [
     "TaskInfo",
     "TrainedModel",
     "ZooError",
+    "check",
     "create_model",
     "fit",
     "hookimpl",

@@ -1,5 +1,6 @@
 """The public functions: whatever the command line does is one call here."""
 
+from zoo.api.checking import check
 from zoo.api.locating import header_facts, locate_weights
 from zoo.api.models import create_model
 from zoo.api.same_run import check_same_run
@@ -9,6 +10,7 @@ from zoo.api.weights import evaluate, export, load
 from zoo.installed import list_models, list_recipes, list_tasks, register, registry
 
 __all__ = [
+    "check",
     "check_same_run",
     "create_model",
     "evaluate",

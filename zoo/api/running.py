@@ -39,6 +39,7 @@ def run_training(
     resume: bool = False,
     extend: bool = False,
     allow_changed: bool = False,
+    check: bool = True,
     notes: Sequence[str] = (),
 ) -> Run:
     """Train a run to its end, or until it is stopped. Its directory is locked by the caller.
@@ -53,6 +54,7 @@ def run_training(
         resume: Whether to continue from the checkpoint.
         extend: Whether the run that is resumed was given a length.
         allow_changed: Whether it may go on under other versions, threads or another device.
+        check: Whether to check models, task and weights file of a new run before its first step.
         notes: What is said before the first step.
 
     Raises:
@@ -80,7 +82,7 @@ def run_training(
         trainer, taken = set_up(
             spec, directory, target, [*callbacks, *shown, StopOnSignal()], metrics,
             init=initial, resume=resume, extend=extend, registry=known,
-            allow_changed=allow_changed,
+            allow_changed=allow_changed, check=check,
         )  # fmt: skip
         for callback in trainer.callbacks:
             stack.callback(callback.close)

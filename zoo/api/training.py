@@ -39,6 +39,7 @@ def train(
     device: str = "auto",
     threads: int = 0,
     progress: bool = True,
+    check: bool = True,
 ) -> Run:
     """Train on data: a recipe, a task with a model, or what suits the data.
 
@@ -60,6 +61,9 @@ def train(
         device: ``auto``, ``cpu``, ``cuda`` ...
         threads: Threads of torch during the training; 0: one for each processor.
         progress: Whether to show progress on stderr or in the notebook.
+        check: Whether to check, before the first step, that the models keep what
+            :mod:`zoo.interfaces` promises, that the task can be trained and evaluated, and that
+            the network can be saved and loaded; see ``docs/conformance.md``.
 
     Returns:
         The run. Ctrl-C ends the training after the current step, with a checkpoint:
@@ -103,7 +107,9 @@ def train(
         directory = directory or lock_new(stack, choice.name)
         objects = [callback for callback in callbacks if not isinstance(callback, str)]
         notes = [*choice.notes, *([] if name else [_chosen(choice, spec)])]
-        return run_training(spec, directory, objects, device, threads, progress, notes=notes)
+        return run_training(
+            spec, directory, objects, device, threads, progress, check=check, notes=notes
+        )
 
 
 def fit(
@@ -120,6 +126,7 @@ def fit(
     device: str = "auto",
     threads: int = 0,
     progress: bool = True,
+    check: bool = True,
 ) -> Run:
     """Train on texts and their labels, as :func:`train` does on a table of them.
 
@@ -136,6 +143,7 @@ def fit(
         device: See there.
         threads: See there.
         progress: See there.
+        check: See there.
 
     Raises:
         ZooError: As for :func:`train`; or there are more texts than labels, or fewer.
@@ -166,6 +174,7 @@ def fit(
         device=device,
         threads=threads,
         progress=progress,
+        check=check,
     )
 
 

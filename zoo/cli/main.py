@@ -34,6 +34,8 @@ COMMANDS = {
     "embed": "Write a vector for each text into a NumPy file.",
     "inspect": "Show the header of a weights file; no tensor is loaded.",
     "verify": "Verify weights: their digests, probe and published score.",
+    "new": "Write a package for a model, a task or a plugin.",
+    "check": "Check whether a model, a task or a plugin keeps what is promised of it.",
     "plugins": "List plugins: their packages, what they provide, errors.",
     "env": "Print versions, backend, threads, processor, caches and plugins.",
 }

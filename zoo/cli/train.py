@@ -89,6 +89,9 @@ Settings are those that `zoo show NAME` lists.
     is_flag=True,
     help="Resume although versions, threads or the device have changed; the run says so.",
 )
+@click.option(
+    "--no-check", is_flag=True, help="Do not check models and task before the first step."
+)
 @click.option("--no-test", is_flag=True, help="Do not evaluate on the test part at the end.")
 def command(
     name: str,
@@ -112,6 +115,7 @@ def command(
     out: str | None,
     resume: bool,
     allow_changed: bool,
+    no_check: bool,
     no_test: bool,
 ) -> None:
     """Train on data, or a recipe, or TASK/MODEL.
@@ -160,7 +164,7 @@ def command(
         run = api.train(
             name, data, validation=validation, test=test, out=out, settings=given, init=init,
             callbacks=callbacks, metrics=metrics, seed=1 if seed is None else seed, device=device,
-            threads=threads,
+            threads=threads, check=not no_check,
         )  # fmt: skip
     if run.interrupted:
         click.echo(f"stopped: {run.stop_reason}; continue with: {_continuation(run)}", err=True)

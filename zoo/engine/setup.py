@@ -20,6 +20,7 @@ from zoo.engine.faults import named, naming_plugin
 from zoo.engine.memory import within_memory
 from zoo.engine.origin import CHANGES, DATA_SHA256
 from zoo.engine.run_directory import RunDirectory
+from zoo.engine.startup import check_start
 from zoo.engine.trainer import Trainer
 from zoo.errors import DataError, DiskError, PluginError, UsageError, ZooWarning
 from zoo.interfaces import Callback, Data, Task
@@ -56,6 +57,7 @@ def set_up(
     extend: bool = False,
     registry: Registry,
     allow_changed: bool = False,
+    check: bool = True,
 ) -> tuple[Trainer, Transfer | None]:
     """Return the trainer of a run, ready to train, and what was taken from initial weights.
 
@@ -72,6 +74,7 @@ def set_up(
         registry: What is installed.
         allow_changed: Whether a run may be resumed under other versions, on another number of
             threads or another kind of device. What has changed is recorded in its files.
+        check: Whether to check models, task and weights file of a new run before its first step.
 
     Raises:
         ZooError: Any of them; nothing is written before the data is read and found fit.
@@ -123,6 +126,8 @@ def set_up(
             _extend(trainer)
         saving.restore(trainer)
     else:
+        if check:
+            check_start(spec, task, data, network, header, registry, tuple(metrics))
         directory.create({**writer.versions(), **spec.to_json(), DATA_SHA256: data.digest})
     return trainer, taken
 

@@ -86,6 +86,8 @@ def _cache_folder() -> Path | None:
         digest.update(path.read_bytes())
     named = config.CACHE_DIR  # type: ignore[attr-defined]  # NUMBA_CACHE_DIR, or empty
     root = Path(named) if named else files.user_cache_folder() / "compiled"
+    if root.parts[0] == "~":
+        return None  # Named by a user without a home folder.
     try:
         folder = root.resolve() / digest.hexdigest()[:16]
         if problem := make_private(folder):

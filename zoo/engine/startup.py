@@ -1,0 +1,102 @@
+"""What a training checks before its first step, so that a wrong model is told before an epoch."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo.checks.startup import check_models
+from zoo.engine.evaluation import evaluate, get_split
+from zoo.engine.faults import check_step, named, naming_plugin
+from zoo.errors import PluginError
+from zoo.interfaces import Batch, Data, Split, Task
+from zoo.records import MetricInfo
+from zoo.registry import Registry
+from zoo.spec import RunSpec
+from zoo.weights import loading, probe, writer
+from zoo.weights.file import read
+
+# Rows of the training batch.
+ROWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstBatch:
+    """The first batch of evaluation, as a split."""
+
+    split: Split
+
+    @property
+    def num_examples(self) -> int:
+        return self.split.num_examples
+
+    def train_batches(self, seed: int, epoch: int, batch_size: int) -> list[Batch]:
+        return list(self.split.train_batches(seed, epoch, batch_size)[:1])
+
+    def eval_batches(self) -> list[Batch]:
+        return [self.split.eval_batches()[0]]
+
+
+def check_start(
+    spec: RunSpec,
+    task: Task,
+    data: Data,
+    network: nn.Module,
+    header: dict[str, Any],
+    registry: Registry,
+    metrics: tuple[MetricInfo, ...] = (),
+) -> None:
+    """Check models, a training and an evaluation step, and a weights file of the fresh network.
+
+    Network and generators stay as they are.
+
+    Args:
+        spec: The run.
+        task: Its task.
+        data: What the task prepared.
+        network: The network before its first step.
+        header: That of the weights file.
+        registry: What is installed.
+        metrics: Further metrics of evaluations.
+
+    Raises:
+        PluginError: A model does not keep what is promised of models, the task fails, or the
+            metric that chooses the best weights is missing.
+        WeightsError: The network cannot be saved, read and built again with the same answers.
+    """
+    check_models(spec.network)
+    device = next(network.parameters()).device
+    with torch.random.fork_rng():
+        trained = copy.deepcopy(network).train()
+        batches = get_split(data, "train").train_batches(spec.seed, 0, ROWS)
+        if len(batches):
+            who = named(spec.task, "step")
+            with naming_plugin(who, lambda: "the check before the first step"):
+                step = task.step(trained, batches[0].to(device), None)
+                check_step(step, who)
+                step.loss.backward()
+        del trained
+        validation = _FirstBatch(get_split(data, "validation"))
+        found = evaluate(task, copy.deepcopy(network), validation, metrics)
+        monitor = spec.task.monitor
+        if not isinstance(found.get(monitor), int | float):
+            raise PluginError(
+                f"task {spec.task.name!r} has no metric {monitor!r} to monitor",
+                why=f"it has {', '.join(found)}",
+            )
+        _check_file(task, network, header, registry)
+
+
+def _check_file(task: Task, network: nn.Module, header: dict[str, Any], registry: Registry) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        writer.save(path, network, task, {**header, "metrics": {}})
+        weights = read(path)
+        _, again, built = loading.build(weights, registry)
+        probe.verify(weights, again, built)
