@@ -406,10 +406,10 @@ def test_data_is_trained_on_beside_tasks_that_fail_on_it_or_claim_the_name_of_an
     table = tmp_path / "table.csv"
     rows = [f"film {n} is good,pos\nfilm {n} is bad,neg\n" for n in range(40)]
     table.write_text("text,label\n" + "".join(rows))
-    with pytest.warns(ZooWarning, match="suggest of task 'a-task' .*failed: SystemExit: bye"):
+    with pytest.warns(ZooWarning, match=r"suggest of task 'a-task' .*failed: SystemExit: bye"):
         choice = choose("", str(table), {}, installed.registry())
     assert choice.name.startswith("seqzoo:text-classification/")
-    with pytest.raises(PluginError, match="suggest of task 'a-task' .*failed"):
+    with pytest.raises(PluginError, match=r"suggest of task 'a-task' .*failed"):
         choose("a-task/lstm", str(table), {}, installed.registry())
 
 
