@@ -171,3 +171,23 @@ def test_a_time_that_is_none(time: str, tmp_path: Path, zoo_here: Run) -> None:
     assert done.returncode == 2
     assert "is no time; for instance 90, 30s, 5m or 1h" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_baselines_stay_with_an_evaluation_that_is_made_again_without_them(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    of = {"weights_sha256": "w", "data_sha256": "d"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunDirectory, "read_evaluations", lambda self: stored(self))
+        directory.add_evaluation("test", {**of, "baselines": {"majority": 0.5, "linear": 0.8}})
+        directory.add_evaluation("test", {**of, "baselines": {"majority": 0.5}})
+        assert stored(directory)["test"]["baselines"] == {"majority": 0.5, "linear": 0.8}
+        directory.add_evaluation("test", {**of, "data_sha256": "other", "baselines": {}})
+        assert stored(directory)["test"]["baselines"] == {}
+
+
+def stored(directory: RunDirectory) -> dict[str, Any]:
+    """Return what the file has, of whatever weights."""
+    if not directory.evaluations.exists():
+        return {}
+    found: dict[str, Any] = json.loads(directory.evaluations.read_text(encoding="utf-8"))
+    return found

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
+from zoo.discovery import described
 from zoo.errors import PluginError, ZooError
 from zoo.interfaces import Step
 from zoo.records import Record
@@ -41,17 +40,6 @@ def naming_plugin(who: str, where: Callable[[], str] = str, fix: str = "") -> It
         if isinstance(error, RuntimeError) and any(text in why for text in _NO_MEMORY):
             raise MemoryError(f"{who}: {why}") from error
         raise PluginError(f"{who} failed", where=where(), why=why, fix=fix) from error
-
-
-def described(error: BaseException) -> str:
-    """Return type, first line and place of an error; its text may fail itself."""
-    try:
-        said = str(error).partition("\n")[0]
-    except Exception as failure:  # noqa: BLE001 - of any kind
-        said = f"its text fails with {type(failure).__name__}"
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}{f': {said}' if said else ''}{place}"
 
 
 def named(record: Record, part: str) -> str:

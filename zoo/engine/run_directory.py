@@ -254,6 +254,8 @@ class RunDirectory:
     def add_evaluation(self, split: str, metrics: Mapping[str, Any]) -> None:
         """Store what was measured on a split; ``zoo export`` writes it into the weights file.
 
+        Baselines that an earlier evaluation of the same weights and data had are kept.
+
         Raises:
             DiskError: It cannot be written.
             WeightsError: The evaluations that are there are damaged.
@@ -262,6 +264,16 @@ class RunDirectory:
         try:
             with FileLock(file, timeout=_STORING):
                 remove_temporaries(self.evaluations)
-                write_json(self.evaluations, {**self.read_evaluations(), split: metrics})
+                stored = self.read_evaluations()
+                kept = _baselines(stored.get(split, {}), metrics)
+                write_json(self.evaluations, {**stored, split: {**metrics, **kept}})
         except (Timeout, OSError) as error:
             raise DiskError("cannot lock", where=str(file), why=str(error)) from error
+
+
+def _baselines(before: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the baselines of two evaluations, if both are of the same weights and data."""
+    digests = ("weights_sha256", "data_sha256")
+    if "baselines" not in before or any(before.get(d) != metrics.get(d) for d in digests):
+        return {}
+    return {"baselines": {**before["baselines"], **metrics.get("baselines", {})}}

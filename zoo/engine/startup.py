@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,10 @@ class _FirstBatch:
         return self.split.num_examples
 
     def train_batches(self, seed: int, epoch: int, batch_size: int) -> list[Batch]:
-        return list(self.split.train_batches(seed, epoch, batch_size)[:1])
+        return list(islice(self.split.train_batches(seed, epoch, batch_size), 1))
 
     def eval_batches(self) -> list[Batch]:
-        return [self.split.eval_batches()[0]]
+        return list(islice(self.split.eval_batches(), 1))
 
 
 def check_start(
@@ -71,32 +74,43 @@ def check_start(
         WeightsError: The network cannot be saved, read and built again with the same answers.
     """
     check_models(spec.network)
-    device = next(network.parameters()).device
     with torch.random.fork_rng():
-        trained = copy.deepcopy(network).train()
-        batches = get_split(data, "train").train_batches(spec.seed, 0, ROWS)
-        if len(batches):
-            who = named(spec.task, "step")
-            with naming_plugin(who, lambda: "the check before the first step"):
-                step = task.step(trained, batches[0].to(device), None)
-                check_step(step, who)
-                step.loss.backward()
-        del trained
-        validation = _FirstBatch(get_split(data, "validation"))
-        found = evaluate(task, copy.deepcopy(network), validation, metrics)
-        monitor = spec.task.monitor
-        if not isinstance(found.get(monitor), int | float):
-            raise PluginError(
-                f"task {spec.task.name!r} has no metric {monitor!r} to monitor",
-                why=f"it has {', '.join(found)}",
-            )
-        _check_file(task, network, header, registry)
+        _check_steps(spec, task, data, network, metrics)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "weights.safetensors"
+            writer.save(path, network, task, {**header, "metrics": {}})
+            weights = read(path)
+            _, restored, built = loading.build(weights, registry)
+            probe.verify(weights, restored, built)
 
 
-def _check_file(task: Task, network: nn.Module, header: dict[str, Any], registry: Registry) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.safetensors"
-        writer.save(path, network, task, {**header, "metrics": {}})
-        weights = read(path)
-        _, again, built = loading.build(weights, registry)
-        probe.verify(weights, again, built)
+def _check_steps(
+    spec: RunSpec, task: Task, data: Data, network: nn.Module, metrics: tuple[MetricInfo, ...]
+) -> None:
+    """Take a training step and an evaluation step on copies of the network."""
+    copied = copy.deepcopy(network)
+    device = next(copied.parameters()).device
+    training = _FirstBatch(get_split(data, "train"))
+    for batch in training.train_batches(spec.seed, 0, ROWS):
+        with _naming(who := named(spec.task, "step")):
+            step = task.step(copied.train(), batch.to(device), None)
+            check_step(step, who)
+            step.loss.backward()
+        with _naming(named(spec.task, "metrics")):
+            task.metrics(step.metric_sums)
+    validation = _FirstBatch(get_split(data, "validation"))
+    if not validation.eval_batches():
+        return  # The evaluation says what is missing.
+    found = evaluate(task, copy.deepcopy(network), validation, metrics)
+    monitor = spec.task.monitor
+    if not isinstance(found.get(monitor), int | float):
+        raise PluginError(
+            f"task {spec.task.name!r} has no metric {monitor!r} to monitor",
+            why=f"it has {', '.join(found)}",
+        )
+
+
+@contextmanager
+def _naming(who: str) -> Iterator[None]:
+    with naming_plugin(who, lambda: "step 0, the check before the training"):
+        yield
