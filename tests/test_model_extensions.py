@@ -83,9 +83,20 @@ class Complex(Cumulative):
         return (super().steps(inputs) * self.rotation**2).real
 
 
+class ComplexDouble(Complex):
+    """The same in double precision, which the file format of checkpoints lacks."""
+
+    def __init__(self, input_size: int, options: zoo.Options) -> None:
+        super().__init__(input_size, options)
+        self.rotation = nn.Parameter(self.rotation.detach().to(torch.complex128))
+
+    def steps(self, inputs: Tensor) -> Tensor:
+        return super().steps(inputs).to(inputs.dtype)
+
+
 MODELS = [
     zoo.ModelInfo(name=cls.__name__.lower(), summary="A model", target=cls, causal=True)
-    for cls in (Cumulative, Penalized, Grouped, Tied, Complex)
+    for cls in (Cumulative, Penalized, Grouped, Tied, Complex, ComplexDouble)
 ]
 
 
@@ -250,6 +261,18 @@ def test_complex_parameters_train_clip_resume_and_load(
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (
         run.path / "weights.safetensors"
     ).read_bytes()
+
+
+def test_parameters_of_complex128_resume_with_the_same_bits(
+    train_here: Train, tmp_path: Path
+) -> None:
+    settings = ("steps=4", "batch_size=40", "selection=last")
+    whole = train_here("sum/complexdouble", tmp_path / "whole", *settings)
+    train_here("sum/complexdouble", tmp_path / "run", *settings, stop_after=2)
+    resumed = train_here("", tmp_path / "run", resume=True)
+    states = [run.model.module.state_dict() for run in (whole, resumed)]
+    assert equal(*states)
+    assert states[0]["rnn.rotation"].dtype == torch.complex128
 
 
 def test_complex_parameters_keep_their_precision_in_a_16_bit_file(

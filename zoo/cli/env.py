@@ -44,3 +44,4 @@ def command(as_json: bool) -> None:
         return
     rows = [*document.items(), *((f"plugin {name}", text) for name, text in plugins.items())]
     echo_columns(rows)
+    click.echo("what plugins and files may do: docs/security.md; to report: SECURITY.md", err=True)

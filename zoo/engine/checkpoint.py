@@ -30,6 +30,7 @@ from zoo.formats import (
 from zoo.weights.file import digest
 
 KEY = "zoo-checkpoint"
+_PAIRS = "complex128"
 
 
 def save(
@@ -85,6 +86,9 @@ def save(
     }
     # Cloned, because the file format does not allow tensors that share memory.
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+    # The file format lacks complex128: pairs of float64 stand for it.
+    header[_PAIRS] = sorted(n for n, t in plain.items() if t.dtype == torch.complex128)
+    plain |= {name: torch.view_as_real(plain[name].resolve_conj()) for name in header[_PAIRS]}
     full = {**header, "digest": digest(header, plain)}
     write_atomically(path, safetensors.torch.save(plain, {KEY: json.dumps(full)}))
 
@@ -174,6 +178,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if version == 1:
         header = upgrade_checkpoint(header)
         tensors = {upgrade_tensor_name(name): tensor for name, tensor in tensors.items()}
+    for name in header.get(_PAIRS, ()):
+        tensors[name] = torch.view_as_complex(tensors[name])
     return header, tensors
 
 
