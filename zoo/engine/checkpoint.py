@@ -178,8 +178,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if version == 1:
         header = upgrade_checkpoint(header)
         tensors = {upgrade_tensor_name(name): tensor for name, tensor in tensors.items()}
-    for name in header.get(_PAIRS, ()):
-        tensors[name] = torch.view_as_complex(tensors[name])
+    for name in header.get(_PAIRS, ()):  # Copied: complex128 has to start at a multiple of 16.
+        tensors[name] = torch.view_as_complex(tensors[name].clone())
     return header, tensors
 
 

@@ -35,9 +35,13 @@ def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def restored(tensor: Tensor, wanted: torch.dtype) -> Tensor:
-    """Return a tensor of a file as complex128 where the network's is; others as they are."""
+    """Return a tensor of a file as complex128 where the network's is; others as they are.
+
+    Pairs are copied: numbers of complex128 have to start at a multiple of 16 bytes, and in a file
+    they start at a multiple of 8. torch crashes otherwise.
+    """
     pairs = tensor.dtype == torch.float64 and tensor.shape[-1:] == (2,)
-    return torch.view_as_complex(tensor) if wanted == torch.complex128 and pairs else tensor
+    return torch.view_as_complex(tensor.clone()) if wanted == torch.complex128 and pairs else tensor
 
 
 def identify(network: nn.Module, dtype: str) -> str:
