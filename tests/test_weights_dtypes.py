@@ -18,6 +18,7 @@ import zoo
 from zoo import installed
 from zoo.errors import WeightsError
 from zoo.interfaces import State
+from zoo.nn import gather_last
 from zoo.weights.file import write
 from zoo.weights.tensors import restored, stored
 
@@ -52,7 +53,7 @@ class Mixed(nn.Module):
     ) -> tuple[Tensor, State]:
         there = torch.arange(inputs.shape[1]) < lengths[:, None]
         outputs = self.linear(inputs) * self.eigenvalues.imag * there[..., None]
-        return outputs, (outputs[:, -1][None],)
+        return outputs, (gather_last(outputs, lengths)[None],)
 
 
 EXACT = {

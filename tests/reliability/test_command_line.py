@@ -242,6 +242,7 @@ WEIGHTED = (
     "verify",
     "export",
     "plugins",
+    "new",
     "train",
 )
 
@@ -277,6 +278,8 @@ def command_lines(draw: DrawFn, world: World) -> tuple[list[str], bytes]:
             arguments += ["--set", "hidden_size=2", "--out", "new"]
         # The last one of an option counts.
         after, left_out = ["--steps", "3", "--threads", "1"], {"steps", "epochs"}
+    elif name == "new":
+        arguments += [draw(st.sampled_from(["model", "task", "plugin"]) | words()), draw(words())]
     elif name != "plugins":
         arguments.append(draw(run_directory(world)))
     if name in ("predict", "embed"):
@@ -312,4 +315,5 @@ def test_a_command_line_ends_in_a_result_or_in_one_line(world: World, data: st.D
 
 
 def test_every_command_is_tried() -> None:
-    assert {*COMMANDS} - {*WEIGHTED} == {"env"}
+    # `check` runs for seconds, in a process of its own.
+    assert {*COMMANDS} - {*WEIGHTED} == {"env", "check"}

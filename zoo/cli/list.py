@@ -12,6 +12,7 @@ from zoo.cli import options
 from zoo.cli.kinds import KINDS, declared
 from zoo.cli.output import echo_columns, echo_json, warn_renamed
 from zoo.discovery import Declaration
+from zoo.errors import shortened
 from zoo.records import DatasetInfo, Recipe
 
 # Listed without an option; the others where they are asked for.
@@ -65,7 +66,8 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
             ]
             echo_columns(rows, indent="  ")
     if not any(shown.values()):
-        click.echo(f"nothing matches {pattern!r}" if pattern else "nothing is installed", err=True)
+        what = f"nothing matches {shortened(pattern, 100)!r}" if pattern else "nothing is installed"
+        click.echo(what, err=True)
     if known.broken:
         failed = ", ".join(known.broken)
         click.echo(f"warning: plugins that failed: {failed}; see `zoo plugins`", err=True)
