@@ -28,7 +28,7 @@ Exit code 3 where a check failed. docs/conformance.md describes every check.
 )  # fmt: skip
 @options.as_json
 def command(name: str, data: str, seconds: float, as_json: bool) -> None:
-    """Check whether a model, a task or a plugin keeps what is promised of it.
+    """Check what is promised of a model, a task or a plugin.
 
     NAME is a model, a task, or a plugin with all that it declares; without it everything that is
     installed is checked.

@@ -35,7 +35,7 @@ COMMANDS = {
     "inspect": "Show the header of a weights file; no tensor is loaded.",
     "verify": "Verify weights: their digests, probe and published score.",
     "new": "Write a package for a model, a task or a plugin.",
-    "check": "Check whether a model, a task or a plugin keeps what is promised of it.",
+    "check": "Check what is promised of a model, a task or a plugin.",
     "plugins": "List plugins: their packages, what they provide, errors.",
     "env": "Print versions, backend, threads, processor, caches and plugins.",
 }

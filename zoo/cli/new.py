@@ -24,9 +24,10 @@ Examples:
     help="Where the folder zoo-NAME is made.",
 )  # fmt: skip
 def command(kind: str, name: str, out: Path) -> None:
-    """Write a package for a model, a task, or a plugin with a callback and a command.
+    """Write a package for a model, a task or a plugin.
 
-    It works as it is: install it, and its tests pass.
+    It works as it is: install it, and its tests pass. That of a plugin has a callback and a
+    command.
     """
     from zoo.scaffold import create
 
