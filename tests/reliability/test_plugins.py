@@ -56,7 +56,7 @@ def kinds(
         install(site, f"zoo-b{number}", VALUES.get(kind, "zoo_b{n}").replace("{n}", number))
         (site / f"zoo_b{number}.py").write_text(KINDS[kind].replace("{n}", number))
     monkeypatch.syspath_prepend(site)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
     monkeypatch.delenv("ZOO_PLUGINS", raising=False)
     if SLOW & {*chosen}:
         monkeypatch.setenv("ZOO_PLUGIN_TIMEOUT", "3")
