@@ -103,7 +103,7 @@ def evaluate(
     )
     if directory.exists() and not shuffle_steps:
         try:
-            directory.add_evaluation(split, result)
+            return directory.add_evaluation(split, result)
         except DiskError as error:
             message = f"the evaluation is not stored for the export: {error}"
             warnings.warn(message, ZooWarning, stacklevel=2)

@@ -251,10 +251,12 @@ class RunDirectory:
             if metrics.get(WEIGHTS_SHA256) in of_now
         }
 
-    def add_evaluation(self, split: str, metrics: Mapping[str, Any]) -> None:
+    def add_evaluation(self, split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """Store what was measured on a split; ``zoo export`` writes it into the weights file.
 
-        Baselines that an earlier evaluation of the same weights and data had are kept.
+        Returns:
+            What is stored: the metrics, and baselines that an earlier evaluation of the same
+            weights and data had.
 
         Raises:
             DiskError: It cannot be written.
@@ -265,8 +267,9 @@ class RunDirectory:
             with FileLock(file, timeout=_STORING):
                 remove_temporaries(self.evaluations)
                 stored = self.read_evaluations()
-                kept = _baselines(stored.get(split, {}), metrics)
-                write_json(self.evaluations, {**stored, split: {**metrics, **kept}})
+                merged = {**metrics, **_baselines(stored.get(split, {}), metrics)}
+                write_json(self.evaluations, {**stored, split: merged})
+                return merged
         except (Timeout, OSError) as error:
             raise DiskError("cannot lock", where=str(file), why=str(error)) from error
 
