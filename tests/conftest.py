@@ -141,6 +141,9 @@ def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     ``install_plugin(distribution, source)``; a source of None leaves the module out.
     """
     modules = []
+    # Python takes compiled code for that of a source of the same size and second.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def install(distribution: str, source: str | None) -> Path:
         module = distribution.replace("-", "_")

@@ -31,6 +31,7 @@ from zoo.registry import resolve_target
 
 def check_first_build(case: ModelCase) -> None:
     """The first model of a process is built, and draws what later ones draw."""
+    case.settings  # noqa: B018 - they are noted before the first build
     if not torch.equal(case.end_of_draws(1), case.end_of_draws(1)):
         raise CheckError("the first model draws other numbers than the second of the same seed",
                           "draw in each constructor, and keep nothing outside")  # fmt: skip
@@ -59,11 +60,12 @@ def check_builds(case: ModelCase) -> None:
 
 def check_settings_unchanged(case: ModelCase) -> None:
     """Building and running leave the settings of the process as they are."""
+    expected = case.settings
     model = case.build()
     with training(model):
         run(model, case.inputs())
     for name, value in settings().items():
-        if value != (before := case.settings[name]):
+        if value != (before := expected[name]):
             torch.set_grad_enabled(True)
             raise CheckError(f"{name} changed from {before} to {value}",
                               "use a context manager that restores it")  # fmt: skip

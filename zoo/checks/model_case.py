@@ -33,19 +33,20 @@ class ModelCase:
     Args:
         info: The record.
         options: The options; None: the defaults.
-
-    Attributes:
-        settings: Those of the process before anything is built.
     """
 
     def __init__(self, info: ModelInfo, options: Options | None = None) -> None:
         self.info, self._options = info, options
-        self.settings = settings()
 
     @cached_property
     def options(self) -> Options:
         """The options; made in the first check, so that one that fails is a failure of it."""
         return self.info.options() if self._options is None else self._options
+
+    @cached_property
+    def settings(self) -> dict[str, object]:
+        """Those of the process when they are first asked for, before anything is built."""
+        return settings()
 
     def build(
         self, input_size: int = INPUT_SIZE, *, seed: int = 1, options: Options | None = None
