@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
+from terminal import read_terminal
 
 from zoo.errors import DataError, UsageError, WeightsError, listed, shortened
 
@@ -69,12 +70,7 @@ def on_terminal(command: list[object], typed: bytes = b"") -> bytes:
     )  # fmt: skip
     os.close(inner)
     os.write(outer, typed)
-    found = b""
-    try:
-        while part := os.read(outer, 4096):
-            found += part
-    except OSError:  # The other end is closed.
-        pass
+    found = read_terminal(outer)
     assert process.wait() == 0, found
     os.close(outer)
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Run
 from plain_sentiment import PLAIN, as_options
+from terminal import read_terminal
 
 from zoo.cli import failures
 from zoo.cli.lines import LONGEST_LINE
@@ -113,12 +114,7 @@ def on_terminal(*arguments: object) -> str:
     outer, inner = pty.openpty()
     process = zoo(*arguments, stdin=subprocess.DEVNULL, stdout=inner, stderr=inner)
     os.close(inner)
-    found = b""
-    try:
-        while part := os.read(outer, 4096):
-            found += part
-    except OSError:  # The other end is closed.
-        pass
+    found = read_terminal(outer)
     process.wait()
     os.close(outer)
     return found.decode().replace("\r\n", "\n")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -87,7 +86,7 @@ def check_start(
 def _check_steps(
     spec: RunSpec, task: Task, data: Data, network: nn.Module, metrics: tuple[MetricInfo, ...]
 ) -> None:
-    """Take a training step and an evaluation step on copies of the network."""
+    """Take a training step and an evaluation step on a copy of the network."""
     copied = copy.deepcopy(network)
     device = next(copied.parameters()).device
     training = _FirstBatch(get_split(data, "train"))
@@ -101,7 +100,7 @@ def _check_steps(
     validation = _FirstBatch(get_split(data, "validation"))
     if not validation.eval_batches():
         return  # The evaluation says what is missing.
-    found = evaluate(task, copy.deepcopy(network), validation, metrics)
+    found = evaluate(task, copied, validation, metrics)
     monitor = spec.task.monitor
     if not isinstance(found.get(monitor), int | float):
         raise PluginError(
@@ -110,7 +109,5 @@ def _check_steps(
         )
 
 
-@contextmanager
-def _naming(who: str) -> Iterator[None]:
-    with naming_plugin(who, lambda: "step 0, the check before the training"):
-        yield
+def _naming(who: str) -> AbstractContextManager[None]:
+    return naming_plugin(who, lambda: "step 0, the check before the training")
