@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from zoo.errors import PluginError, UsageError
-from zoo.interfaces import Model, Task
-from zoo.records import ModelInfo, Record, TaskInfo
+from zoo.interfaces import Callback, Model, Task
+from zoo.records import CallbackInfo, ModelInfo, Record, TaskInfo
 from zoo.registry import resolve_target
 from zoo.spec import Component, NetworkSpec
 
@@ -40,6 +40,14 @@ def build_model(model: Component[ModelInfo], input_size: int) -> nn.Module:
 def build_network(task: Task, spec: NetworkSpec) -> nn.Module:
     """Build the network of a task around the configured model."""
     return task.network(_Builder(spec))
+
+
+def build_callback(callback: Component[CallbackInfo]) -> Callback:
+    """Build a callback; errors as for :func:`build_task`."""
+    built = build(callback)
+    if not isinstance(built, Callback):
+        raise PluginError(f"the target of callback {callback.info.name!r} is no zoo.Callback")
+    return built
 
 
 def build(component: Component[Any], *arguments: Any) -> object:

@@ -166,9 +166,16 @@ class SchedulerInfo(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackInfo(Record):
-    """A callback. ``target(options)`` is a :class:`zoo.interfaces.Callback`, made once a run."""
+    """A callback. ``target(options)`` is a :class:`zoo.interfaces.Callback`, made once a run.
+
+    Args:
+        default: Whether ``zoo train`` adds it unless it is given ``--no-NAME``. Such a callback
+            follows a run and is no part of it: it is not in the run's configuration.
+    """
 
     kind: ClassVar[str] = "callback"
+
+    default: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ class Run(Displayed):
         interrupted: Whether the training was stopped before it was complete.
         stop_reason: Why it was stopped early; empty if it was not.
         transfer: What was taken from the weights that training started from, in words.
+        messages: What callbacks said at its end, such as where a report was written.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Run(Displayed):
         self.interrupted = interrupted
         self.stop_reason = stop_reason
         self.transfer = transfer
+        self.messages: tuple[str, ...] = ()
         self._directory = RunDirectory(path)
         self._load = load
         self._data = data

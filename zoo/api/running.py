@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import re
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 
 from zoo.api.weights import load
+from zoo.discovery import described
 from zoo.engine import checkpoint, origin
 from zoo.engine.callbacks import StopOnSignal
 from zoo.engine.evaluation import check_metrics
@@ -20,7 +22,7 @@ from zoo.engine.progress import ProgressDisplay, say
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.setup import InitialWeights, set_up
 from zoo.environment import choose_device, computing, retain_memory
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooWarning
 from zoo.installed import registry
 from zoo.interfaces import Callback
 from zoo.records import MetricInfo
@@ -40,6 +42,7 @@ def run_training(
     extend: bool = False,
     allow_changed: bool = False,
     check: bool = True,
+    evaluate_test: bool = True,
     notes: Sequence[str] = (),
 ) -> Run:
     """Train a run to its end, or until it is stopped. Its directory is locked by the caller.
@@ -55,6 +58,8 @@ def run_training(
         extend: Whether the run that is resumed was given a length.
         allow_changed: Whether it may go on under other versions, threads or another device.
         check: Whether to check models, task and weights file of a new run before its first step.
+        evaluate_test: Whether callbacks that follow the end of the run find its score on the test
+            part.
         notes: What is said before the first step.
 
     Raises:
@@ -90,17 +95,38 @@ def run_training(
         if progress:
             say(*said)
         trainer.fit()
-    return Run(
-        directory.path,
-        load,
-        interrupted=not trainer.state.done,
-        stop_reason=trainer.stop_reason,
-        transfer=str(taken) if taken is not None else "",
-        data=trainer.data,
-        device=str(target),
-        threads=threads,
-        progress=progress,
-    )
+        run = Run(
+            directory.path,
+            load,
+            interrupted=not trainer.state.done,
+            stop_reason=trainer.stop_reason,
+            transfer=str(taken) if taken is not None else "",
+            data=trainer.data,
+            device=str(target),
+            threads=threads,
+            progress=progress,
+        )
+        if trainer.state.done:
+            run.messages = _end_run(run, trainer.callbacks, evaluate_test)
+    return run
+
+
+def _end_run(run: Run, callbacks: Sequence[Callback], evaluate_test: bool) -> tuple[str, ...]:
+    """Tell the callbacks that a run is complete, the last one first; return what they answer."""
+    follow = [each for each in callbacks if type(each).on_run_end is not Callback.on_run_end]
+    if follow and evaluate_test:
+        _ = run.test  # Measured and stored.
+    messages = []
+    for callback in reversed(follow):
+        try:
+            message = callback.on_run_end(run)
+        except Exception as error:  # noqa: BLE001 - the run is complete, whatever follows it does
+            name = type(callback).__name__
+            text = f"callback {name} failed at the end of the run: {described(error)}"
+            warnings.warn(text, ZooWarning, stacklevel=3)
+        else:
+            messages += [message] if message else []
+    return tuple(messages)
 
 
 def lock_new(stack: ExitStack, name: str, out: str | Path | None = None) -> RunDirectory:

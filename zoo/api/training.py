@@ -40,6 +40,7 @@ def train(
     threads: int = 0,
     progress: bool = True,
     check: bool = True,
+    evaluate_test: bool = True,
 ) -> Run:
     """Train on data: a recipe, a task with a model, or what suits the data.
 
@@ -64,6 +65,8 @@ def train(
         check: Whether to check, before the first step, that the models keep what
             :mod:`zoo.interfaces` promises, that the task can be trained and evaluated, and that
             the network can be saved and loaded; see ``docs/conformance.md``.
+        evaluate_test: Whether callbacks that follow the end of the run, such as a report, find its
+            score on the test part.
 
     Returns:
         The run. Ctrl-C ends the training after the current step, with a checkpoint:
@@ -108,8 +111,9 @@ def train(
         objects = [callback for callback in callbacks if not isinstance(callback, str)]
         notes = [*choice.notes, *([] if name else [_chosen(choice, spec)])]
         return run_training(
-            spec, directory, objects, device, threads, progress, check=check, notes=notes
-        )
+            spec, directory, objects, device, threads, progress,
+            check=check, evaluate_test=evaluate_test, notes=notes,
+        )  # fmt: skip
 
 
 def fit(
@@ -127,6 +131,7 @@ def fit(
     threads: int = 0,
     progress: bool = True,
     check: bool = True,
+    evaluate_test: bool = True,
 ) -> Run:
     """Train on texts and their labels, as :func:`train` does on a table of them.
 
@@ -144,6 +149,7 @@ def fit(
         threads: See there.
         progress: See there.
         check: See there.
+        evaluate_test: See there.
 
     Raises:
         ZooError: As for :func:`train`; or there are more texts than labels, or fewer.
@@ -175,6 +181,7 @@ def fit(
         threads=threads,
         progress=progress,
         check=check,
+        evaluate_test=evaluate_test,
     )
 
 
@@ -188,6 +195,7 @@ def resume(
     threads: int = 0,
     allow_changed: bool = False,
     progress: bool = True,
+    evaluate_test: bool = True,
 ) -> Run:
     """Continue a run from its checkpoint, bit for bit as if it had never stopped.
 
@@ -204,6 +212,7 @@ def resume(
             the places of files have changed. ``config.json`` then says what has, from which step
             on, and the result is no longer promised to be the same bits.
         progress: Whether to show progress.
+        evaluate_test: As for :func:`train`.
 
     Raises:
         ZooError: There is no run, it cannot be resumed, its configuration was edited, or it has
@@ -231,7 +240,8 @@ def resume(
             ]
         return run_training(
             spec, directory, callbacks, device, threads, progress,
-            resume=True, extend=bool(epochs or steps), allow_changed=allow_changed, notes=notes,
+            resume=True, extend=bool(epochs or steps), allow_changed=allow_changed,
+            evaluate_test=evaluate_test, notes=notes,
         )  # fmt: skip
 
 

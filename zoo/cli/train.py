@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli import completion, options
+from zoo.cli.default_callbacks import TrainCommand, default_callbacks
 from zoo.cli.result import echo_result
 from zoo.entry_points import REGISTRY_VARIABLE
 from zoo.errors import UsageError
@@ -34,6 +35,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 
 
 @click.command(
+    cls=TrainCommand,
     epilog="""\b
 Examples:
   zoo train --data reviews.csv
@@ -93,7 +95,9 @@ Settings are those that `zoo show NAME` lists.
     "--no-check", is_flag=True, help="Do not check models and task before the first step."
 )
 @click.option("--no-test", is_flag=True, help="Do not evaluate on the test part at the end.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     name: str,
     data: str,
     validation: str,
@@ -146,6 +150,7 @@ def command(
         if value is not None
     }
     set_up_process(threads)
+    added = default_callbacks(ctx)
     if resume:
         assert out
         api.check_same_run(
@@ -154,7 +159,7 @@ def command(
         )  # fmt: skip
         run = api.resume(
             out, epochs=epochs or 0, steps=steps or 0, device=device, threads=threads,
-            allow_changed=allow_changed,
+            allow_changed=allow_changed, callbacks=added, evaluate_test=not no_test,
         )  # fmt: skip
     else:
         if epochs:
@@ -163,8 +168,8 @@ def command(
             given |= {"training.steps": str(steps)}
         run = api.train(
             name, data, validation=validation, test=test, out=out, settings=given, init=init,
-            callbacks=callbacks, metrics=metrics, seed=1 if seed is None else seed, device=device,
-            threads=threads, check=not no_check,
+            callbacks=[*callbacks, *added], metrics=metrics, seed=1 if seed is None else seed,
+            device=device, threads=threads, check=not no_check, evaluate_test=not no_test,
         )  # fmt: skip
     if run.interrupted:
         click.echo(f"stopped: {run.stop_reason}; continue with: {_continuation(run)}", err=True)
@@ -174,6 +179,8 @@ def command(
         click.echo(f"stopped early: {run.stop_reason}", err=True)
     if not no_test:
         echo_result(run)
+    for message in run.messages:
+        click.echo(message)
     click.echo(str(run.path))
 
 

@@ -17,6 +17,7 @@ FACTS: Mapping[str, Mapping[str, type]] = {
         "needs_causal": bool, "monitor": str, "higher_is_better": bool, "for_any_data": bool,
     },
     "metric": {"tasks": tuple},
+    "callback": {"default": bool},
 }  # fmt: skip
 Answer = dict[str, Any]
 """What a plugin declares, or ``{"error": ...}``, as JSON; with the ``files`` that it was read from.

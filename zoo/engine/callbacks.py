@@ -131,6 +131,10 @@ class StopOnSignal(Callback):
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._previous[number] = signal.signal(number, self._note)
 
+    def on_train_end(self, trainer: Trainer) -> None:
+        del trainer
+        self.close()  # What follows ends at the first signal.
+
     def close(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)

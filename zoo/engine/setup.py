@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.building import build, build_network, build_task
+from zoo.building import build_callback, build_network, build_task
 from zoo.data.source import locate
 from zoo.engine import checkpoint, extension, origin
 from zoo.engine.callbacks import EarlyStopping, MetricsLog, SaveWeights
@@ -22,12 +22,12 @@ from zoo.engine.origin import CHANGES, DATA_SHA256
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.startup import check_start
 from zoo.engine.trainer import Trainer
-from zoo.errors import DataError, DiskError, PluginError, UsageError, ZooWarning
+from zoo.errors import DataError, DiskError, UsageError, ZooWarning
 from zoo.interfaces import Callback, Data, Task
 from zoo.options import from_json
-from zoo.records import CallbackInfo, MetricInfo
+from zoo.records import MetricInfo
 from zoo.registry import Registry
-from zoo.spec import Component, RunSpec, TrainingOptions
+from zoo.spec import RunSpec, TrainingOptions
 from zoo.weights import writer
 from zoo.weights.transfer import Transfer, transfer
 
@@ -112,7 +112,7 @@ def set_up(
                 why=f"no tensor of {spec.name} has its name and shape",
                 fix="see `zoo inspect` for its task, model and options",
             )
-    chosen = [_build_callback(component) for component in spec.callbacks.values()]
+    chosen = [build_callback(component) for component in spec.callbacks.values()]
     header = writer.describe(spec, task, data)
     saving = SaveWeights(header)
     followers = [saving, MetricsLog(), EarlyStopping(), *chosen, *callbacks]
@@ -182,13 +182,6 @@ def _extend(trainer: Trainer) -> None:
     if directory.checkpoint.exists():
         trainer.save_checkpoint()
     directory.rewrite_config({**config, **trainer.spec.to_json()})
-
-
-def _build_callback(component: Component[CallbackInfo]) -> Callback:
-    callback = build(component)
-    if not isinstance(callback, Callback):
-        raise PluginError(f"the target of callback {component.info.name!r} is no zoo.Callback")
-    return callback
 
 
 def _check_same_data(directory: RunDirectory, data: Data) -> None:

@@ -23,6 +23,7 @@ from zoo.interfaces.capabilities import (
     WrapsModel,
 )
 from zoo.interfaces.data import Batch, Data, ShufflesSteps, Split
+from zoo.interfaces.explanations import Explains, Explanation, Piece
 from zoo.interfaces.models import (
     BuildModel,
     DecodesSteps,
@@ -34,6 +35,7 @@ from zoo.interfaces.models import (
     Model,
     State,
 )
+from zoo.interfaces.outcomes import Outcomes, ScoresExamples
 from zoo.interfaces.predictions import (
     HasKnown,
     LabelPrediction,
@@ -56,6 +58,8 @@ __all__ = [
     "DecodesSteps",
     "Embeds",
     "Evaluate",
+    "Explains",
+    "Explanation",
     "FindsMistakes",
     "FitsBaseline",
     "ForwardsEmbedded",
@@ -72,10 +76,13 @@ __all__ = [
     "Mistake",
     "Model",
     "NamesRows",
+    "Outcomes",
+    "Piece",
     "Prediction",
     "Predicts",
     "ProbesTexts",
     "RowNames",
+    "ScoresExamples",
     "ShufflesSteps",
     "Split",
     "State",

@@ -11,6 +11,7 @@ from zoo.interfaces.tasks import Metrics, Step
 
 if TYPE_CHECKING:
     from zoo.engine.trainer import Trainer
+    from zoo.runs import Run
 
 
 class Callback:
@@ -44,6 +45,17 @@ class Callback:
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Called when the training has come to its end or was stopped, and not after an error."""
+
+    def on_run_end(self, run: Run) -> str | None:
+        """Called when the run is complete; ``run.metrics`` has its score on the test part.
+
+        It has none where the data has no test part, and with ``--no-test``. What is raised here
+        is a warning, as the run is complete.
+
+        Returns:
+            A line that ``zoo train`` prints, such as where something was written.
+        """
+        return None
 
     def close(self) -> None:
         """Called last, also after an error, to release what the callback holds."""

@@ -13,7 +13,7 @@ from zoo.data.source import is_downloaded, locate
 from zoo.engine.evaluation import Progress, check_metrics, choose_split, evaluate_split
 from zoo.environment import computing
 from zoo.errors import DataError, UsageError
-from zoo.interfaces import Data, FindsMistakes, Mistake, Task
+from zoo.interfaces import Data, FindsMistakes, Mistake, Outcomes, ScoresExamples, Task
 from zoo.records import DatasetInfo, MetricInfo, Recipe
 from zoo.spec import SAMPLE, NetworkSpec
 from zoo.weights import checking, probe
@@ -168,6 +168,21 @@ class MeasuredModel:
         self.module.eval()
         with computing():
             return self.task.mistakes(self.module, part, count)
+
+    def outcomes(
+        self, data: str | Path | Data | None = None, *, split: str = "test"
+    ) -> Outcomes | None:
+        """Return what the network says of every example of a split.
+
+        Arguments and errors are those of :meth:`evaluate`. None where the task does not implement
+        :class:`zoo.interfaces.ScoresExamples`.
+        """
+        if not isinstance(self.task, ScoresExamples):
+            return None
+        part = choose_split(self.prepare(data), split)
+        self.module.eval()
+        with computing():
+            return self.task.outcomes(self.module, part)
 
     def verify(self) -> float:
         """Compute the probe of the weights file again.

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from zoo.display import Displayed
+from zoo.environment import computing
 from zoo.errors import UsageError, ZooWarning, listed
 from zoo.generation import Sampling, generate
-from zoo.interfaces import Embeds, Generates, Prediction, Predicts
+from zoo.interfaces import Embeds, Explains, Explanation, Generates, Prediction, Predicts
 from zoo.prediction import embed, predict
 from zoo.trained.measured import MeasuredModel
 from zoo.weights import writer
@@ -142,6 +143,25 @@ class TrainedModel(MeasuredModel, Displayed):
         if per_step:
             return vectors
         return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
+
+    def explain(self, texts: Iterable[str], *, target: str = "") -> list[Explanation]:
+        """Return what each piece of a text adds to its answer.
+
+        Args:
+            texts: The texts.
+            target: The label whose score is explained; empty: the one that is predicted.
+
+        Raises:
+            UsageError: The task explains nothing, or has no such label.
+            TypeError: ``texts`` is a single string.
+        """
+        if isinstance(texts, str):
+            raise TypeError("explain() takes several texts: give [text] for one")
+        if not isinstance(self.task, Explains):
+            raise self._cannot("explain its answers")
+        self.module.eval()
+        with computing():
+            return list(self.task.explain(self.module, list(texts), target))
 
     def save(
         self,

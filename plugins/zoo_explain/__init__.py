@@ -1,0 +1,1 @@
+"""What made an answer: ``zoo explain``."""

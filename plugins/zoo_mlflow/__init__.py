@@ -1,0 +1,1 @@
+"""MLflow: parameters, metrics, weights and report of runs. Needs ``seqzoo[mlflow]``."""

@@ -1,0 +1,1 @@
+"""Reports on runs as pages: ``zoo report``, and one at the end of ``zoo train``."""
