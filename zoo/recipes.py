@@ -134,9 +134,10 @@ def _settings(table: object, where: str) -> dict[str, Any]:
     return settings
 
 
-_TYPES: Mapping[str, tuple[type[Any], str]] = {
+_TYPES: Mapping[str, tuple[type[Any] | tuple[type[Any], ...], str]] = {
     "str": (str, "a string"),
     "int": (int, "an integer"),
+    "float": ((int, float), "a number"),
     "tuple[str, ...]": (list, "a list of strings"),
 }
 
@@ -153,7 +154,7 @@ def _record(cls: Any, own: Mapping[str, Any], table: dict[str, Any], where: str)
             continue
         kind, described = _TYPES.get(str(f.type), (object, ""))
         value: Any = table[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        if not isinstance(value, kind) or (kind is not object and isinstance(value, bool)):
             raise UsageError(f"key {key!r} is not {described}", where=where, why=f"got {value!r}")
         if kind is list:
             if not all(isinstance(item, str) for item in value):

@@ -245,6 +245,8 @@ class Recipe:
         data: Name of a data set; empty for the sample that the task carries.
         settings: Values that differ from the defaults, under the keys that ``--set`` takes.
         metrics: What was measured, and on what.
+        seconds: How long the training takes on two cores, from the data to the score; 0 where it
+            was not measured.
         weights: The published weights, if there are any.
         folder: The folder that ``weights.file`` is relative to.
         source: The recipe file.
@@ -260,6 +262,7 @@ class Recipe:
     data: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Scalar] = field(default_factory=dict)
+    seconds: float = 0
     weights: WeightsInfo | None = None
     folder: Path = Path()
     source: Path = Path()

@@ -7,9 +7,11 @@ from zoo.api.same_run import check_same_run
 from zoo.api.training import fit, open_run, resume, train
 from zoo.api.verification import iter_verify, verify
 from zoo.api.weights import evaluate, export, load
+from zoo.engine.samples import SampleTexts
 from zoo.installed import list_models, list_recipes, list_tasks, register, registry
 
 __all__ = [
+    "SampleTexts",
     "check",
     "check_same_run",
     "create_model",

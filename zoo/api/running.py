@@ -18,7 +18,7 @@ from zoo.discovery import described
 from zoo.engine import checkpoint, origin
 from zoo.engine.callbacks import StopOnSignal
 from zoo.engine.evaluation import check_metrics
-from zoo.engine.progress import ProgressDisplay, say
+from zoo.engine.progress import make_display, say, showing_log
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.setup import InitialWeights, set_up
 from zoo.environment import choose_device, computing, retain_memory
@@ -83,7 +83,9 @@ def run_training(
     with ExitStack() as stack:
         stack.enter_context(computing(threads))
         stack.enter_context(torch.random.fork_rng())
-        shown = [ProgressDisplay()] if progress else []
+        shown = [make_display()] if progress else []
+        if progress:
+            stack.enter_context(showing_log())
         trainer, taken = set_up(
             spec, directory, target, [*callbacks, *shown, StopOnSignal()], metrics,
             init=initial, resume=resume, extend=extend, registry=known,

@@ -11,9 +11,11 @@ import click
 from zoo.cli import options
 from zoo.cli.kinds import KINDS, declared
 from zoo.cli.output import echo_columns, echo_json, warn_renamed
+from zoo.cli.terminal import display_width, one_line, width
 from zoo.discovery import Declaration
 from zoo.errors import shortened
-from zoo.records import DatasetInfo, Recipe
+from zoo.records import DatasetInfo, Recipe, TaskInfo
+from zoo.registry import Registry
 
 # Listed without an option; the others where they are asked for.
 _SHOWN = ("tasks", "models", "recipes")
@@ -60,11 +62,10 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
     for name, records in shown.items():
         if records:
             click.echo(name)
-            rows = [
-                (r["name"], r["summary"] + ("; weights included" if r.get("weights") else ""))
-                for r in records
-            ]
-            echo_columns(rows, indent="  ")
+            if name == "recipes":
+                _echo_recipes(known, [r["name"] for r in records])
+            else:
+                echo_columns([(r["name"], r["summary"]) for r in records], indent="  ")
     if not any(shown.values()):
         what = f"nothing matches {shortened(pattern, 100)!r}" if pattern else "nothing is installed"
         click.echo(what, err=True)
@@ -78,10 +79,32 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
         )
 
 
+def _echo_recipes(known: Registry, names: list[str]) -> None:
+    """Print recipes with score, size of the weights and time of the training.
+
+    The summary is cut to the width of the terminal.
+    """
+    rows = [("", "score", "weights", "time", "")]
+    for name in names:
+        recipe = known.get(Recipe, name)
+        task = known.declaration(TaskInfo, recipe.task)
+        score = recipe.metrics.get(task.facts["monitor"])
+        rows.append((
+            name,
+            f"{score:.4f}" if isinstance(score, float) else "",
+            f"{recipe.weights.bytes / 1e6:.1f} MB" if recipe.weights else "",
+            f"{recipe.seconds:,.0f} s" if recipe.seconds else "",
+            recipe.summary,
+        ))  # fmt: skip
+    taken = 2 + sum(2 + max(display_width(row[i]) for row in rows) for i in range(4))
+    room = max(width() - taken, 20)
+    echo_columns([(*row[:4], one_line(row[4], room)) for row in rows], indent="  ")
+
+
 def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
     """Return what ``--json`` prints of a record."""
     if isinstance(record, Recipe):
-        keys = ("name", "summary", "task", "model", "data", "settings", "metrics")
+        keys = ("name", "summary", "task", "model", "data", "settings", "metrics", "seconds")
         weights = asdict(record.weights) if record.weights else None
         return {key: getattr(record, key) for key in keys} | {"weights": weights}
     found: dict[str, Any] = {"name": record.name, "summary": record.summary}

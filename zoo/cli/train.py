@@ -94,6 +94,11 @@ Settings are those that `zoo show NAME` lists.
 @click.option(
     "--no-check", is_flag=True, help="Do not check models and task before the first step."
 )
+@click.option(
+    "--sample-every", type=click.IntRange(1), metavar="STEPS",
+    help="Show a text that a language model generates, every so many steps.",
+)  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("--no-test", is_flag=True, help="Do not evaluate on the test part at the end.")
 @click.pass_context
 def command(
@@ -120,6 +125,8 @@ def command(
     resume: bool,
     allow_changed: bool,
     no_check: bool,
+    sample_every: int | None,
+    quiet: bool,
     no_test: bool,
 ) -> None:
     """Train on data, or a recipe, or TASK/MODEL.
@@ -150,7 +157,7 @@ def command(
         if value is not None
     }
     set_up_process(threads)
-    added = default_callbacks(ctx)
+    added = [*default_callbacks(ctx), *([api.SampleTexts(sample_every)] if sample_every else [])]
     if resume:
         assert out
         api.check_same_run(
@@ -160,6 +167,7 @@ def command(
         run = api.resume(
             out, epochs=epochs or 0, steps=steps or 0, device=device, threads=threads,
             allow_changed=allow_changed, callbacks=added, evaluate_test=not no_test,
+            progress=not quiet,
         )  # fmt: skip
     else:
         if epochs:
@@ -170,6 +178,7 @@ def command(
             name, data, validation=validation, test=test, out=out, settings=given, init=init,
             callbacks=[*callbacks, *added], metrics=metrics, seed=1 if seed is None else seed,
             device=device, threads=threads, check=not no_check, evaluate_test=not no_test,
+            progress=not quiet,
         )  # fmt: skip
     if run.interrupted:
         click.echo(f"stopped: {run.stop_reason}; continue with: {_continuation(run)}", err=True)

@@ -1,4 +1,4 @@
-"""What a person sees of a training: a progress bar on a terminal or in a notebook, else lines.
+"""What a person sees of a training: lines, and a bar in a notebook; `live` is for terminals.
 
 A training does not end because nobody sees it: a stderr that was closed is written to no more.
 """
@@ -6,10 +6,10 @@ A training does not end because nobody sees it: a stderr that was closed is writ
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
@@ -20,15 +20,23 @@ if TYPE_CHECKING:
     from zoo.engine.state import TrainState
     from zoo.engine.trainer import Trainer
 
-_LAYOUT = "{percentage:3.0f}% |{bar}| {elapsed} elapsed, {remaining} left{postfix}"
+
+class ProgressLines(Callback):
+    """Writes a line on the data, on the network and on every evaluation."""
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        say(*describe_training(trainer))
+
+    def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
+        width = shutil.get_terminal_size().columns
+        say(format_evaluation(trainer.state, metrics, trainer.spec.task.monitor, width))
 
 
-class ProgressDisplay(Callback):
-    """Shows the data, the steps as a bar with rate and time left, and a line an evaluation."""
+class ProgressBar(ProgressLines):
+    """Shows the steps as a bar of a notebook, with rate and time left, beside the lines."""
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._first_step = 0
         self._loss = ""
 
     def close(self) -> None:
@@ -37,43 +45,67 @@ class ProgressDisplay(Callback):
                 self._bar.close()
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        count = sum(p.numel() for p in trainer.network.parameters())
-        splits = trainer.data.splits.items()
-        parts = ", ".join(f"{name} {split.num_examples:,}" for name, split in splits)
-        say(f"data: {trainer.data.summary} ({parts})", *trainer.data.notes)
-        say(f"network: {count:,} parameters")
-        self._first_step = trainer.state.step
-        in_notebook = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
+        super().on_train_begin(trainer)
         with _unseen():
-            if in_notebook or (sys.stderr is not None and sys.stderr.isatty()):
-                self._bar = tqdm(
-                    total=trainer.total_steps, initial=trainer.state.step, bar_format=_LAYOUT,
-                    file=sys.stderr, leave=False,
-                )  # fmt: skip
-                # The rate is that of this process, whatever was trained before a resume.
-                self._bar.start_t = time.time()
+            self._bar = tqdm(
+                total=trainer.total_steps, initial=trainer.state.step, file=sys.stderr, leave=False,
+                unit="step",
+            )  # fmt: skip
 
     def on_step_end(self, trainer: Trainer) -> None:
-        if self._bar is None:
-            return
-        self._bar.n = trainer.state.step
-        seconds = max(self._bar.format_dict["elapsed"], 1e-9)
-        rate = (trainer.state.step - self._first_step) / seconds
-        text = f"step {trainer.state.step}, {rate:.1f} steps/s{self._loss}"
         with _unseen():
-            self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(0)
+            self._bar.set_postfix_str(self._loss, refresh=False)
+            self._bar.update(trainer.state.step - self._bar.n)
 
     def on_log(self, trainer: Trainer, metrics: Metrics) -> None:
         del trainer
-        self._loss = f", loss {metrics['batch_loss']:.4f}"
+        self._loss = f"loss {metrics['batch_loss']:.4f}"
 
-    def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
-        if self._bar is not None:
-            with _unseen():
-                self._bar.clear()
-        width = shutil.get_terminal_size().columns
-        say(format_evaluation(trainer.state, metrics, trainer.spec.task.monitor, width))
+
+def make_display() -> Callback:
+    """Return what shows a training where it runs: on a terminal, in a notebook or on a pipe."""
+    if any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__):
+        return ProgressBar()
+    if sys.stderr is not None and sys.stderr.isatty():
+        from zoo.engine.live import LiveDisplay  # rich takes a moment to import.
+
+        return LiveDisplay()
+    return ProgressLines()
+
+
+def describe_training(trainer: Trainer) -> list[str]:
+    """Return lines on the data and the network of a training."""
+    count = sum(p.numel() for p in trainer.network.parameters())
+    splits = trainer.data.splits.items()
+    parts = ", ".join(f"{name} {split.num_examples:,}" for name, split in splits)
+    return [
+        f"data: {trainer.data.summary} ({parts})",
+        *trainer.data.notes,
+        f"network: {count:,} parameters",
+    ]
+
+
+def evaluation_columns(
+    monitor: str, state: TrainState | None = None, metrics: Metrics | None = None
+) -> str:
+    """Return an evaluation in columns of a fixed width, or the head of the columns.
+
+    Args:
+        monitor: The metric by which the best weights are chosen.
+        state: Where the training is; None for the head.
+        metrics: What was measured; None for the head.
+    """
+    if state is None or metrics is None:
+        cells = ["epoch", "step", "time", monitor.replace("_", " "), "95 %", "loss", ""]
+    else:
+        interval = _format_interval(metrics, monitor).strip(" ()")
+        loss = formatformat_number(metrics["loss"]) if "loss" in metrics and monitor != "loss" else ""
+        cells = [
+            f"{state.epoch}", f"{state.step:,}", f"{state.seconds:.0f} s",
+            formatformat_number(metrics[monitor]), interval, loss, "best" if state.is_best else "",
+        ]  # fmt: skip
+    widths = (5, 8, 7, max(10, len(monitor)), 18, 8)
+    return "  ".join([*(f"{c:>{w}}" for c, w in zip(cells, widths, strict=False)), cells[-1]])
 
 
 def format_evaluation(state: TrainState, metrics: Metrics, monitor: str, width: int) -> str:
@@ -88,10 +120,10 @@ def format_evaluation(state: TrainState, metrics: Metrics, monitor: str, width: 
     """
     head = f"epoch {state.epoch}, step {state.step}, {state.seconds:.0f} s: "
     mark = " *" if state.is_best else ""
-    score = f"{monitor.replace('_', ' ')} {_number(metrics[monitor])}"
+    score = f"{monitor.replace('_', ' ')} {format_number(metrics[monitor])}"
     interval = _format_interval(metrics, monitor)
     loss = (
-        "" if monitor == "loss" or "loss" not in metrics else ", loss " + _number(metrics["loss"])
+        "" if monitor == "loss" or "loss" not in metrics else ", loss " + format_number(metrics["loss"])
     )
     lines = [head + score + interval + loss, head + score + interval, head + score]
     return next((line for line in lines if len(line + mark) <= width), lines[-1]) + mark
@@ -100,10 +132,11 @@ def format_evaluation(state: TrainState, metrics: Metrics, monitor: str, width: 
 def _format_interval(metrics: Metrics, name: str) -> str:
     if f"{name}_low" not in metrics:
         return ""
-    return f" ({_number(metrics[f'{name}_low'])} to {_number(metrics[f'{name}_high'])})"
+    return f" ({format_number(metrics[f'{name}_low'])} to {format_number(metrics[f'{name}_high'])})"
 
 
-def _number(value: float) -> str:
+def format_number(value: float) -> str:
+    """Return four decimals; of large numbers one."""
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
@@ -121,6 +154,25 @@ def progress_bar(batches: Sequence[Batch]) -> Iterable[Batch]:
     if bar is not None:
         with _unseen():
             bar.close()
+
+
+@contextlib.contextmanager
+def showing_log() -> Iterator[None]:
+    """Say what is logged to the logger ``zoo``, such as that something is compiled."""
+    logger, handler = logging.getLogger("zoo"), _Handler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
 
 
 def say(*lines: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import warnings
 from collections.abc import Callable
@@ -58,6 +59,8 @@ def cached_jit(function: Callable[..., None]) -> Callable[..., None]:
     def call(*arguments: Any) -> None:
         nonlocal compiled
         num_known = len(compiled.signatures)
+        if not num_known and not any(folder.rglob(f"*.{function.__qualname__}-*.nbi")):
+            _log_compilation()
         try:
             compiled(*arguments)
         except Exception:  # noqa: BLE001 - unpickling damaged files raises anything
@@ -70,6 +73,14 @@ def cached_jit(function: Callable[..., None]) -> Callable[..., None]:
             _write_checksums(folder)
 
     return call
+
+
+@cache
+def _log_compilation() -> None:
+    """Tell once a process why the first step takes so long."""
+    logging.getLogger("zoo.compile").info(
+        "compiling the recurrent layers, once on this machine: some seconds"
+    )
 
 
 @cache
