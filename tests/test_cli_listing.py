@@ -62,9 +62,20 @@ def test_list_has_every_task_model_and_recipe_with_a_line_each(zoo_here: Run) ->
         assert kind in lines
         assert names(records) == sorted(names(records))
         for record in records:
-            included = "; weights included" if record.get("weights") else ""
-            shown = [record["name"], record["summary"] + included]
-            assert shown in [line.split(None, 1) for line in lines]
+            (shown,) = [line for line in lines if line.split()[0] == record["name"]]
+            assert shown.endswith(record["summary"])
+
+
+def test_recipes_are_listed_with_score_weights_and_time(zoo_here: Run) -> None:
+    lines = [line.split("  ") for line in zoo_here("list", "--recipes").stdout.splitlines()]
+    rows = {cells[0]: cells[1:] for cells in ([c.strip() for c in line if c] for line in lines)}
+    for recipe in answer(zoo_here, "list", "--recipes")["recipes"]:
+        metrics, cells = recipe["metrics"], rows[recipe["name"]]
+        name = "accuracy" if "accuracy" in metrics else "loss"
+        expected = [f"{name} {metrics[name]:.3f}"] if name in metrics else []
+        expected += [f"{recipe['weights']['bytes'] / 1e6:.1f} MB"] if recipe["weights"] else []
+        expected += [f"{recipe['seconds']} s"] if recipe["seconds"] else []
+        assert cells == [*expected, recipe["summary"]]
 
 
 @pytest.mark.parametrize("kind", LISTED)
@@ -75,7 +86,8 @@ def test_other_kinds_are_listed_where_they_are_asked_for(kind: str, zoo_here: Ru
     assert all(record["summary"] for record in listed[kind])
     lines = zoo_here("list", f"--{kind}").stdout.splitlines()
     assert lines[0] == kind
-    assert [line.split()[0] for line in lines[1:]] == names(listed[kind])
+    rows = lines[2:] if kind == "recipes" else lines[1:]
+    assert [line.split()[0] for line in rows] == names(listed[kind])
     assert kind not in answer(zoo_here, "list")
 
 

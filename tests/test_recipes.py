@@ -217,7 +217,7 @@ def test_a_shipped_recipe_is_meant_before_one_of_a_plugin(
     registry = installed.registry()
     assert registry.clashes == ["imdb-bilstm"]
     assert "imdb-quick" in registry.names(Recipe)
-    assert "BiLSTM with a linear path" in zoo_here("show", "imdb-bilstm").stdout
+    assert "BiLSTM and word pairs" in zoo_here("show", "imdb-bilstm").stdout
     assert resolve("zoo-books:imdb-bilstm", registry).task.name == "char-lm"
 
 

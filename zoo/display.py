@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from html import escape
+from typing import IO
 
 
 class Displayed(ABC):
@@ -25,3 +26,13 @@ class Displayed(ABC):
             for name, value in self.facts().items()
         )
         return f"<table>{rows}</table>"
+
+
+def unescaped(stream: IO[str]) -> IO[str]:
+    """Return a stream that passes control sequences, such as colours, to a terminal.
+
+    The streams of the command line escape them, whatever writes. Who writes to this one escapes
+    the texts of others, with :func:`zoo.errors.printable`.
+    """
+    found: IO[str] = getattr(stream, "unescaped", stream)
+    return found

@@ -80,25 +80,24 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
 
 
 def _echo_recipes(known: Registry, names: list[str]) -> None:
-    """Print recipes with score, size of the weights and time of the training.
-
-    The summary is cut to the width of the terminal.
-    """
-    rows = [("", "score", "weights", "time", "")]
+    """Print recipes with score, size of the weights and time of the training."""
+    rows = [("", "score", "weights", "time")]
+    summaries = [""]
     for name in names:
         recipe = known.get(Recipe, name)
-        task = known.declaration(TaskInfo, recipe.task)
-        score = recipe.metrics.get(task.facts["monitor"])
+        monitor = known.declaration(TaskInfo, recipe.task).facts["monitor"]
+        score = recipe.metrics.get(monitor)
         rows.append((
             name,
-            f"{score:.4f}" if isinstance(score, float) else "",
+            f"{monitor} {score:.3f}" if isinstance(score, float) else "",
             f"{recipe.weights.bytes / 1e6:.1f} MB" if recipe.weights else "",
             f"{recipe.seconds:,.0f} s" if recipe.seconds else "",
-            recipe.summary,
         ))  # fmt: skip
+        summaries.append(recipe.summary)
     taken = 2 + sum(2 + max(display_width(row[i]) for row in rows) for i in range(4))
     room = max(width() - taken, 20)
-    echo_columns([(*row[:4], one_line(row[4], room)) for row in rows], indent="  ")
+    shown = [one_line(summary, room) for summary in summaries]
+    echo_columns([(*row, text) for row, text in zip(rows, shown, strict=True)], indent="  ")
 
 
 def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:

@@ -66,6 +66,34 @@ class _Terminal(io.TextIOWrapper):
         super().write(moves + printable(text[len(moves) :], keep="\n\t"))
         return len(text)
 
+    @property
+    def unescaped(self) -> io.TextIOBase:
+        """The same terminal for those who escape the texts of others, see :mod:`zoo.display`."""
+        return _Unescaped(self)
+
+
+class _Unescaped(io.TextIOBase):
+    """A terminal as it is."""
+
+    def __init__(self, terminal: _Terminal) -> None:
+        self._terminal = terminal
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._terminal.encoding
+
+    def write(self, text: str, /) -> int:
+        return io.TextIOWrapper.write(self._terminal, text)
+
+    def flush(self) -> None:
+        self._terminal.flush()
+
+    def fileno(self) -> int:
+        return self._terminal.fileno()
+
+    def isatty(self) -> bool:
+        return self._terminal.isatty()
+
 
 def _prepared(stream: TextIO | None, descriptor: int) -> TextIO:
     file = (_Dropping if descriptor == 2 else io.FileIO)(descriptor, "w", closefd=False)

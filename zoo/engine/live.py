@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -14,7 +16,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from zoo.display import unescaped
 from zoo.engine.progress import describe_training, evaluation_columns, format_number
+from zoo.errors import printable
 from zoo.interfaces import Callback, Metrics
 
 if TYPE_CHECKING:
@@ -29,7 +33,8 @@ class LiveDisplay(Callback):
     """Shows steps, rate and time left, and the curves of the loss and the monitored metric."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._stderr = sys.stderr
+        self._console = _Console(file=unescaped(sys.stderr), highlight=False)
         self._live: Live | None = None
         self._losses: list[float] = []
         self._scores: list[float] = []
@@ -43,10 +48,12 @@ class LiveDisplay(Callback):
         self._first_step = trainer.state.step
         self._started = time.monotonic()
         self._live = Live(
-            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False
-        )
+            console=self._console, auto_refresh=False, transient=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
         with _unseen():
             self._live.start()
+        self._stderr, sys.stderr = sys.stderr, _Above(self._print)
         self._draw(trainer)
 
     def on_step_end(self, trainer: Trainer) -> None:
@@ -74,13 +81,15 @@ class LiveDisplay(Callback):
 
     def close(self) -> None:
         if self._live is not None:
+            sys.stderr = self._stderr
             with _unseen():
                 self._live.stop()
             self._live = None
 
     def _print(self, line: str | Text) -> None:
         with _unseen():
-            self._console.print(line, soft_wrap=True, markup=False)
+            text = Text(printable(line)) if isinstance(line, str) else line
+            self._console.print(text, soft_wrap=True)
 
     def _draw(self, trainer: Trainer) -> None:
         self._drawn = time.monotonic()
@@ -89,17 +98,16 @@ class LiveDisplay(Callback):
                 self._live.update(Group(self._bar(trainer), self._curves(trainer)), refresh=True)
 
     def _bar(self, trainer: Trainer) -> Table:
-        """Return the bar with epoch, step, rate and time left; the last where there is room."""
+        """Return the bar with step, rate and time left."""
         state, total = trainer.state, trainer.total_steps
         rate = (state.step - self._first_step) / max(time.monotonic() - self._started, 1e-9)
         left = _duration((total - state.step) / rate) if rate else "-:--"
         row = Table.grid(padding=(0, 2), expand=True)
-        for ratio in (None, 1, None, None, None):
+        for ratio in (1, None, None, None):
             row.add_column(ratio=ratio, no_wrap=True)
         row.add_row(
-            f"epoch {state.epoch}",
             ProgressBar(total=total, completed=state.step),
-            f"{state.step:,}/{total:,}",
+            f"step {state.step:,}/{total:,}",
             f"{rate:.1f} steps/s",
             f"{left} left",
         )
@@ -120,6 +128,28 @@ class LiveDisplay(Callback):
 
     def _sparkline(self, values: Sequence[float]) -> str:
         return sparkline(values, _POINTS) if self._console.encoding.startswith("utf") else ""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on: rich would end the process."""
+
+
+class _Above(io.TextIOBase):
+    """A stderr whose lines are written above the display."""
+
+    def __init__(self, write_line: Callable[[str], None]) -> None:
+        self._write_line = write_line
+        self._rest = ""
+
+    def write(self, text: str, /) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._write_line(line)
+        return len(text)
+
+    def isatty(self) -> bool:
+        return True
 
 
 def sparkline(values: Sequence[float], points: int) -> str:

@@ -99,10 +99,10 @@ def evaluation_columns(
         cells = ["epoch", "step", "time", monitor.replace("_", " "), "95 %", "loss", ""]
     else:
         interval = _format_interval(metrics, monitor).strip(" ()")
-        loss = formatformat_number(metrics["loss"]) if "loss" in metrics and monitor != "loss" else ""
+        loss = format_number(metrics["loss"]) if "loss" in metrics and monitor != "loss" else ""
         cells = [
             f"{state.epoch}", f"{state.step:,}", f"{state.seconds:.0f} s",
-            formatformat_number(metrics[monitor]), interval, loss, "best" if state.is_best else "",
+            format_number(metrics[monitor]), interval, loss, "best" if state.is_best else "",
         ]  # fmt: skip
     widths = (5, 8, 7, max(10, len(monitor)), 18, 8)
     return "  ".join([*(f"{c:>{w}}" for c, w in zip(cells, widths, strict=False)), cells[-1]])
@@ -122,9 +122,8 @@ def format_evaluation(state: TrainState, metrics: Metrics, monitor: str, width: 
     mark = " *" if state.is_best else ""
     score = f"{monitor.replace('_', ' ')} {format_number(metrics[monitor])}"
     interval = _format_interval(metrics, monitor)
-    loss = (
-        "" if monitor == "loss" or "loss" not in metrics else ", loss " + format_number(metrics["loss"])
-    )
+    has_loss = monitor != "loss" and "loss" in metrics
+    loss = f", loss {format_number(metrics['loss'])}" if has_loss else ""
     lines = [head + score + interval + loss, head + score + interval, head + score]
     return next((line for line in lines if len(line + mark) <= width), lines[-1]) + mark
 

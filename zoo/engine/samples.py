@@ -37,7 +37,7 @@ class SampleTexts(Callback):
     def on_train_begin(self, trainer: Trainer) -> None:
         if not isinstance(trainer.task, Generates):
             raise UsageError(
-                f"the task {trainer.spec.task.info.name!r} generates no text",
+                f"the task {trainer.spec.task.name!r} generates no text",
                 fix="leave out --sample-every",
             )
 
