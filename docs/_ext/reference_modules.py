@@ -192,6 +192,27 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "required"
 
 
+def add_inherited_arguments(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    """Add arguments that a base class of zoo describes to the docstring of a class."""
+    del app, what, name, options
+    if not inspect.isclass(value):
+        return
+    own = arguments("\n".join(lines))
+    inherited = {
+        argument: text for base in value.__mro__[1:] if base.__module__.startswith("zoo")
+        for argument, text in arguments(base.__doc__ or "").items() if argument not in own
+    }  # fmt: skip
+    if not inherited:
+        return
+    entries = [f"    {argument}: {text}" for argument, text in inherited.items()]
+    if "Args:" not in lines:
+        lines += ["", "Args:"]
+    at = lines.index("Args:") + 1
+    lines[at:at] = entries
+
+
 def parse_rst(directive: SphinxDirective, text: str) -> list[nodes.Node]:
     """Return the nodes of reStructuredText in a page of Markdown."""
     return directive.parse_text_to_nodes(f"````{{eval-rst}}\n{text}\n````")
@@ -199,6 +220,8 @@ def parse_rst(directive: SphinxDirective, text: str) -> list[nodes.Node]:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
+    # Before napoleon, which reads the sections.
+    app.connect("autodoc-process-docstring", add_inherited_arguments, priority=400)
     app.add_directive("zoo-module", ModuleDirective)
     app.add_directive("zoo-hooks", HooksDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
