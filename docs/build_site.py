@@ -1,8 +1,8 @@
 """Build the documentation site: ``python docs/build_site.py [FOLDER]``, by default ``build/docs``.
 
-A site is built into a folder of its version, so that those of several versions lie side by side: check an
-earlier version out, build it into the same folder, and every page lists it. ``FOLDER/index.html`` leads to
-the latest one. Everything opens from disk.
+A site is built into a folder of its version, so that those of several versions lie side by side:
+check another version out, build it into the same folder, and every page lists it.
+``FOLDER/index.html`` leads to the latest one. Everything opens from disk.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Configuration of the documentation site: ``make docs`` builds it with Sphinx.
 
-The theme is pydata-sphinx-theme: readers know it from NumPy, pandas and scikit-learn, its search works in a
-site that is opened from disk, and mkdocs-material, the other candidate, is in maintenance mode. Links into the
-documentation of Python or torch (intersphinx) are left out, because a build would need the network.
+The theme is pydata-sphinx-theme: readers know it from NumPy, pandas and scikit-learn, its search
+works in a site that is opened from disk, and mkdocs-material, the other candidate, is in
+maintenance mode. The list of versions is not the theme's: that fetches a JSON file, which a page
+opened from disk may not. Links into the documentation of Python or torch (intersphinx) are left
+out, because a build would need the network.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ extensions = [
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_*"]
 templates_path = ["_templates"]
-# Pages are in their place in the navigation before they are written. Sphinx gives this warning no type by
-# which `suppress_warnings` could name it.
+# Pages are in their place in the navigation before they are written. Sphinx gives this warning no
+# type by which `suppress_warnings` could name it.
 logging.getLogger("sphinx.sphinx.directives.other").addFilter(
     lambda record: getattr(record, "subtype", "") != "empty_glob"
 )
@@ -61,9 +63,10 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"zoo {version}"
 html_static_path = ["_static"]
 html_css_files = ["zoo.css"]
-html_js_files = ["version-switcher.js"]
+html_js_files = ["search-from-disk.js", "version-switcher.js"]
 html_copy_source = False
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}  # Light or dark as the system is.
 html_theme_options = {
     "logo": {"text": "zoo"},
     "navbar_align": "left",

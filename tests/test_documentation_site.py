@@ -1,4 +1,4 @@
-"""The documentation site builds, and its reference has every public name, argument, hook and option."""
+"""The documentation site builds; its reference has every public name, hook and option."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def undescribed(value: Any) -> list[str]:
     for each in [*value.__mro__, value.__init__] if inspect.isclass(value) else [value]:
         text = inspect.getdoc(each) or ""
         section = re.search(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", f"{text}\n", re.MULTILINE)
-        described += re.findall(r"^    \*{0,2}(\w+)(?: \(.*?\))?: \S", section[1] if section else "", re.M)
+        described += re.findall(
+            r"^    \*{0,2}(\w+)(?: \(.*?\))?: \S", section[1] if section else "", re.M
+        )
     if getattr(value, "_is_protocol", False) or value is ZooWarning:
         return []  # The one is not called, the other has the arguments of every exception.
     names = inspect.signature(value).parameters
@@ -119,7 +121,7 @@ def text_of(page: Path) -> str:
     """Return the text of an HTML page, one space between words."""
     texts: list[str] = []
     parser = HTMLParser()
-    parser.handle_data = texts.append  # type: ignore[method-assign]
+    parser.handle_data = texts.append  # type: ignore[assignment, method-assign]
     parser.feed(page.read_text(encoding="utf-8"))
     return " ".join("".join(texts).split())
 

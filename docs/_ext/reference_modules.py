@@ -1,8 +1,8 @@
 """Directives for the Python reference: public modules by their docstrings, and the hooks.
 
-``{zoo-module} zoo.nn`` documents a module with its public names. A name that several modules have is
-documented once, and linked from the others. ``{zoo-hooks}`` documents every hook:
-its arguments, and the fields of the record that it returns.
+``{zoo-module} zoo.nn`` documents a module with its public names. A name that several modules have
+is documented once, and linked from the others. ``{zoo-hooks}`` documents every hook: its arguments,
+and the fields of the record that it returns.
 """
 
 from __future__ import annotations
@@ -145,10 +145,7 @@ class HooksDirective(SphinxDirective):
     """``{zoo-hooks}``: every hook, the record that it returns and the fields of that."""
 
     def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes(
-            "\n".join(_hook(name, function) for name, function in hooks().items()),
-            allow_section_headings=True,
-        )
+        return parse_rst(self, "\n".join(_hook(*each) for each in hooks().items()))
 
 
 def hooks() -> dict[str, Any]:
@@ -158,12 +155,12 @@ def hooks() -> dict[str, Any]:
 
 
 def _hook(name: str, function: Any) -> str:
-    """Return a section about a hook, in Markdown."""
-    text = [f"## `{name}`\n", f"```{{eval-rst}}\n.. autofunction:: zoo.hookspecs.{name}\n```\n"]
+    """Return what there is to say about a hook, in reStructuredText."""
+    text = [f".. autofunction:: zoo.hookspecs.{name}\n"]
     (result, *_) = typing.get_args(typing.get_type_hints(function)["return"])
     if dataclasses.is_dataclass(result) and isinstance(result, type):
-        text.append(f"Fields of each record, a {{py:class}}`zoo.records.{result.__name__}`:\n")
-        text.append(f"```{{eval-rst}}\n{_fields(result)}\n```\n")
+        text.append(f"Fields of each :py:class:`zoo.records.{result.__name__}`:\n")
+        text.append(_fields(result))
     return "\n".join(text)
 
 

@@ -1,8 +1,8 @@
 """Directives for the reference of what is installed: options of each record, recipes, data sets.
 
 ``{zoo-options} model`` documents the records of a kind, ``{zoo-options} training`` the options of
-every training, ``{zoo-recipes}`` the recipes and ``{zoo-datasets}`` the data sets. All of them are read
-from the registry when the site is built.
+every training, ``{zoo-recipes}`` the recipes and ``{zoo-datasets}`` the data sets. All of them are
+read from the registry when the site is built.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class OptionsDirective(SphinxDirective):
 
 def _facts(found: Declaration) -> list[nodes.Node]:
     """Return the summary of a record and what else is declared of it."""
-    facts = [paragraph(nodes.Text(f"{found.summary}."))]
+    facts: list[nodes.Node] = [paragraph(nodes.Text(f"{found.summary}."))]
     if found.kind == "model":
         causal = "Causal: an output depends on earlier steps alone."
         facts.append(paragraph(nodes.Text(
@@ -82,7 +82,7 @@ def _facts(found: Declaration) -> list[nodes.Node]:
         facts.append(paragraph(nodes.Text(f"Plugin: {found.plugin.name} ({found.plugin}).")))
     if not found.options:
         facts.append(paragraph(nodes.Text("It has no options.")))
-    return cast(list[nodes.Node], facts)
+    return facts
 
 
 def option_list(options: Iterable[Option]) -> list[nodes.Node]:
@@ -93,7 +93,7 @@ def option_list(options: Iterable[Option]) -> list[nodes.Node]:
         facts += [f"at least {option.minimum:g}"] if option.minimum is not None else []
         facts += [f"at most {option.maximum:g}"] if option.maximum is not None else []
         facts += [f"one of {', '.join(option.choices)}"] if option.choices else []
-        items.append(item([literal(option.name)], ", ".join(facts), f"{option.help}."))
+        items.append(item([literal(option.name)], ", ".join(facts), option.help))
     return [nodes.definition_list("", *items, classes=["options"])] if items else []
 
 
@@ -105,7 +105,8 @@ class RecipesDirective(SphinxDirective):
 
     def _recipe(self, recipe: records.Recipe) -> list[nodes.Node]:
         facts: list[tuple[str, Sequence[nodes.Node]]] = [
-            ("Task", [self._link("task", recipe.task)]), ("Model", [self._link("model", recipe.model)]),
+            ("Task", [self._link("task", recipe.task)]),
+            ("Model", [self._link("model", recipe.model)]),
             ("Data", [self._link("dataset", recipe.data) if recipe.data
                       else nodes.Text("the sample that the task carries")]),
         ]  # fmt: skip
@@ -123,8 +124,10 @@ class RecipesDirective(SphinxDirective):
 
     def _link(self, kind: str, name: str) -> nodes.Node:
         """Return a link to a record; one that does not exist is a warning of the build."""
-        link = pending_xref("", literal(name), refdomain="std", reftype="ref", refexplicit=True,
-                            reftarget=label(kind, name), refwarn=True, refdoc=self.env.docname)  # fmt: skip
+        link = pending_xref(
+            "", literal(name), refdomain="std", reftype="ref", refexplicit=True, refwarn=True,
+            reftarget=label(kind, name), refdoc=self.env.docname,
+        )  # fmt: skip
         self.set_source_info(link)
         return link
 
@@ -159,7 +162,7 @@ class DatasetsDirective(SphinxDirective):
 
 def label(kind: str, name: str) -> str:
     """Return the label under which a record is linked."""
-    return nodes.make_id(f"{kind}-{name}")
+    return str(nodes.make_id(f"{kind}-{name}"))
 
 
 def section(
