@@ -34,6 +34,7 @@ extensions = [
     "reference_records",
 ]
 source_suffix = {".md": "markdown"}
+smartquotes = False  # Two hyphens begin an option.
 exclude_patterns = ["_*"]
 templates_path = ["_templates"]
 # Pages are in their place in the navigation before they are written. Sphinx gives this warning no
@@ -49,7 +50,7 @@ autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_use_ivar = False
 python_use_unqualified_type_names = True
 add_module_names = False
 toc_object_entries_show_parents = "hide"

@@ -150,6 +150,11 @@ def test_public_names_have_docstrings_that_describe_every_argument(module: str) 
     } == {}
 
 
+def test_the_arguments_of_a_base_class_are_described_where_a_class_is(site: Path) -> None:
+    page = text_of(site / "reference" / "python" / "sklearn.html")
+    assert page.count("Name of the recurrent model, see") == 2
+
+
 def test_an_argument_without_description_is_found() -> None:
     def scale(values: list[float], factor: float) -> None:
         """Scale.

@@ -31,6 +31,8 @@ MODULES = (
     "zoo.files", "zoo.intervals",
 )  # fmt: skip
 
+_SECTION = re.compile(r"(Attributes|Returns|Yields|Raises|Warns|Example|Examples):")
+
 
 def public_names(module: ModuleType) -> list[str]:
     """Return the public names of a module: ``__all__``, or the rest of what it defines.
@@ -205,7 +207,9 @@ def add_inherited_arguments(
         return
     entries = [f"    {argument}: {text}" for argument, text in inherited.items()]
     if "Args:" not in lines:
-        lines += ["", "Args:"]
+        sections = [at for at, line in enumerate(lines) if _SECTION.fullmatch(line)]
+        first = sections[0] if sections else len(lines)
+        lines[first:first] = ["", "Args:", ""]
     at = lines.index("Args:") + 1
     lines[at:at] = entries
 
