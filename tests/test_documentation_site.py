@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
-import importlib.util
-import inspect
 import json
-import re
+import shutil
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from test_architecture import PUBLIC
+from browser import browser as browser
+from browser import overflow, page_at
+from test_docstrings import MODULES, module_of_docs, public_names
 
 import zoo
 from zoo import hookspecs, records
-from zoo.errors import ZooWarning
 from zoo.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 pytest.importorskip("sphinx", reason="needs the extra 'docs'")
-
-
-def module_of_docs(path: str) -> ModuleType:
-    """Import a module of docs/, which is in no package."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, DOCS / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-MODULES: tuple[str, ...] = module_of_docs("_ext/reference_modules.py").MODULES
 
 
 @pytest.fixture(scope="session")
@@ -68,55 +50,6 @@ def inventory(site: Path) -> dict[str, str]:
     return found
 
 
-def public_names(module: str) -> list[str]:
-    """Return ``__all__`` of a module or, where it has none, what it defines without underscore."""
-    imported = importlib.import_module(module)
-    if hasattr(imported, "__all__"):
-        return list(imported.__all__)
-    tree = ast.parse(inspect.getsource(imported))
-    return [
-        node.name for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-    ]  # fmt: skip
-
-
-def documented(module: str) -> Iterator[tuple[str, Any]]:
-    """Yield the public functions and classes of a module, and the public methods of its classes."""
-    for name in public_names(module):
-        value = getattr(importlib.import_module(module), name)
-        if inspect.isclass(value) or inspect.isroutine(value):
-            yield f"{module}.{name}", value
-        if inspect.isclass(value):
-            for attribute, member in vars(value).items():
-                if not attribute.startswith("_") and isinstance(_bare(member), FunctionType):
-                    yield f"{module}.{name}.{attribute}", _bare(member)
-
-
-def _bare(member: Any) -> Any:
-    """Return the function of a method, a class method or a property."""
-    for attribute in ("fget", "func", "__func__"):
-        member = getattr(member, attribute, member)
-    return member
-
-
-def undescribed(value: Any) -> list[str]:
-    """Return the arguments of a function or class that its docstring does not describe.
-
-    Those of a class may be described by a class that it is derived from.
-    """
-    described: list[str] = []
-    for each in [*value.__mro__, value.__init__] if inspect.isclass(value) else [value]:
-        text = inspect.getdoc(each) or ""
-        section = re.search(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", f"{text}\n", re.MULTILINE)
-        described += re.findall(
-            r"^    \*{0,2}(\w+)(?: \(.*?\))?: \S", section[1] if section else "", re.M
-        )
-    if getattr(value, "_is_protocol", False) or value is ZooWarning:
-        return []  # The one is not called, the other has the arguments of every exception.
-    names = inspect.signature(value).parameters
-    return [name for name in names if name not in {"self", "cls", *described}]
-
-
 def text_of(page: Path) -> str:
     """Return the text of an HTML page, one space between words."""
     texts: list[str] = []
@@ -126,44 +59,15 @@ def text_of(page: Path) -> str:
     return " ".join("".join(texts).split())
 
 
-def test_the_reference_covers_what_plugins_may_import() -> None:
-    for room in PUBLIC:
-        assert any(module == room or module.startswith(f"{room}.") for module in MODULES), room
-
-
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     found = inventory(site)
     wanted = {f"{module}.{name}" for module in MODULES for name in public_names(module)}
     assert sorted(wanted - set(found)) == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_public_names_have_docstrings_that_describe_every_argument(module: str) -> None:
-    for name, value in documented(module):
-        text = inspect.getdoc(value) or ""
-        assert text.strip(), name
-        assert not text.startswith(f"{getattr(value, '__name__', '')}("), (
-            f"{name}: of the dataclass"
-        )
-    assert {
-        name: missing for name, value in documented(module) if (missing := undescribed(value))
-    } == {}
-
-
 def test_the_arguments_of_a_base_class_are_described_where_a_class_is(site: Path) -> None:
     page = text_of(site / "reference" / "python" / "sklearn.html")
     assert page.count("Name of the recurrent model, see") == 2
-
-
-def test_an_argument_without_description_is_found() -> None:
-    def scale(values: list[float], factor: float) -> None:
-        """Scale.
-
-        Args:
-            values: Numbers.
-        """
-
-    assert undescribed(scale) == ["factor"]
 
 
 def test_every_hook_is_in_the_guide_and_in_the_reference(site: Path) -> None:
@@ -228,6 +132,48 @@ def test_every_built_version_is_listed_and_the_latest_one_opens(tmp_path: Path) 
     script = (tmp_path / "versions.js").read_text(encoding="utf-8")
     assert script == 'showVersions(["0.10.0", "0.9.0", "0.2.0"]);\n'
     assert 'url=0.10.0/index.html"' in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_search_works_in_a_site_that_is_opened_from_disk(site: Path, browser: Any) -> None:
+    with page_at(browser, (site / "index.html").as_uri()) as page:
+        page.keyboard.press("Control+k")
+        page.keyboard.type("majority")
+        page.keyboard.press("Enter")
+        result = page.get_by_role("link", name="Data of your own", exact=True)
+        result.wait_for()
+        result.click()
+        assert page.title() == f"Data of your own — zoo {zoo.__version__}"
+        assert page.problems == []
+
+
+def test_another_version_can_be_chosen_in_a_site_that_is_opened_from_disk(
+    site: Path, browser: Any, tmp_path: Path
+) -> None:
+    for version in (zoo.__version__, "0.0.1"):
+        shutil.copytree(site, tmp_path / version)
+    module_of_docs("build_site.py").list_versions(tmp_path)
+    with page_at(browser, (tmp_path / "index.html").as_uri()) as page:
+        page.wait_for_url(f"**/{zoo.__version__}/index.html")
+        page.get_by_label("Version of zoo").first.select_option("0.0.1")
+        page.wait_for_url("**/0.0.1/index.html")
+        assert page.problems == []
+
+
+@pytest.mark.parametrize(
+    "name", ["index", "own-data", "reference/recipes", "reference/python/records", "cli"]
+)
+def test_pages_fit_a_small_screen_and_follow_the_colour_scheme(
+    name: str, site: Path, browser: Any
+) -> None:
+    url = (site / f"{name}.html").as_uri()
+    for width in (390, 1440):
+        colours = set()
+        for dark in (False, True):
+            with page_at(browser, url, width, dark=dark) as page:
+                assert overflow(page) == 0
+                assert page.problems == []
+                colours.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        assert len(colours) == 2
 
 
 @pytest.mark.parametrize(
