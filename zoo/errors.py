@@ -102,7 +102,12 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return a text, cut after ``longest`` characters unless that is 0."""
+    """Return a text, cut after ``longest`` characters unless that is 0.
+
+    Args:
+        text: The text.
+        longest: The most characters that the result has.
+    """
     return (
         text
         if not longest or len(text) <= longest
@@ -111,7 +116,12 @@ def shortened(text: str, longest: int) -> str:
 
 
 def listed(names: Iterable[object], longest: int = 120) -> str:
-    """Return names with commas; of many, those that ``longest`` characters hold and a count."""
+    """Return names with commas; of many, those that ``longest`` characters hold and a count.
+
+    Args:
+        names: The names, of any type that ``str`` takes.
+        longest: Characters of names that are shown.
+    """
     shown: list[str] = []
     words = [shortened(str(name), longest // 2) for name in names]
     for word in words:
@@ -122,7 +132,12 @@ def listed(names: Iterable[object], longest: int = 120) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)`` for the names nearest to ``name``, or nothing."""
+    """Return `` (did you mean 'x'?)`` for the names nearest to ``name``, or nothing.
+
+    Args:
+        name: What was typed.
+        known: The names that there are.
+    """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     if not near:
         return ""

@@ -23,6 +23,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     A symbolic link stays one: what it leads to is replaced. So does the mode of a file that is
     replaced.
 
+    Args:
+        path: The file.
+        content: All that it is to hold.
+
     Raises:
         DiskError: The file could not be written, or what is there is no file.
     """
@@ -64,6 +68,9 @@ def remove_temporaries(path: Path) -> None:
     """Remove what writes of a file that crashed have left beside it.
 
     Nobody else may be writing the file: the caller holds its lock.
+
+    Args:
+        path: The file that was to be written.
     """
     pattern = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{8}")
     with contextlib.suppress(OSError):
@@ -72,7 +79,11 @@ def remove_temporaries(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut, where the system can (not on Windows)."""
+    """Make renames in a folder survive a power cut, where the system can (not on Windows).
+
+    Args:
+        folder: The folder.
+    """
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -101,6 +112,9 @@ def user_cache_folder() -> Path:
 def digest(path: Path) -> str:
     """Return the sha256 of a file; of a folder, that of its files' names and digests.
 
+    Args:
+        path: A file or a folder.
+
     Raises:
         DataError: There is nothing at ``path``, or it cannot be read.
     """
@@ -126,12 +140,19 @@ def digest(path: Path) -> str:
 
 
 def digest_text(text: str) -> str:
-    """Return the sha256 of a text's UTF-8 bytes."""
+    """Return the sha256 of a text's UTF-8 bytes.
+
+    Args:
+        text: The text.
+    """
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
+
+    Args:
+        path: The file.
 
     Raises:
         WeightsError: It is not one.
@@ -146,10 +167,19 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON object atomically, indented."""
+    """Write a JSON object atomically, indented.
+
+    Args:
+        path: The file.
+        document: JSON values by name.
+    """
     write_atomically(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def absolute(path: str | Path) -> str:
-    """Return an existing path so that it is found from any folder; other names as they are."""
+    """Return an existing path so that it is found from any folder; other names as they are.
+
+    Args:
+        path: A path, or another name.
+    """
     return str(Path(path).resolve()) if path and Path(path).exists() else str(path)

@@ -54,7 +54,12 @@ class Sampling:
 
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Return the distribution (N, V) that the next tokens are drawn from."""
+    """Return the distribution (N, V) that the next tokens are drawn from.
+
+    Args:
+        logits: (N, V).
+        sampling: How tokens are drawn.
+    """
     if sampling.scale > GREEDY:
         return nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits.dtype)
     if sampling.scale != 1:
@@ -76,6 +81,10 @@ def draw(chances: Tensor, generator: torch.Generator) -> Tensor:
 
     The index of the smallest of exponential variates with these rates: as ``torch.multinomial``,
     in half of its time. Source: L. Devroye, Non-Uniform Random Variate Generation (1986).
+
+    Args:
+        chances: (N, V), not negative; they need not add up to 1.
+        generator: Source of random numbers, on the device of ``chances``.
     """
     return (chances / torch.empty_like(chances).exponential_(generator=generator)).argmax(1)
 

@@ -41,6 +41,9 @@ def register(*records: Record) -> None:
     registered under the same name before is replaced, as when a notebook cell is run again.
     Weights of what is registered load only where it is registered again.
 
+    Args:
+        *records: The declarations, such as a :class:`zoo.ModelInfo`.
+
     Raises:
         TypeError: An argument is no record, or its options are not declared as options.
         ValueError: A plugin declares the name, it is malformed, or a default is not allowed.
@@ -68,6 +71,9 @@ def register(*records: Record) -> None:
 def list_models(pattern: str = "") -> list[str]:
     """Return the names of the installed models that match a pattern such as ``*lstm*``.
 
+    Args:
+        pattern: With ``*`` for any characters; empty: all.
+
     Example:
         >>> import zoo
         >>> "bilstm" in zoo.list_models("*lstm*")
@@ -77,10 +83,18 @@ def list_models(pattern: str = "") -> list[str]:
 
 
 def list_tasks(pattern: str = "") -> list[str]:
-    """Return the names of the installed tasks that match a pattern."""
+    """Return the names of the installed tasks that match a pattern.
+
+    Args:
+        pattern: With ``*`` for any characters; empty: all.
+    """
     return registry().names(TaskInfo, pattern)
 
 
 def list_recipes(pattern: str = "") -> list[str]:
-    """Return the names of the recipes that match a pattern."""
+    """Return the names of the recipes that match a pattern.
+
+    Args:
+        pattern: With ``*`` for any characters; empty: all.
+    """
     return registry().names(Recipe, pattern)

@@ -11,6 +11,10 @@ def wilson(hits: float, examples: float) -> tuple[float, float]:
     """Return the 95 % interval of a proportion.
 
     Source: E. Wilson, J. Am. Stat. Assoc. 22 (1927); unlike the normal one it stays within 0..1.
+
+    Args:
+        hits: Examples that count.
+        examples: All examples; none: nothing is known of the proportion.
     """
     if not examples:
         return 0.0, 1.0
@@ -23,7 +27,13 @@ def wilson(hits: float, examples: float) -> tuple[float, float]:
 
 
 def mean_interval(total: float, squares: float, examples: float) -> tuple[float, float]:
-    """Return the 95 % interval of a mean, from the sum and the sum of squares of its parts."""
+    """Return the 95 % interval of a mean, from the sum and the sum of squares of its parts.
+
+    Args:
+        total: Sum of the parts.
+        squares: Sum of their squares.
+        examples: How many parts there are.
+    """
     if examples < 2:
         return -math.inf, math.inf
     mean = total / examples

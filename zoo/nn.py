@@ -25,7 +25,12 @@ def length_mask(lengths: Tensor, steps: int) -> Tensor:
 
 
 def gather_last(values: Tensor, lengths: Tensor) -> Tensor:
-    """Return (B, F), the value (B, T, F) at the last step of each row."""
+    """Return (B, F), the value (B, T, F) at the last step of each row.
+
+    Args:
+        values: (B, T, F).
+        lengths: (B,).
+    """
     rows = torch.arange(values.shape[0], device=values.device)
     return values[rows, lengths - 1]
 
@@ -34,6 +39,10 @@ def reverse_padded(values: Tensor, lengths: Tensor) -> Tensor:
     """Reverse each row (B, T, ...) within its length; padding stays where it is.
 
     Applying it twice gives the input back.
+
+    Args:
+        values: (B, T, ...).
+        lengths: (B,).
     """
     batch, steps = values.shape[:2]
     step = torch.arange(steps, device=values.device)
@@ -65,6 +74,12 @@ def read_out(model: object, outputs: Tensor, lengths: Tensor, state: State) -> T
     """Return (B, output_size), what a model has read by the end of each row.
 
     For a causal model that is its last output; another one says itself (:class:`HasReadout`).
+
+    Args:
+        model: The model that returned outputs and state.
+        outputs: (B, T, output_size).
+        lengths: (B,).
+        state: The state that was returned with the outputs.
     """
     if isinstance(model, HasReadout):
         return model.readout(state)
@@ -110,7 +125,11 @@ class OneHot(nn.Module):
         self.num_embeddings = self.embedding_dim = num_embeddings
 
     def forward(self, token_ids: Tensor) -> Tensor:
-        """Return (..., V) float32 vectors of token ids (...)."""
+        """Return (..., V) float32 vectors of token ids (...).
+
+        Args:
+            token_ids: (...), integers from 0 to V - 1.
+        """
         return F.one_hot(token_ids, self.num_embeddings).float()
 
 
@@ -153,6 +172,10 @@ def forward_embedded(
 def decode_step(model: nn.Module, embedding: Embedding) -> DecodeStep:
     """Return a function that advances a causal model by one token a sample, for generation.
 
+    Args:
+        model: A causal model of vectors of the embedding's size.
+        embedding: Gives a vector for each token id.
+
     Returns:
         A function from token ids (N,) and a state to outputs (N, output_size) and the next state.
     """
@@ -186,10 +209,22 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` by :func:`linear`."""
+    """``nn.Linear`` by :func:`linear`.
+
+    Args:
+        in_features: Size of an input vector.
+        out_features: Size of an output vector.
+        bias: Whether there is one.
+        device: Where the parameters are made.
+        dtype: Their dtype.
+    """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return (..., out_features) of inputs (..., in_features)."""
+        """Return (..., out_features) of inputs (..., in_features).
+
+        Args:
+            inputs: (..., in_features).
+        """
         return linear(inputs, self.weight, self.bias)
 
 

@@ -29,10 +29,20 @@ def option(
     old_values: Mapping[str, str] | None = None,
     is_path: bool = False,
 ) -> Any:
-    """Return a dataclass field that declares an option; the arguments are those of Option.
+    """Return a dataclass field that declares an option.
 
     The type is the field's annotation: ``int``, ``float``, ``bool``, ``str``, one of these with
     ``| None``, or ``tuple[int, ...]`` and the like.
+
+    Args:
+        default: The value used where none is given.
+        help: One line that says what the value means, with its unit.
+        choices: The allowed strings, where they can be listed.
+        minimum: The smallest allowed number.
+        maximum: The largest allowed number.
+        old_names: Names that this option had in earlier versions.
+        old_values: Values of earlier versions and what they are called now.
+        is_path: Whether the value is the path of a file; an export keeps the file's name alone.
 
     Example:
         >>> from dataclasses import dataclass
@@ -141,7 +151,11 @@ def _parse_hint(hint: Any, name: str) -> tuple[type, bool, bool]:
 
 
 def to_json(options: Options) -> dict[str, Any]:
-    """Return the values as JSON has them: tuples are lists."""
+    """Return the values as JSON has them: tuples are lists.
+
+    Args:
+        options: The options.
+    """
     values = {name: getattr(options, name) for name in options_of(type(options))}
     return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
@@ -153,6 +167,10 @@ def from_json(cls: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions
     """Make an instance of stored values.
 
     Options that were added since have their defaults, or what the class's ``before`` says.
+
+    Args:
+        cls: The class of the options.
+        values: Values by name, as JSON has them.
 
     Raises:
         ValueError: A value is not allowed, or a name is unknown.

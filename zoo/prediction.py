@@ -92,6 +92,9 @@ def predict(
 def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
     """Yield texts in chunks; an empty one where the next text is not there yet.
 
+    Args:
+        texts: Any number of texts.
+
     Raises:
         TypeError: A text is no string.
     """
@@ -116,7 +119,14 @@ def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
 def embed(
     task: Embeds, network: nn.Module, texts: Iterable[str], *, per_step: bool
 ) -> list[npt.NDArray[np.float32]]:
-    """Return the vectors of texts, computed in chunks; as :meth:`zoo.interfaces.Embeds.embed`."""
+    """Return the vectors of texts, computed in chunks; as :meth:`zoo.interfaces.Embeds.embed`.
+
+    Args:
+        task: The task.
+        network: A trained network of the task.
+        texts: Any number of texts.
+        per_step: Whether to return the outputs of every step instead of one pooled vector.
+    """
     vectors: list[npt.NDArray[np.float32]] = []
     for chunk in filter(None, chunks(texts)):
         with computing(), torch.inference_mode():

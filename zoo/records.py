@@ -226,7 +226,13 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True)
 class WeightsInfo:
-    """Published weights of a recipe: a file beside the recipe file."""
+    """Published weights of a recipe: a file beside the recipe file.
+
+    Args:
+        file: The weights file, relative to the folder of the recipe file.
+        sha256: Digest of the file.
+        bytes: Length of the file.
+    """
 
     file: str
     sha256: str

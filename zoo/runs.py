@@ -119,6 +119,9 @@ class Run(Displayed):
 
         None are found where the task does not implement :class:`zoo.interfaces.FindsMistakes`, or
         where the data has no test part. Errors are those of :attr:`test`.
+
+        Args:
+            count: How many, at most.
         """
         if not self._evaluated.finds_mistakes or not self.test:
             return []

@@ -33,6 +33,10 @@ def header_facts(name: str | Path) -> tuple[Weights, str]:
 def locate_weights(name: str | Path, known: Registry) -> Path:
     """Return the weights file of a path, a run directory or a recipe with weights.
 
+    Args:
+        name: As for :func:`zoo.load`.
+        known: The records that are installed.
+
     Raises:
         WeightsError: There is none, or the file of the recipe is not the published one.
     """

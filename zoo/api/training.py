@@ -248,6 +248,9 @@ def resume(
 def open_run(out: str | Path) -> Run:
     """Return the run of a run directory, without training.
 
+    Args:
+        out: The run directory.
+
     Raises:
         UsageError: There is no run.
         WeightsError: Its configuration is damaged or of a later version.

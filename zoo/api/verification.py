@@ -27,7 +27,15 @@ def verify(
     threads: int = 0,
     progress: bool = True,
 ) -> list[str]:
-    """Verify as :func:`iter_verify`, and return all that was found to agree."""
+    """Verify as :func:`iter_verify`, and return all that was found to agree.
+
+    Args:
+        name: As for :func:`zoo.load`.
+        data: The data that a published score was measured on; empty: the score is not measured.
+        device: Where to compute.
+        threads: Threads of torch for the evaluation; 0: one for each processor.
+        progress: Whether to show the progress of the evaluation.
+    """
     return list(iter_verify(name, data, device=device, threads=threads, progress=progress))
 
 

@@ -82,10 +82,20 @@ def evaluate(
     """Evaluate a weights file, a run directory or a recipe with weights.
 
     The result for a run directory is stored in it, for the weights file that is exported.
-    Arguments, result and errors are those of :meth:`zoo.TrainedModel.evaluate`. The data is by
-    default that of the training: of a run directory what its configuration says, be it a path; of
+    Result and errors are those of :meth:`zoo.TrainedModel.evaluate`. The data is by default that
+    of the training: of a run directory what its configuration says, be it a path; of
     a recipe its data set, which is downloaded; of a weights file a data set that is in the cache
     already.
+
+    Args:
+        name: As for :func:`load`.
+        data: A path or the name of a data set; empty: see above.
+        split: ``train``, ``validation``, ``test`` or ``all``.
+        shuffle_steps: Put the steps of every example into random order first.
+        metrics: Names of further metrics.
+        device: ``cpu``, ``cuda`` ...
+        threads: Threads of torch; 0: one for each processor.
+        progress: Whether to show the progress.
     """
     model = load(name, device)
     directory = RunDirectory(Path(name))

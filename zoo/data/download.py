@@ -39,6 +39,10 @@ def fetch(dataset: DatasetInfo, folder: Path | None = None) -> Path:
     A file with other bytes is accepted only where the data set lists texts that it must
     contain and it does; a warning says which bytes are used.
 
+    Args:
+        dataset: The data set.
+        folder: Where downloads are kept; None: in the cache.
+
     Raises:
         UsageError: The address is neither https nor on this machine, or the name of the data set
             is not one of a file.

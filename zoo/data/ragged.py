@@ -79,7 +79,13 @@ class Ragged:
     def of(
         cls, rows: Sequence[Any], targets: Sequence[Any] | Array, *, per_step: bool = False
     ) -> Ragged:
-        """Store a list of rows; targets are one a row, or a sequence as long as the row."""
+        """Store a list of rows; targets are one a row, or a sequence as long as the row.
+
+        Args:
+            rows: M rows, each of token ids or of vectors.
+            targets: M targets or, where ``per_step``, M rows of them.
+            per_step: Whether there is a target for each step.
+        """
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
         flat = _concatenate(targets) if per_step else np.asarray(targets)
@@ -91,12 +97,20 @@ class Ragged:
         return len(self.lengths)
 
     def select(self, rows: IntArray) -> Ragged:
-        """Return the split of some of the rows, by index."""
+        """Return the split of some of the rows, by index.
+
+        Args:
+            rows: (K,) numbers of rows.
+        """
         targets = self.targets if self.per_step else self.targets[rows]
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], targets=targets)
 
     def shuffle_steps(self, seed: int) -> Ragged:
-        """Return the split with the steps of each row, and their targets, in random order."""
+        """Return the split with the steps of each row, and their targets, in random order.
+
+        Args:
+            seed: Seed of the order.
+        """
         order = np.arange(len(self.values))
         generator = np.random.default_rng(seed)
         for start, length in zip(self.starts, self.lengths, strict=True):
@@ -109,6 +123,11 @@ class Ragged:
 
         Rows are shuffled, sorted by length within pools of 50 batches, and cut into batches, which
         are shuffled.
+
+        Args:
+            seed: Seed of the run.
+            epoch: Number of the epoch, from 0.
+            batch_size: Rows of a batch; the last one may have fewer.
         """
         generator = np.random.default_rng((seed, epoch))
         order = generator.permutation(self.num_examples)
@@ -132,7 +151,11 @@ class Ragged:
         return Batches(plan, self.batch)
 
     def batch(self, rows: IntArray) -> Batch:
-        """Return some rows, by index, padded to the same length."""
+        """Return some rows, by index, padded to the same length.
+
+        Args:
+            rows: (B,) numbers of rows.
+        """
         lengths = self.lengths[rows]
         steps = _padded_length(lengths.max())
         step = np.arange(steps)

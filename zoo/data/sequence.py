@@ -40,11 +40,20 @@ class TokenSequence:
         return len(self.token_ids) - 1
 
     def slice(self, first: int, after: int) -> TokenSequence:
-        """Return the split of the tokens ``first`` to ``after - 1``."""
+        """Return the split of the tokens ``first`` to ``after - 1``.
+
+        Args:
+            first: The first token.
+            after: The first token that is left out.
+        """
         return replace(self, token_ids=self.token_ids[first:after])
 
     def windows(self, rows: int = 64) -> Windows:
-        """Return the same tokens as adjoining windows, each read from the initial state."""
+        """Return the same tokens as adjoining windows, each read from the initial state.
+
+        Args:
+            rows: Windows in a batch.
+        """
         return Windows(self.token_ids, self.bptt_steps, rows)
 
     def train_batches(self, seed: int, epoch: int, batch_size: int) -> Batches:
@@ -67,7 +76,13 @@ class TokenSequence:
         return replace(self, bptt_steps=EVALUATION_STEPS)._contiguous_rows(0, 1)
 
     def batch(self, starts: IntArray, steps: int, *, reset_state: bool) -> Batch:
-        """Return the windows of ``steps`` steps that begin at ``starts`` (B,); targets follow."""
+        """Return the windows of ``steps`` steps that begin at ``starts`` (B,); targets follow.
+
+        Args:
+            starts: (B,) where the windows begin; those past the end go on at the beginning.
+            steps: Steps of each window.
+            reset_state: Whether rows start from the initial state.
+        """
         places = (starts[:, None] + np.arange(steps + 1)) % len(self.token_ids)
         tokens = self.token_ids[places].astype(np.int64)
         return Batch(
@@ -121,7 +136,13 @@ class Windows:
         return len(self.token_ids) - 1
 
     def train_batches(self, seed: int, epoch: int, batch_size: int) -> Batches:
-        """Return the batches of :meth:`eval_batches`; the arguments change nothing."""
+        """Return the batches of :meth:`eval_batches`; the arguments change nothing.
+
+        Args:
+            seed: Ignored.
+            epoch: Ignored.
+            batch_size: Ignored.
+        """
         del seed, epoch, batch_size
         return self.eval_batches()
 

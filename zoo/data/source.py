@@ -56,6 +56,10 @@ def locate(data: str, dataset: DatasetInfo | None) -> Path | None:
 
 
 def is_downloaded(dataset: DatasetInfo) -> bool:
-    """Return whether the file of a data set is in the cache, so that :func:`locate` finds it."""
+    """Return whether the file of a data set is in the cache, so that :func:`locate` finds it.
+
+    Args:
+        dataset: The data set.
+    """
     name = f"{dataset.name}-{Path(urlsplit(dataset.url).path).name}"
     return (cache_folder() / "downloads" / name).is_file()

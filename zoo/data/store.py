@@ -82,14 +82,28 @@ def cached(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
 
 
 def save(folder: Path, name: str, values: Array) -> None:
-    """Write an array into an entry."""
+    """Write an array into an entry.
+
+    Args:
+        folder: The folder that is filled.
+        name: The name of the array.
+        values: The array.
+    """
     np.save(folder / f"{name}.npy", values, allow_pickle=False)
 
 
 def save_parts(
     folder: Path, name: str, parts: Iterable[Array], dtype: npt.DTypeLike, length: int
 ) -> None:
-    """Write an array (length,) into an entry, part by part, without holding it in memory."""
+    """Write an array (length,) into an entry, part by part, without holding it in memory.
+
+    Args:
+        folder: The folder that is filled.
+        name: The name of the array.
+        parts: Its parts, in order.
+        dtype: Its dtype.
+        length: How many elements the parts have together.
+    """
     header = {
         "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
         "fortran_order": False,
@@ -102,7 +116,12 @@ def save_parts(
 
 
 def load(folder: Path, name: str) -> Array:
-    """Map an array of an entry into memory, read-only."""
+    """Map an array of an entry into memory, read-only.
+
+    Args:
+        folder: The entry, as :func:`cached` returns it.
+        name: The name of the array.
+    """
     array: Array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
     return array
 

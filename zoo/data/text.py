@@ -20,6 +20,10 @@ CODE_POINTS = 0x110000
 def decode(content: bytes, where: str) -> str:
     """Decode UTF-8.
 
+    Args:
+        content: The bytes.
+        where: What they are, for the message.
+
     Raises:
         DataError: It is not UTF-8; the message gives the byte offset.
     """
@@ -31,6 +35,9 @@ def decode(content: bytes, where: str) -> str:
 
 def blocks(path: Path) -> Iterator[str]:
     """Yield a UTF-8 file as blocks of text, without byte-order mark and with ``\\n`` line ends.
+
+    Args:
+        path: The file.
 
     Raises:
         DataError: The file is missing, not UTF-8 or zeros for the most part; the message gives
@@ -113,12 +120,20 @@ def cut(texts: Iterable[str], start: str, end: str) -> Iterator[str]:
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
-    """Return the Unicode code points (N,) of a text of N characters."""
+    """Return the Unicode code points (N,) of a text of N characters.
+
+    Args:
+        text: The text.
+    """
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
 def alphabet(texts: Iterable[str]) -> tuple[str, int]:
-    """Return the distinct characters of a text in blocks, sorted, and its length."""
+    """Return the distinct characters of a text in blocks, sorted, and its length.
+
+    Args:
+        texts: The text in blocks.
+    """
     seen = np.zeros(CODE_POINTS, dtype=bool)
     count = 0
     for text in texts:
@@ -132,6 +147,9 @@ def token_id_table(characters: str) -> npt.NDArray[np.uint16]:
     """Return the token id of every code point (1114112,): its index in ``characters``.
 
     Code points that are not among them have the token id 0.
+
+    Args:
+        characters: Distinct characters.
 
     Raises:
         DataError: There are more than 65,535 characters.

@@ -28,7 +28,12 @@ class Predicts(Protocol):
     """A task that answers texts, or whatever else it documents."""
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterable[Prediction]:
-        """Answer up to a thousand inputs, in order; several threads may call it at once."""
+        """Answer up to a thousand inputs, in order; several threads may call it at once.
+
+        Args:
+            network: The network, in evaluation mode.
+            texts: The inputs.
+        """
         ...
 
 
@@ -54,6 +59,10 @@ class ProbesTexts(Protocol):
         ``token_ids`` (a list of integers) and an ``answer`` that is a string or an integer are
         compared exactly; ``outputs`` (a list of numbers, such as logits) and an ``answer`` that is
         a float within the tolerance of the file's dtype.
+
+        Args:
+            network: The network, in evaluation mode.
+            texts: The texts of :meth:`probe_texts`, or those that a file stores.
         """
         ...
 
@@ -65,7 +74,13 @@ class Embeds(Protocol):
     def embed(
         self, network: nn.Module, texts: Sequence[str], *, per_step: bool
     ) -> Iterable[npt.NDArray[np.float32]]:
-        """Return a pooled vector (F,) a text, or where ``per_step`` its outputs (T, F)."""
+        """Return a pooled vector (F,) a text, or where ``per_step`` its outputs (T, F).
+
+        Args:
+            network: The network, in evaluation mode.
+            texts: Up to a thousand texts.
+            per_step: Whether outputs of every step are returned.
+        """
         ...
 
 
@@ -76,13 +91,20 @@ class Generates(Protocol):
     def encode(self, text: str) -> list[int]:
         """Turn a prompt into token ids.
 
+        Args:
+            text: The prompt.
+
         Raises:
             zoo.errors.DataError: The vocabulary lacks a character; the message names it.
         """
         ...
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn token ids into text."""
+        """Turn token ids into text.
+
+        Args:
+            token_ids: Token ids, as :meth:`encode` returns them.
+        """
         ...
 
     def start_token(self) -> int:
@@ -90,7 +112,11 @@ class Generates(Protocol):
         ...
 
     def decode_step(self, network: nn.Module) -> DecodeStep:
-        """Return the function from token ids (N,) to logits (N, V) that generation calls."""
+        """Return the function from token ids (N,) to logits (N, V) that generation calls.
+
+        Args:
+            network: The network, in evaluation mode.
+        """
         ...
 
 
@@ -113,7 +139,11 @@ class NamesRows(Protocol):
     """A task that says what rows of parameters stand for; used by fine-tuning (``--init``)."""
 
     def row_names(self, network: nn.Module) -> Mapping[str, RowNames]:
-        """Return them by parameter name; parameters that are not named are taken by shape."""
+        """Return them by parameter name; parameters that are not named are taken by shape.
+
+        Args:
+            network: The network.
+        """
         ...
 
 
@@ -125,7 +155,11 @@ class MakesMetrics(Protocol):
     """
 
     def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
-        """Return new metrics for a pass of the network over a split."""
+        """Return new metrics for a pass of the network over a split.
+
+        Args:
+            network: The network, in evaluation mode.
+        """
         ...
 
 
@@ -138,6 +172,10 @@ class Calibrates(Protocol):
 
         Called before every evaluation of a training, with its validation split, on the network
         that is evaluated and saved (the moving average, if there is one).
+
+        Args:
+            network: The network, in evaluation mode.
+            split: The validation split.
         """
         ...
 
@@ -147,7 +185,11 @@ class FitsBaseline(Protocol):
     """A task that fits a baseline to data for the test at the end of a training alone."""
 
     def with_baseline(self, data: Data) -> Data:
-        """Return data whose test split also gives :attr:`Step.baseline_outputs`."""
+        """Return data whose test split also gives :attr:`Step.baseline_outputs`.
+
+        Args:
+            data: What :meth:`Task.prepare` returned.
+        """
         ...
 
 
@@ -156,5 +198,11 @@ class FindsMistakes(Protocol):
     """A task that finds examples that a network is wrong about."""
 
     def mistakes(self, network: nn.Module, split: Split, count: int) -> list[Mistake]:
-        """Return up to ``count`` wrong predictions of a split, the most confident first."""
+        """Return up to ``count`` wrong predictions of a split, the most confident first.
+
+        Args:
+            network: The network, in evaluation mode.
+            split: A split that the task prepared.
+            count: How many, at most.
+        """
         ...

@@ -36,7 +36,11 @@ class Batch:
         return len(self.lengths)
 
     def to(self, device: torch.device) -> Self:
-        """Return the batch on another device."""
+        """Return the batch on another device.
+
+        Args:
+            device: Where its tensors go.
+        """
         moved = {f.name: _to(getattr(self, f.name), device) for f in fields(self)}
         return replace(self, **moved)
 
@@ -61,7 +65,13 @@ class Split(Protocol):
         ...
 
     def train_batches(self, seed: int, epoch: int, batch_size: int) -> Sequence[Batch]:
-        """Return the batches of one training epoch, in an order drawn by seed and epoch."""
+        """Return the batches of one training epoch, in an order drawn by seed and epoch.
+
+        Args:
+            seed: Seed of the run.
+            epoch: Number of the epoch, from 0.
+            batch_size: Examples in a batch, at most.
+        """
         ...
 
     def eval_batches(self) -> Sequence[Batch]:
@@ -92,5 +102,9 @@ class ShufflesSteps(Protocol):
     """A split whose rows can be shuffled within, to measure what the order of steps tells."""
 
     def shuffle_steps(self, seed: int) -> Split:
-        """Return the split with the steps of each row in random order."""
+        """Return the split with the steps of each row in random order.
+
+        Args:
+            seed: Seed of the order.
+        """
         ...

@@ -52,11 +52,20 @@ class BuildModel(Protocol):
     """Builds the models of a network as the run is configured; given to :meth:`Task.network`."""
 
     def __call__(self, input_size: int) -> Any:
-        """Return the model that the user chose; may be called more than once."""
+        """Return the model that the user chose; may be called more than once.
+
+        Args:
+            input_size: Size of an input vector of the model.
+        """
         ...
 
     def submodel(self, name: str, input_size: int) -> Any:
-        """Return the model of one of the task's :class:`zoo.Submodel` declarations."""
+        """Return the model of one of the task's :class:`zoo.Submodel` declarations.
+
+        Args:
+            name: The name of the declaration.
+            input_size: Size of an input vector of the model.
+        """
         ...
 
 
@@ -65,7 +74,11 @@ class HasReadout(Protocol):
     """A model that says itself what it has read by the end of each row."""
 
     def readout(self, state: State) -> Tensor:
-        """Return (B, output_size) of a state, in the layout of ``outputs``."""
+        """Return (B, output_size) of a state, in the layout of ``outputs``.
+
+        Args:
+            state: What ``forward`` returned.
+        """
         ...
 
 

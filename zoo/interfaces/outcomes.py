@@ -41,5 +41,10 @@ class ScoresExamples(Protocol):
     """A task that gives every example of a split its outcome."""
 
     def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
-        """Return what the network, in evaluation mode, says of a split that the task prepared."""
+        """Return what the network, in evaluation mode, says of a split that the task prepared.
+
+        Args:
+            network: The network.
+            split: The split.
+        """
         ...

@@ -72,13 +72,20 @@ class Task(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what :meth:`state_dict` returned, in place of learning it.
 
+        Args:
+            state: The values, as they come from JSON.
+
         Raises:
             ValueError: The values are not of the form that this task writes.
         """
 
     @abstractmethod
     def network(self, build_model: BuildModel) -> nn.Module:
-        """Build the network around the model; its parameter names are those of the export."""
+        """Build the network around the model; its parameter names are those of the export.
+
+        Args:
+            build_model: Makes the model that the user chose, for inputs of a given size.
+        """
 
     @abstractmethod
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
@@ -87,11 +94,20 @@ class Task(ABC):
         The loss returned is back-propagated by the engine; what the task back-propagates itself is
         added to that. With gradient accumulation the gradients of earlier batches are there, and
         the engine multiplies the loss by the batch's share.
+
+        Args:
+            network: What :meth:`network` returned.
+            batch: A batch of a split, on the device of the network.
+            state: :attr:`Step.state` of the batch before; None at the start of a pass.
         """
 
     @abstractmethod
     def metrics(self, metric_sums: MetricSums) -> Metrics:
-        """Compute metrics of sums that were added up, over a split or over training steps."""
+        """Compute metrics of sums that were added up, over a split or over training steps.
+
+        Args:
+            metric_sums: The sums of :attr:`Step.metric_sums`, by name.
+        """
 
     @abstractmethod
     def probe(self) -> Batch:
@@ -105,11 +121,20 @@ class Task(ABC):
 
         By default what ``network(batch.inputs, batch.lengths)`` returns, alone or first in a
         tuple.
+
+        Args:
+            network: The network, in evaluation mode.
+            batch: What :meth:`probe` returned.
         """
         outputs = network(batch.inputs, batch.lengths)
         first: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
         return first
 
     def evaluate(self, split: Split, evaluate: Evaluate) -> Metrics:
-        """Compute the metrics of a split; override to evaluate it in more than one way."""
+        """Compute the metrics of a split; override to evaluate it in more than one way.
+
+        Args:
+            split: The split.
+            evaluate: Evaluates a split once, by :meth:`step` and :meth:`metrics`.
+        """
         return evaluate(split)

@@ -23,34 +23,62 @@ class Callback:
     """
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        """Called before the first step, also of a resumed run."""
+        """Called before the first step, also of a resumed run.
+
+        Args:
+            trainer: The training.
+        """
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """Called after every optimizer step."""
+        """Called after every optimizer step.
+
+        Args:
+            trainer: The training.
+        """
 
     def on_log(self, trainer: Trainer, metrics: Metrics) -> None:
         """Called every ``log_every`` steps, and after the last, with the metrics of these steps.
 
         They include ``batch_loss``, ``learning_rate`` and ``rows_per_second``.
+
+        Args:
+            trainer: The training.
+            metrics: Values by name.
         """
 
     def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
         """Called after each evaluation with the validation metrics.
 
         ``trainer.state.is_best`` says whether they are the best so far.
+
+        Args:
+            trainer: The training.
+            metrics: Values by name, as :meth:`Task.metrics` returns them.
         """
 
     def on_checkpoint(self, trainer: Trainer, path: Path) -> None:
-        """Called after a checkpoint was written."""
+        """Called after a checkpoint was written.
+
+        Args:
+            trainer: The training.
+            path: The file of the checkpoint.
+        """
 
     def on_train_end(self, trainer: Trainer) -> None:
-        """Called when the training has come to its end or was stopped, and not after an error."""
+        """Called when the training has come to its end or was stopped, and not after an error.
+
+        Args:
+            trainer: The training.
+        """
 
     def on_run_end(self, run: Run) -> str | None:
         """Called when the run is complete; ``run.metrics`` has its score on the test part.
 
         It has none where the data has no test part, and with ``--no-test``. What is raised here
         is a warning, as the run is complete.
+
+        Args:
+            run: The complete run.
 
         Returns:
             A line that ``zoo train`` prints, such as where something was written.
@@ -69,7 +97,12 @@ class Metric(Protocol):
     """
 
     def update(self, batch: Batch, step: Step) -> None:
-        """Add a batch; ``step`` is what :meth:`Task.step` returned for it."""
+        """Add a batch; ``step`` is what :meth:`Task.step` returned for it.
+
+        Args:
+            batch: The batch.
+            step: Its result.
+        """
         ...
 
     def compute(self) -> Mapping[str, Any]:

@@ -85,6 +85,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
         With a decision threshold other than a half, this is not always the likeliest class.
 
+        Args:
+            X: N texts: a list, an array or a column of strings.
+
         Raises:
             NotFittedError: The classifier is not fitted.
             ValueError: X is not a sequence of texts.
@@ -99,7 +102,11 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         return indicators
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
-        """Return the probability of every class (N, K), or of every label; errors as of predict."""
+        """Return the probability of every class (N, K), or of every label; errors as of predict.
+
+        Args:
+            X: N texts.
+        """
         scores = self._scores(X)
         if not self._classes.several:
             scores /= scores.sum(axis=1, keepdims=True)
@@ -110,6 +117,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
         Of two classes those of the second (N,), of several labels those of each (N, K), and of
         more classes the logarithm of each probability (N, K).
+
+        Args:
+            X: N texts.
         """
         scores = self._scores(X)
         tiny = np.finfo(np.float32).tiny

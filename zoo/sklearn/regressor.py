@@ -53,6 +53,9 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
         """Return a number for each text (N,).
 
+        Args:
+            X: N texts: a list, an array or a column of strings.
+
         Raises:
             NotFittedError: The regressor is not fitted.
             ValueError: X is not a sequence of texts.

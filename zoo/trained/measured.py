@@ -23,7 +23,17 @@ from zoo.weights.tensors import identify
 
 
 class MeasuredModel:
-    """A trained network with its task, its records and the header of its weights file."""
+    """A trained network with its task, its records and the header of its weights file.
+
+    Args:
+        module: The network, in evaluation mode.
+        task: The task, with what it learned.
+        spec: The records and options of task and model.
+        weights: The weights file as it was read.
+        find_dataset: From a name to its data set; None where it names none.
+        find_metric: From a name to its metric; None: there are no further metrics.
+        recipe: The recipe of the file's name, if there is one.
+    """
 
     def __init__(
         self,
@@ -159,8 +169,13 @@ class MeasuredModel:
     ) -> list[Mistake]:
         """Return up to ``count`` wrong predictions of a split, the most confident first.
 
-        Arguments and errors are those of :meth:`evaluate`. None are found where the task does not
+        Errors are those of :meth:`evaluate`. None are found where the task does not
         implement :class:`zoo.interfaces.FindsMistakes`.
+
+        Args:
+            data: As for :meth:`prepare`.
+            split: ``train``, ``validation``, ``test`` or ``all``.
+            count: How many, at most.
         """
         if not isinstance(self.task, FindsMistakes):
             return []
@@ -174,8 +189,12 @@ class MeasuredModel:
     ) -> Outcomes | None:
         """Return what the network says of every example of a split.
 
-        Arguments and errors are those of :meth:`evaluate`. None where the task does not implement
+        Errors are those of :meth:`evaluate`. None where the task does not implement
         :class:`zoo.interfaces.ScoresExamples`.
+
+        Args:
+            data: As for :meth:`prepare`.
+            split: ``train``, ``validation``, ``test`` or ``all``.
         """
         if not isinstance(self.task, ScoresExamples):
             return None

@@ -82,6 +82,12 @@ class TrainedModel(MeasuredModel, Displayed):
     ) -> Iterator[list[str]]:
         """Yield what follows a prompt, the next token of every sample at a time.
 
+        Args:
+            prompt: Where every sample starts.
+            length: Tokens to draw.
+            sampling: How they are drawn; None: from the whole distribution.
+            samples: Texts that are drawn side by side.
+
         Raises:
             UsageError: The task generates no text.
             DataError: The prompt has a character that the vocabulary lacks.
@@ -105,6 +111,15 @@ class TrainedModel(MeasuredModel, Displayed):
         seed: int | None = None,
     ) -> str:
         """Return the prompt and ``length`` tokens that follow it; errors as for :meth:`stream`.
+
+        Args:
+            prompt: Where the text starts.
+            length: Tokens to draw.
+            temperature: What logits are divided by before the softmax; 0: always the likeliest
+                token.
+            top_k: Draw among the k likeliest tokens; 0: all.
+            top_p: Draw among the likeliest tokens that together have this probability; 1: all.
+            seed: Seed of the draws; None: another one each time.
 
         Example:
             >>> import zoo
