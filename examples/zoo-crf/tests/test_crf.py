@@ -52,6 +52,7 @@ def enumerate_scores(
     }
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("constrained", [False, True])
 def test_partition_likelihood_and_best_path_are_those_of_enumeration(constrained: bool) -> None:
     crf, emissions = make(constrained=constrained)

@@ -19,7 +19,6 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             settings={
                 "training.learning_rate": 5e-3,
                 "training.clip_norm": 5.0,
-                "training.epochs": 8,
             },
         )
     ]

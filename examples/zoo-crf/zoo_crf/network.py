@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from zoo.interfaces import BuildModel
 from zoo_crf.crf import IndependentSoftmax, LinearChainCRF
+from zoo_crf.encoding import PAD, UNKNOWN
 from zoo_crf.options import NEROptions
 from zoo_crf.spans import allowed
-
-PAD, UNKNOWN = 0, 1
 
 
 class NERNetwork(nn.Module):

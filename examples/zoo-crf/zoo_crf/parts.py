@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Source(NamedTuple):
     """
 
     sentences: list[Sentence]
-    parts: dict[str, IntArray]
+    parts: Mapping[str, IntArray]
     digest: str
     main_digest: str
 

@@ -1,10 +1,10 @@
 """Made-up news in which the same names are those of people, places and organizations.
 
-'Madison' is a person in 'Madison was born in Austin', a city in 'in Madison' and a team in 'Madison
-beat Lincoln 3 - 1'. 'Charlotte Douglas' may be one person, an organization, or a city and a person
-beside each other ('In Charlotte Douglas met Jordan'). What decides is sometimes far away and
-sometimes missing, so that a network is uncertain; and a third of the names are made up of
-syllables, so that many of those in the test split are unknown.
+'Madison' is a person in 'Madison was born in Austin', a city in 'in Madison' and a team in
+'Madison beat Lincoln 3 - 1'. In headlines nothing decides: 'Charlotte Douglas wins' is about a
+person, a place, an organization, or about Douglas in Charlotte. The best guess for each word by
+itself is then not the best guess for both. A third of the names elsewhere are made of syllables, so
+that many of those in the test split are unknown.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from zoo_crf.spans import Span, tags_of
 
 SENTENCES = 3000
 SEED = 15
+TYPES = ("LOC", "ORG", "PER")
 
 # First names, family names, places and firms at once.
 _ANY = (
@@ -32,7 +33,11 @@ _BEFORE_PLACES = ("New", "North", "Port", "San")
 _AFTER_PLACES = ("Springs", "Falls", "Bay", "Valley")
 _AFTER_FIRMS = ("Group", "Bank", "Motors", "United", "Airlines", "Times")
 _TITLES = ("Mr", "Mrs", "Dr", "President", "coach")
+_DIGITS = "0123456789"
 _DAYS = ("Monday", "Tuesday", "Friday", "Sunday")
+
+# What two names in a headline stand for, and how often.
+_HEADLINES = {("PER",): 6, ("LOC", "PER"): 3, ("LOC",): 4, ("ORG",): 4}
 
 # Where a sentence says what a name stands for, and where it does not.
 _TEMPLATES = (
@@ -48,17 +53,19 @@ _TEMPLATES = (
     "TITLE PER flew from LOC to LOC .",
     "It rained in LOC , LOC and LOC on DAY .",
     "ANY was mentioned by ANY .",
-    "ANY , ANY and ANY were in the news on DAY .",
-    "Nobody expected ANY to win .",
-    "The report about ANY surprised ANY .",
-    "After DAY ANY ANY were silent .",
     "For ANY it was the end , said PER .",
+    "HEADLINE wins",
+    "HEADLINE in the news on DAY",
+    "HEADLINE , HEADLINE ahead",
+    "HEADLINE : no comment",
+    "Report : HEADLINE",
+    "HEADLINE to end HEADLINE talks",
 )  # fmt: skip
 
 
-def sample() -> str:
-    """Return the sample, the same each time, in CoNLL format."""
-    draw = random.Random(SEED)
+def sample(seed: int = SEED) -> str:
+    """Return the sample in CoNLL format; with another seed, further sentences of the kind."""
+    draw = random.Random(seed)
     # Without duplicates, which could be both in the training and in the test split.
     sentences = dict.fromkeys(_sentence(draw) for _ in range(SENTENCES))
     return "\n".join(
@@ -71,24 +78,25 @@ def _sentence(draw: random.Random) -> Sentence:
     words: list[str] = []
     spans: list[Span] = []
     for word in draw.choice(_TEMPLATES).split():
-        kind = draw.choice(("PER", "LOC", "ORG")) if word == "ANY" else word
-        if kind in ("PER", "LOC", "ORG"):
-            name = _name(draw, kind)
-            spans.append(Span(kind, len(words), len(words) + len(name)))
-            words += name
+        if word == "HEADLINE":
+            (kinds,) = draw.choices(list(_HEADLINES), list(_HEADLINES.values()))
+            names = [(kind, _any(draw, 2 // len(kinds))) for kind in kinds]
         else:
-            words.append(_other(draw, word))
+            kind = draw.choice(TYPES) if word == "ANY" else word
+            names = [(kind, _name(draw, kind))]
+        for kind, name in names:
+            if kind in TYPES:
+                spans.append(Span(kind, len(words), len(words) + len(name)))
+            words += name
     return Sentence(tuple(words), tuple(tags_of(spans, len(words), "bio")))
 
 
-def _other(draw: random.Random, word: str) -> str:
-    if word == "NUMBER":
-        return str(draw.randrange(10))
-    return draw.choice({"DAY": _DAYS, "TITLE": _TITLES}.get(word, (word,)))
+def _any(draw: random.Random, count: int) -> list[str]:
+    return [draw.choice(_ANY) for _ in range(count)]
 
 
 def _name(draw: random.Random, kind: str) -> list[str]:
-    """Return the words of a name."""
+    """Return the words of a name of a type, or what stands at a place of a template."""
     if kind == "PER":
         family = _word(draw, _FAMILY_ENDS)
         return draw.choice(([family], [draw.choice(_FIRST + _ANY), family]))
@@ -102,6 +110,9 @@ def _name(draw: random.Random, kind: str) -> list[str]:
                 [place, draw.choice(_AFTER_PLACES)],
             )
         )
+    if kind != "ORG":
+        words = {"NUMBER": _DIGITS, "DAY": _DAYS, "TITLE": _TITLES}.get(kind, (kind,))
+        return [draw.choice(words)]
     firm = _word(draw, _FIRM_ENDS)
     return draw.choice(
         (

@@ -7,7 +7,7 @@ micro averages: spans count alike, whatever their type.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,26 @@ from torch.nn.functional import pad
 
 from zoo.intervals import wilson
 from zoo_crf.spans import OUTSIDE, begins_span
+
+
+class _Found(NamedTuple):
+    """Spans in tag ids (B, T).
+
+    Args:
+        ends: (B, T) whether a span ends at a step.
+        first: (B, T) the step at which the last span up to here has begun.
+        types: (B, T) the number of the type of the span; of no meaning outside.
+    """
+
+    ends: Tensor
+    first: Tensor
+    types: Tensor
+
+
+def _is_right(found: _Found, true: _Found) -> Tensor:
+    """Return (B, T) whether a span ends at a step that is also in the data."""
+    same = (found.first == true.first) & (found.types == true.types)
+    return found.ends & true.ends & same
 
 
 class SpanCounter:
@@ -27,42 +47,43 @@ class SpanCounter:
     def __init__(self, tags: Sequence[str]) -> None:
         self.types = sorted({tag.partition("-")[2] for tag in tags if tag != OUTSIDE})
         numbers = {kind: number for number, kind in enumerate(self.types)}
-        # The type of O is never read.
         self._types = torch.tensor([numbers.get(tag.partition("-")[2], 0) for tag in tags])
         self._begins = torch.tensor([[begins_span(a, b) for b in tags] for a in tags])
 
-    def count(self, predicted: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def count(self, predicted: Tensor, targets: Tensor, baseline: Tensor) -> dict[str, Tensor]:
         """Return sums over a batch, from which :func:`span_metrics` computes.
 
         Args:
             predicted: (B, T) tag ids, zero at padding.
-            targets: (B, T) tag ids, zero at padding.
+            targets: As ``predicted``, those of the data.
+            baseline: As ``predicted``, those of a baseline.
         """
-        ends, first = self._find(predicted)
-        true_ends, true_first = self._find(targets)
-        types = self._types.to(targets.device)
-        kinds, true_kinds = types[predicted], types[targets]
-        right = ends & true_ends & (first == true_first) & (kinds == true_kinds)
+        found, true, other = (self._find(tags) for tags in (predicted, targets, baseline))
+        right = _is_right(found, true)
         # Of each sentence, for the interval: twice the right spans, and all spans.
         hits = 2.0 * right.sum(1)
-        spans = (ends.sum(1) + true_ends.sum(1)).to(hits.dtype)
+        spans = (found.ends.sum(1) + true.ends.sum(1)).to(hits.dtype)
         return {
-            "right": self._by_type(kinds[right]),
-            "predicted": self._by_type(kinds[ends]),
-            "true": self._by_type(true_kinds[true_ends]),
+            "right": self._by_type(found.types[right]),
+            "predicted": self._by_type(found.types[found.ends]),
+            "true": self._by_type(true.types[true.ends]),
             "hits_hits": hits.square().sum(),
             "hits_spans": (hits * spans).sum(),
             "spans_spans": spans.square().sum(),
+            "baseline_hits": 2 * _is_right(other, true).sum(),
+            "baseline_spans": other.ends.sum() + true.ends.sum(),
         }
 
-    def _find(self, tags: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, T) where spans end, and where the span at each step has begun."""
+    def _find(self, tags: Tensor) -> _Found:
         begins = self._begins.to(tags.device)
         starts = begins[pad(tags[:, :-1], (1, 0)), tags]
         following = pad(tags[:, 1:], (0, 1))
-        ends = (tags != 0) & ((following == 0) | begins[tags, following])
         steps = torch.arange(tags.shape[1], device=tags.device)
-        return ends, torch.where(starts, steps, -1).cummax(1).values
+        return _Found(
+            ends=(tags != 0) & ((following == 0) | begins[tags, following]),
+            first=torch.where(starts, steps, -1).cummax(1).values,
+            types=self._types.to(tags.device)[tags],
+        )
 
     def _by_type(self, kinds: Tensor) -> Tensor:
         return torch.bincount(kinds, minlength=len(self.types))
@@ -96,6 +117,11 @@ def span_metrics(
             ],
         },
     }
+
+
+def baseline_f1(sums: Mapping[str, Tensor]) -> float:
+    """Return F1 of the baseline that was counted."""
+    return _ratio(float(sums["baseline_hits"]), float(sums["baseline_spans"]))
 
 
 def f1_interval(sums: Mapping[str, Tensor], sentences: float) -> tuple[float, float]:

@@ -14,24 +14,17 @@ from torch import Tensor, nn
 
 from zoo.data.ragged import Ragged
 from zoo.errors import DataError
-from zoo.interfaces import (
-    Batch,
-    BuildModel,
-    Data,
-    Metrics,
-    MetricSums,
-    State,
-    Step,
-    Task,
-)
+from zoo.interfaces import Batch, BuildModel, Data, Metrics, MetricSums, State, Step, Task
+from zoo_crf import inference
 from zoo_crf.conll import Sentence
-from zoo_crf.network import UNKNOWN, NERNetwork
+from zoo_crf.encoding import Encoder
+from zoo_crf.network import NERNetwork
 from zoo_crf.options import NEROptions
-from zoo_crf.parts import Source, load
-from zoo_crf.predictions import EntitiesPrediction, Entity
-from zoo_crf.scoring import SpanCounter, span_metrics
-from zoo_crf.spans import spans_of, tag_set, tags_of
-from zoo_crf.words import NUM_FEATURES, hash_features, split_words
+from zoo_crf.parts import load
+from zoo_crf.predictions import EntitiesPrediction
+from zoo_crf.scoring import SpanCounter, baseline_f1, span_metrics
+from zoo_crf.spans import spans_of
+from zoo_crf.words import NUM_FEATURES
 
 BASELINE = "most-frequent-tag"
 
@@ -45,15 +38,9 @@ class NER(Task):
 
     def __init__(self, options: NEROptions) -> None:
         self.options = options
+        self.encoder = Encoder(options)
         self.source = ""
-        self._set_vocabulary([], [])
-        self.word_tags = torch.zeros(0, dtype=torch.int64)
-
-    def _set_vocabulary(self, words: list[str], types: list[str]) -> None:
-        self.words, self.types = words, types
-        self.tags = tag_set(types, self.options.scheme)
-        self._token_ids = {word: token_id for token_id, word in enumerate(words)}
-        self._counter = SpanCounter(self.tags)
+        self.word_tags: list[int] = []  # The tag that each word has most often: the baseline.
 
     # Data
 
@@ -61,18 +48,21 @@ class NER(Task):
         """Read sentences; the vocabulary is that of the training split."""
         source = load(path, self.options, seed, "" if fit else self.source)
         types = {tag.partition("-")[2] for s in source.sentences for tag in s.tags} - {""}
+        if not types and fit:
+            raise DataError("there is nothing to learn", where=str(path), why="all tags are O")
         if fit:
-            self._fit(source, sorted(types), str(path))
-        elif unknown := types - set(self.types):
+            self.source = source.main_digest
+            self._fit([source.sentences[row] for row in source.parts["train"]], types)
+        elif unknown := types - set(self.encoder.types):
             raise DataError(
                 f"type {min(unknown)!r} was not in the training data",
                 where=str(path),
-                why=f"its types are {', '.join(self.types)}",
+                why=f"its types are {', '.join(self.encoder.types)}",
             )
-        features: dict[str, list[int]] = {}
+        known: dict[str, list[int]] = {}
         everything = Ragged.of(
-            [self.encode(sentence.words, features) for sentence in source.sentences],
-            [self._tag_ids(sentence) for sentence in source.sentences],
+            [self.encoder.encode(sentence.words, known) for sentence in source.sentences],
+            [self.encoder.tag_ids(sentence) for sentence in source.sentences],
             per_step=True,
         )
         splits = {name: everything.select(rows) for name, rows in source.parts.items()}
@@ -83,67 +73,40 @@ class NER(Task):
             notes=_notes(source.sentences),
         )
 
-    def _fit(self, source: Source, types: list[str], where: str) -> None:
-        if not types:
-            raise DataError("there is nothing to learn", where=where, why="all tags are O")
-        self.source = source.main_digest
-        training = [source.sentences[row] for row in source.parts["train"]]
-        known = sorted({word for sentence in training for word in sentence.words})
-        self._set_vocabulary(["<pad>", "<unk>", *known], types)
-        # The baseline: the tag that each word has most often.
-        counts: defaultdict[int, Counter[int]] = defaultdict(Counter)
-        for sentence in training:
-            for word, tag in zip(sentence.words, self._tag_ids(sentence), strict=True):
-                counts[self._token_ids[word]][tag] += 1
-        # Of tags that are as frequent the first one.
-        commonest = [max(counts[i], key=lambda tag: (counts[i][tag], -tag), default=0)
-                     for i in range(len(self.words))]  # fmt: skip
-        self.word_tags = torch.tensor(commonest)
-
-    def encode(
-        self, words: Sequence[str], known: dict[str, list[int]] | None = None
-    ) -> list[list[int]]:
-        """Return the token id and the features of each word, (T, 1 + F).
-
-        Args:
-            words: T words.
-            known: Features that were computed before, by word; new ones are added.
-        """
-        known = {} if known is None else known
-        for word in words:
-            if word not in known:
-                known[word] = hash_features(word, self.options.buckets)
-        return [[self._token_ids.get(word, UNKNOWN), *known[word]] for word in words]
-
-    def _tag_ids(self, sentence: Sentence) -> list[int]:
-        tags = tags_of(spans_of(sentence.tags), len(sentence.tags), self.options.scheme)
-        return [self.tags.index(tag) for tag in tags]
+    def _fit(self, sentences: Sequence[Sentence], types: set[str]) -> None:
+        self.encoder.fit(sentences, types)
+        counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        for sentence in sentences:
+            for word, tag in zip(sentence.words, self.encoder.tag_ids(sentence), strict=True):
+                counts[word][tag] += 1
+        # Of tags that are as frequent the first one; O for unknown words.
+        self.word_tags = [
+            min(counts[word], key=lambda tag: (-counts[word][tag], tag), default=0)
+            for word in self.encoder.words
+        ]
 
     # Network
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "vocabulary": self.words,
-            "types": self.types,
-            "word_tags": self.word_tags.tolist(),
+            **self.encoder.state_dict(),
+            "word_tags": self.word_tags,
             "source": self.source,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for name in ("vocabulary", "types"):
-            texts = state[name]
-            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                raise ValueError(f"{name} is not a list of strings")
-        if not isinstance(state["source"], str):
+        self.encoder.load_state_dict(state)
+        tags, source = state["word_tags"], state["source"]
+        if not isinstance(tags, list) or len(tags) != len(self.encoder.words):
+            raise ValueError("word_tags are not a list of tag ids, one for each word")
+        if not all(tag in range(len(self.encoder.tags)) for tag in tags):
+            raise ValueError("word_tags are not tag ids")
+        if not isinstance(source, str):
             raise ValueError("source is not a string")
-        self._set_vocabulary(state["vocabulary"], state["types"])
-        tags = state["word_tags"]
-        if len(tags) != len(self.words) or not all(tag in range(len(self.tags)) for tag in tags):
-            raise ValueError("word_tags are not tag ids, one for each word")
-        self.word_tags, self.source = torch.tensor(tags, dtype=torch.int64), state["source"]
+        self.word_tags, self.source = tags, source
 
     def network(self, build_model: BuildModel) -> NERNetwork:
-        return NERNetwork(build_model, self.options, len(self.words), self.tags)
+        return NERNetwork(build_model, self.options, len(self.encoder.words), self.encoder.tags)
 
     # Training
 
@@ -159,10 +122,8 @@ class NER(Task):
         if not network.training:
             tags = network.output.decode(emissions, batch.lengths)
             # The word of padding has the tag O.
-            by_word = self.word_tags.to(tags.device)[batch.inputs[..., 0]]
-            baseline = self._counter.count(by_word, batch.targets)
-            sums |= self._counter.count(tags, batch.targets)
-            sums |= {f"baseline_{name}": baseline[name] for name in ("right", "predicted", "true")}
+            word_tags = torch.tensor(self.word_tags, device=tags.device)[batch.inputs[..., 0]]
+            sums |= SpanCounter(self.encoder.tags).count(tags, batch.targets, word_tags)
             # At padding both are zero.
             sums["wrong_tags"] = (tags != batch.targets).sum()
             sums["words"] = batch.lengths.sum()
@@ -180,22 +141,16 @@ class NER(Task):
             "examples": int(examples),
             "loss": float(metric_sums["loss"]) / examples,
         }
-        if "words" not in metric_sums:
-            return found
-        right, predicted, true = (
-            float(metric_sums[f"baseline_{name}"].sum()) for name in ("right", "predicted", "true")
-        )
-        wrong = float(metric_sums["wrong_tags"]) / float(metric_sums["words"])
-        return {
-            **found,
-            "tag_accuracy": 1 - wrong,
-            **span_metrics(metric_sums, self.types, examples),
-            "baselines": {BASELINE: 2 * right / max(predicted + true, 1.0)},
-        }
+        if "words" in metric_sums:
+            wrong = float(metric_sums["wrong_tags"]) / float(metric_sums["words"])
+            found |= {"tag_accuracy": 1 - wrong}
+            found |= span_metrics(metric_sums, self.encoder.types, examples)
+            found |= {"baselines": {BASELINE: baseline_f1(metric_sums)}}
+        return found
 
     def probe(self) -> Batch:
         """Return two sentences of different lengths that run through vocabulary and features."""
-        words, buckets = len(self.words), self.options.buckets
+        words, buckets = len(self.encoder.words), self.options.buckets
         rows = [
             [
                 [step % words, *((37 * step + number) % buckets for number in range(NUM_FEATURES))]
@@ -203,13 +158,13 @@ class NER(Task):
             ]
             for length in (12, 5)
         ]
-        targets = [np.arange(len(row)) % len(self.tags) for row in rows]
+        targets = [np.arange(len(row)) % len(self.encoder.tags) for row in rows]
         return Ragged.of(rows, targets, per_step=True).batch(np.arange(2))
 
     def probe_outputs(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return emissions and, as one further output at each step, the log-partition of the row.
+        """Return emissions and, as one more output at each step, the row's log-partition.
 
-        So that the parameters of the CRF count, too. (B, T, K + 1)
+        So that the parameters of the CRF count, too. The shape is (B, T, K + 1).
         """
         assert isinstance(network, NERNetwork)
         emissions: Tensor = network(batch.inputs, batch.lengths)
@@ -220,75 +175,21 @@ class NER(Task):
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterator[EntitiesPrediction]:
         """Yield the spans of each text, with the probability of all its tags together."""
-        places = [split_words(text) for text in texts]
-        answers = self._tag(network, [_cut(*each) for each in zip(texts, places, strict=True)])
-        for text, words, (tags, probability) in zip(texts, places, answers, strict=True):
-            entities = []
-            for span in spans_of(tags):
-                start, end = words[span.start][0], words[span.end - 1][1]
-                entities.append(Entity(text[start:end], span.type, start, end))
-            yield EntitiesPrediction(
-                text, tags, probability, tuple(_cut(text, words)), tuple(entities)
-            )
-
-    @torch.inference_mode()
-    def _tag(
-        self, network: nn.Module, sentences: Sequence[Sequence[str]]
-    ) -> list[tuple[tuple[str, ...], float]]:
-        """Return the tags of each sentence, and their probability."""
-        assert isinstance(network, NERNetwork)
-        device = next(network.parameters()).device
-        found: list[tuple[tuple[str, ...], float]] = [((), 1.0)] * len(sentences)
-        rows = [row for row, words in enumerate(sentences) if words]
-        known: dict[str, list[int]] = {}
-        split = Ragged.of([self.encode(sentences[row], known) for row in rows], rows)
-        for batch in split.eval_batches():
-            batch = batch.to(device)
-            emissions = network(batch.inputs, batch.lengths)
-            tags = network.output.decode(emissions, batch.lengths)
-            likelihood = network.output.log_likelihood(emissions, tags, batch.lengths).exp()
-            for row, length, ids, probability in zip(
-                batch.targets.tolist(), batch.lengths.tolist(), tags.tolist(),
-                likelihood.tolist(), strict=True,
-            ):  # fmt: skip
-                found[row] = tuple(self.tags[tag] for tag in ids[:length]), probability
-        return found
+        return inference.predict(self.encoder, network, texts)
 
     def probe_texts(self) -> list[str]:
         """Return fixed texts; see :class:`zoo.interfaces.ProbesTexts`."""
-        words = self.words[2:]
-        some = words[:: max(len(words) // 40, 1)]
-        known = [" ".join(part) for part in (some[:20], some[20:]) if part]
-        return [*known, "Zyxel Qwertz flew to Ouagadougou."]
+        return inference.probe_texts(self.encoder)
 
     def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return what texts become; see :class:`zoo.interfaces.ProbesTexts`."""
-        answers = []
-        device = next(network.parameters()).device
-        for prediction in self.predict(network, texts):
-            rows = self.encode(prediction.words)
-            with torch.inference_mode():
-                emissions = network(
-                    torch.tensor([rows], device=device), torch.tensor([len(rows)], device=device)
-                )
-            answers.append(
-                {
-                    "token_ids": [number for row in rows for number in row],
-                    "outputs": emissions.flatten().tolist(),
-                    "answer": " ".join(prediction.tags),
-                }
-            )
-        return answers
-
-
-def _cut(text: str, places: Sequence[tuple[int, int]]) -> list[str]:
-    return [text[start:end] for start, end in places]
+        return inference.probe_answers(self.encoder, network, texts)
 
 
 def _notes(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    """Return how many spans of each type there are, commonest first."""
+    """Return how many words there are, and how many spans of each type, commonest first."""
     counts = Counter(span.type for sentence in sentences for span in spans_of(sentence.tags))
     words = sum(len(sentence.words) for sentence in sentences)
     spans = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common())
-    indent = {"initial_indent": "spans    ", "subsequent_indent": " " * 9}
-    return (f"words    {words:,}", *textwrap.wrap(spans, 80, **indent))
+    lines = textwrap.wrap(spans, 80, initial_indent="spans    ", subsequent_indent=" " * 9)
+    return (f"words    {words:,}", *lines)
