@@ -68,7 +68,7 @@ def load(path: Path | None, options: NEROptions, seed: int, trained_on: str = ""
         else:
             count = round(size * drawn)
             parts[name], rest = rest[:count], rest[count:]
-    parts["train"] = rest
+    parts = {"train": rest, **parts}
     if not len(rest) or not len(parts["validation"]):
         raise DataError(f"{len(sentences)} sentences are too few", where=str(path or "the sample"))
     whole = main if len(digests) == 1 else digest_text("\n".join(digests))
