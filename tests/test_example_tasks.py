@@ -33,6 +33,7 @@ Train = Callable[..., zoo.Run]
 # A name to train and settings that make it quick.
 TRAININGS: dict[str, tuple[str, ...]] = {
     "tagging/awd-lstm": ("steps=20", "model.hidden_size=16"),
+    "ner/bilstm": ("steps=20", "model.hidden_size=16"),
     "tagging/bilstm": ("steps=20", "model.hidden_size=16"),
     "dates/lstm": ("steps=20", "model.hidden_size=16"),
     "waves/lstm": ("steps=20", "model.hidden_size=16"),
@@ -144,7 +145,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
 
 @pytest.mark.parametrize(
     "name", ["tagging/bilstm", "tagging/awd-lstm", "dates/lstm", "dates/mgu", "waves/gru",
-             "waves/bilstm", "seq2seq/bilstm", "seq2seq/rnn"]
+             "waves/bilstm", "seq2seq/bilstm", "seq2seq/rnn", "ner/bilstm"]
 )  # fmt: skip
 def test_a_row_does_not_depend_on_the_rows_beside_it(
     name: str, environment: dict[str, str]
