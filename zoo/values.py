@@ -50,7 +50,7 @@ class Option:
         many: Whether the value is a tuple, written with commas: ``64,32``.
         old_names: Names that this option had in earlier versions.
         old_names_since: The version that deprecates them.
-        old_names_removed: The version that refuses them in settings; files keep them.
+        old_names_removed: The version that will not have them any more.
         old_values: Values of earlier versions and what they are called now.
         is_path: Whether the value is the path of a file; an export keeps the file's name alone.
     """
