@@ -106,6 +106,24 @@ def test_python_shows_users_a_deprecated_name_once(tmp_path: Path) -> None:
     assert done.stderr.count("old.f() is deprecated since 0.5") == 1
 
 
+def test_the_command_line_shows_a_deprecated_name_once() -> None:
+    program = (
+        "from zoo.cli import main\n"
+        "from zoo.deprecation import warn_deprecated\n"
+        "def use(**given):\n"
+        "    for what in ('x', 'x', 'z'):\n"
+        "        warn_deprecated(what, use='y')\n"
+        "main.cli.main = use\n"
+        "main.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == [
+        "warning: x is deprecated: use y",
+        "warning: z is deprecated: use y",
+    ]
+
+
 def removals(source: str) -> Iterator[tuple[int, str, str]]:
     """Yield line, first and last version of everything that a module deprecates."""
     for node in ast.walk(ast.parse(source)):

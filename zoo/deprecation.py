@@ -18,8 +18,8 @@ T = TypeVar("T", bound=Callable[..., object])
 class ZooDeprecationWarning(ZooWarning, FutureWarning):
     """A name that will be removed was used.
 
-    It is a ``FutureWarning`` because Python hides ``DeprecationWarning`` from users. Python shows
-    it once for each place that uses the name, and the command line once for each name.
+    It is a ``FutureWarning`` because Python hides ``DeprecationWarning`` from users. Python and the
+    command line show it once for each place that uses the name.
     """
 
 
