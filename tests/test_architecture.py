@@ -32,8 +32,8 @@ BUILT_ON = {"zoo_sentiment": {"zoo_text"}}
 TORCH_FROM = "zoo.interfaces"
 # What plugins may import, beside `zoo` itself.
 PUBLIC = {
-    "zoo.api", "zoo.data", "zoo.errors", "zoo.files", "zoo.interfaces", "zoo.intervals", "zoo.nn",
-    "zoo.options", "zoo.records",
+    "zoo.api", "zoo.data", "zoo.deprecation", "zoo.errors", "zoo.files", "zoo.interfaces",
+    "zoo.intervals", "zoo.nn", "zoo.options", "zoo.records",
 }  # fmt: skip
 # What commands import from rooms above TORCH_FROM other than zoo.api.
 OF_COMMANDS = {

@@ -110,7 +110,8 @@ def test_one_kind_can_be_asked_for(kind: str, zoo_here: Run) -> None:
 def test_runs_is_the_old_name_of_recipes(zoo_here: Run) -> None:
     old, new = zoo_here("list", "--runs"), zoo_here("list", "--recipes")
     assert (old.returncode, old.stdout) == (0, new.stdout)
-    assert old.stderr == "warning: --runs is now called --recipes\n"
+    told = "--runs is deprecated since 0.2 and will be removed in 1.0: use --recipes"
+    assert old.stderr == f"warning: {told}\n"
 
 
 def test_no_match_is_reported_on_stderr_and_is_no_failure(zoo_here: Run) -> None:

@@ -190,11 +190,13 @@ def test_the_saved_weights_are_those_of_the_best_evaluation(tmp_path: Path, zoo_
 @pytest.mark.parametrize(
     ("old", "now", "warning"),
     [
-        ("window=64", ("bptt_steps", 64), "option 'window' is now called 'bptt_steps'"),
+        ("window=64", ("bptt_steps", 64),
+         "option 'window' is deprecated since 0.2 and will be removed in 1.0: use 'bptt_steps'"),
         ("reading=streams", ("batching", "contiguous"),
-         "option 'reading' is now called 'batching'"),
+         "option 'reading' is deprecated since 0.2 and will be removed in 1.0: use 'batching'"),
         ("task.validation=0.25", ("validation_size", 0.25),
-         "option 'validation' is now called 'validation_size'"),
+         "option 'validation' is deprecated since 0.2 and will be removed in 1.0: "
+         "use 'validation_size'"),
         ("batching=windows", ("batching", "random"), ""),
     ],
 )  # fmt: skip
@@ -219,7 +221,8 @@ def test_a_registry_of_the_first_version_is_read_with_a_warning(
     file.write_text("[runs.toy]\nsummary = 'Toy'\ntask = 'sentiment'\nmodel = 'gru'\n")
     done = zoo_here("--registry", file, "list", "toy")
     assert done.stdout.split() == ["recipes", "toy", "Toy"]
-    assert done.stderr == f"warning: {file}: table 'runs' is now called 'recipes'\n"
+    told = f"table 'runs' in {file} is deprecated since 0.2 and will be removed in 1.0"
+    assert done.stderr == f"warning: {told}: use 'recipes'\n"
 
 
 def test_storage_is_the_old_name_of_dtype(
@@ -228,7 +231,8 @@ def test_storage_is_the_old_name_of_dtype(
     old, new = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
     done = zoo_here("export", sentiment_run, "-o", old, "--storage", "float16")
     assert (done.returncode, done.stdout) == (0, f"{old}\n")
-    assert done.stderr == "warning: --storage is now called --dtype\n"
+    told = "--storage is deprecated since 0.2 and will be removed in 1.0: use --dtype"
+    assert done.stderr == f"warning: {told}\n"
     zoo_here("export", sentiment_run, "-o", new, "--dtype", "float16")
     assert old.read_bytes() == new.read_bytes()
     assert old.stat().st_size < (sentiment_run / "weights.safetensors").stat().st_size

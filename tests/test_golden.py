@@ -152,7 +152,7 @@ def test_a_run_of_0_1_is_resumed_by_the_command_with_its_old_settings(
     assert "task.bptt_steps" in refused.stderr
     done = zoo_here(*common, *old)
     assert done.returncode == 0, done.stderr
-    assert "'window' is now called 'bptt_steps'" in done.stderr
+    assert "option 'window' is deprecated since 0.2" in done.stderr
     assert done.stdout.splitlines()[-1] == str(run)
 
 

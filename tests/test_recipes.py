@@ -152,13 +152,13 @@ def test_values_are_read_as_written(tmp_path: Path) -> None:
 
 def test_the_table_name_of_0_1_is_read_with_a_warning(tmp_path: Path) -> None:
     old = write(tmp_path / "registry.toml", RECIPE.replace("[recipes.", "[runs."))
-    with pytest.warns(ZooWarning, match="'runs' is now called 'recipes'"):
+    with pytest.warns(ZooWarning, match=r"'runs' in .* is deprecated .* use 'recipes'"):
         assert list(read(old).recipes) == ["book-lstm"]
 
 
 def test_recipes_under_the_old_and_the_new_table_name_are_both_read(tmp_path: Path) -> None:
     both = RECIPE.replace("[recipes.", "[runs.") + RECIPE.replace("book-lstm", "other-lstm")
-    with pytest.warns(ZooWarning, match="'runs' is now called 'recipes'"):
+    with pytest.warns(ZooWarning, match=r"'runs' in .* is deprecated .* use 'recipes'"):
         assert set(read(write(tmp_path / "r.toml", both)).recipes) == {"book-lstm", "other-lstm"}
 
 

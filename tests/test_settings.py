@@ -223,16 +223,18 @@ def test_none_is_written_in_a_recipe_as_after_set() -> None:
 
 def test_old_names_of_settings_work_with_a_warning(toys: Registry) -> None:
     with pytest.warns(ZooWarning) as warned:
-        old = resolved(
+        found = resolved(
             toys, "char-lm/lstm", "window=16", "reading=streams", "validation=0.1", "task.test=0.2"
         )
+    names = {
+        "window": "bptt_steps", "reading": "batching", "validation": "validation_size",
+        "test": "test_size",
+    }  # fmt: skip
     assert [str(warning.message) for warning in warned] == [
-        "option 'window' is now called 'bptt_steps'",
-        "option 'reading' is now called 'batching'",
-        "option 'validation' is now called 'validation_size'",
-        "option 'test' is now called 'test_size'",
+        f"option {old!r} is deprecated since 0.2 and will be removed in 1.0: use {new!r}"
+        for old, new in names.items()
     ]
-    assert old == resolved(
+    assert found == resolved(
         toys, "char-lm/lstm", "bptt_steps=16", "batching=contiguous", "validation_size=0.1",
         "test_size=0.2",
     )  # fmt: skip

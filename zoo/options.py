@@ -26,6 +26,8 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     old_names: tuple[str, ...] = (),
+    old_names_since: str = "",
+    old_names_removed: str = "",
     old_values: Mapping[str, str] | None = None,
     is_path: bool = False,
 ) -> Any:
@@ -60,6 +62,8 @@ def option(
         "minimum": minimum,
         "maximum": maximum,
         "old_names": old_names,
+        "old_names_since": old_names_since,
+        "old_names_removed": old_names_removed,
         "old_values": old_values or {},
         "is_path": is_path,
     }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from zoo.deprecation import warn_deprecated
 from zoo.entry_points import REGISTRY_VARIABLE
-from zoo.errors import UsageError, ZooWarning
+from zoo.errors import UsageError
 from zoo.records import DatasetInfo, PluginInfo, Recipe, WeightsInfo
 
 _MOST_BYTES = 4 << 20
@@ -63,7 +63,8 @@ def read(path: Path, plugin: PluginInfo | None = None) -> RecipeFile:
     except (ValueError, RecursionError) as error:  # Of integers without end, of deep nesting.
         raise UsageError("recipe file is not TOML", where=str(path), why=str(error)) from error
     if "runs" in document:  # The name of the table in 0.1.
-        warnings.warn(f"{path}: table 'runs' is now called 'recipes'", ZooWarning, stacklevel=2)
+        where = f"table 'runs' in {path}"
+        warn_deprecated(where, since="0.2", removed="1.0", use="'recipes'")
         earlier = _tables(document, "runs", str(path))
         document["recipes"] = {**earlier, **_tables(document, "recipes", str(path))}
         del document["runs"]

@@ -49,6 +49,8 @@ class Option:
         optional: Whether ``None`` is allowed, written ``none``.
         many: Whether the value is a tuple, written with commas: ``64,32``.
         old_names: Names that this option had in earlier versions.
+        old_names_since: The version that deprecates them.
+        old_names_removed: The version that will not have them any more.
         old_values: Values of earlier versions and what they are called now.
         is_path: Whether the value is the path of a file; an export keeps the file's name alone.
     """
@@ -63,6 +65,8 @@ class Option:
     optional: bool = False
     many: bool = False
     old_names: tuple[str, ...] = ()
+    old_names_since: str = ""
+    old_names_removed: str = ""
     old_values: Mapping[str, str] = field(default_factory=dict)
     is_path: bool = False
 

@@ -24,7 +24,12 @@ class CharLMOptions(zoo.Options):
         0.0, "dropout probability of the model's output", minimum=0.0, maximum=0.99
     )
     bptt_steps: int = zoo.option(
-        40, "steps that gradients flow back through", minimum=1, old_names=("window",)
+        40,
+        "steps that gradients flow back through",
+        minimum=1,
+        old_names=("window",),
+        old_names_since="0.2",
+        old_names_removed="1.0",
     )
     batching: str = zoo.option(
         "random",
@@ -32,6 +37,8 @@ class CharLMOptions(zoo.Options):
         "random places, of which an epoch has as many as the text has characters",
         choices=("contiguous", "random"),
         old_names=("reading",),
+        old_names_since="0.2",
+        old_names_removed="1.0",
         old_values={"streams": "contiguous", "windows": "random"},
     )
     start: str = zoo.option("", "marker that the text starts with; empty: from the beginning")
@@ -42,6 +49,8 @@ class CharLMOptions(zoo.Options):
         minimum=1e-6,
         maximum=0.4,
         old_names=("validation",),
+        old_names_since="0.2",
+        old_names_removed="1.0",
     )
     test_size: float = zoo.option(
         0.1,
@@ -49,4 +58,6 @@ class CharLMOptions(zoo.Options):
         minimum=1e-6,
         maximum=0.4,
         old_names=("test",),
+        old_names_since="0.2",
+        old_names_removed="1.0",
     )

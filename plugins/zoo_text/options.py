@@ -34,6 +34,8 @@ class TextOptions(zoo.Options):
         minimum=0.01,
         maximum=0.9,
         old_names=("validation",),
+        old_names_since="0.2",
+        old_names_removed="1.0",
     )
     test_size: float = zoo.option(
         0.2,
@@ -41,6 +43,8 @@ class TextOptions(zoo.Options):
         minimum=0.0,
         maximum=0.9,
         old_names=("test",),
+        old_names_since="0.2",
+        old_names_removed="1.0",
     )
     duplicates: str = zoo.option(
         "drop",
@@ -65,6 +69,8 @@ class TextOptions(zoo.Options):
         "which tokens of a longer text are read",
         choices=("head", "tail", "head+tail"),
         old_names=("keep",),
+        old_names_since="0.2",
+        old_names_removed="1.0",
         old_values={"both": "head+tail"},
     )
     max_units: int = zoo.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli import completion
-from zoo.cli.output import warn_renamed
+from zoo.deprecation import warn_deprecated
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -48,6 +48,6 @@ def command(
     from zoo.api import export
 
     if storage:
-        warn_renamed("--storage", "--dtype")
+        warn_deprecated("--storage", since="0.2", removed="1.0", use="--dtype")
     export(run_or_file, output, dtype=storage or dtype or "", overwrite=force)
     click.echo(str(output))

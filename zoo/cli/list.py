@@ -10,8 +10,9 @@ import click
 
 from zoo.cli import options
 from zoo.cli.kinds import KINDS, declared
-from zoo.cli.output import echo_columns, echo_json, warn_renamed
+from zoo.cli.output import echo_columns, echo_json
 from zoo.cli.terminal import display_width, one_line, width
+from zoo.deprecation import warn_deprecated
 from zoo.discovery import Declaration
 from zoo.errors import shortened
 from zoo.records import DatasetInfo, Recipe, TaskInfo
@@ -49,7 +50,7 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
     from zoo.installed import registry
 
     if kind == "runs":
-        warn_renamed("--runs", "--recipes")
+        warn_deprecated("--runs", since="0.2", removed="1.0", use="--recipes")
         kind = "recipes"
     known = registry()
     shown: dict[str, list[dict[str, Any]]] = {}

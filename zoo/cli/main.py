@@ -19,6 +19,7 @@ import click
 
 from zoo import __version__
 from zoo.cli import failures, plugin_commands, streams
+from zoo.deprecation import ZooDeprecationWarning
 from zoo.entry_points import PLUGINS_VARIABLE, REGISTRY_VARIABLE
 from zoo.errors import UsageError, ZooWarning
 
@@ -130,6 +131,7 @@ def main() -> NoReturn:
     sys.unraisablehook = _unraisable
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", ZooWarning)
+    warnings.simplefilter("once", ZooDeprecationWarning)
     stdout = sys.stdout
     try:
         _refuse_other_encodings(sys.argv[1:])

@@ -140,8 +140,3 @@ def format_value(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     return str(value) or "''"
-
-
-def warn_renamed(old: str, new: str) -> None:
-    """Say that an option of 0.1 has another name now."""
-    click.echo(f"warning: {old} is now called {new}", err=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from zoo.errors import ZooWarning, did_you_mean
+from zoo.deprecation import warn_deprecated
+from zoo.errors import did_you_mean
 from zoo.values import Option
 
 # What people write elsewhere, to be found where nothing is of that name.
@@ -109,8 +109,11 @@ class Values:
                 if bare in o.old_names
             ]  # fmt: skip
             if len(found) == 1:
-                message = f"option {bare!r} is now called {found[0][1].name!r}"
-                warnings.warn(message, ZooWarning, stacklevel=2)
+                _, meant = found[0]
+                warn_deprecated(
+                    f"option {bare!r}", use=repr(meant.name), since=meant.old_names_since,
+                    removed=meant.old_names_removed,
+                )  # fmt: skip
         if len(found) == 1:
             return found[0]
         if found:
