@@ -90,8 +90,8 @@ def option_list(options: Iterable[Option]) -> list[nodes.Node]:
     items = []
     for option in options:
         facts = [option.described, f"default {value_text(option.default)}"]
-        facts += [f"at least {option.minimum:g}"] if option.minimum is not None else []
-        facts += [f"at most {option.maximum:g}"] if option.maximum is not None else []
+        facts += [f"at least {option.minimum:,.12g}"] if option.minimum is not None else []
+        facts += [f"at most {option.maximum:,.12g}"] if option.maximum is not None else []
         facts += [f"one of {', '.join(option.choices)}"] if option.choices else []
         items.append(item([literal(option.name)], ", ".join(facts), option.help))
     return [nodes.definition_list("", *items, classes=["options"])] if items else []
@@ -201,8 +201,14 @@ def item(term: Sequence[nodes.Node], facts: str, text: str) -> nodes.definition_
     """Return a definition: a term with facts beside it, and a text below it."""
     return nodes.definition_list_item(
         "", nodes.term("", "", *term, nodes.inline("", facts, classes=["facts"])),
-        nodes.definition("", paragraph(nodes.Text(text))),
+        nodes.definition("", paragraph(*with_code(text))),
     )  # fmt: skip
+
+
+def with_code(text: str) -> list[nodes.Node]:
+    """Return text in which what stands between backticks is code."""
+    return [literal(part) if number % 2 else nodes.Text(part)
+            for number, part in enumerate(text.split("`"))]  # fmt: skip
 
 
 def field_list(facts: Iterable[tuple[str, Sequence[nodes.Node]]]) -> nodes.field_list:
