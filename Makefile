@@ -12,7 +12,7 @@ help:
 	@echo "make test-full  try many more cases of every promise of docs/reliability.md (an hour)"
 	@echo "make lint    check style and types: ruff and mypy"
 	@echo "make format  sort imports, fix what ruff can fix, and format"
-	@echo "make docs    write docs/cli.md from the commands"
+	@echo "make docs    write docs/cli.md from the commands, and build the site into build/docs"
 	@echo "make bench   measure the speed against the textbook's method"
 	@echo "make clean   remove the environment, the caches and what was built or trained"
 
@@ -54,6 +54,7 @@ format: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/build_site.py
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
