@@ -44,7 +44,6 @@ NO_COLOR or elsewhere the strongest ones have their value beside them.
     help="Write a page instead, an .html file that needs nothing else.",
 )
 @options.device
-@options.threads
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def command(
     file: str,
@@ -52,7 +51,6 @@ def command(
     target: str,
     output: Path | None,
     device: str,
-    threads: int,
     as_json: bool,
 ) -> None:
     """Show what each word of a text adds to the answer.
@@ -61,14 +59,12 @@ def command(
     how much each character surprises it.
     """
     from zoo.api import load
-    from zoo.environment import set_up_process
     from zoo.errors import UsageError
     from zoo.files import write_atomically
     from zoo_explain import page, terminal
 
     if output and as_json:
         raise UsageError("-o writes a page, and --json prints none", fix="leave one of them out")
-    set_up_process(threads)
     model = load(file, device)
     model.explain((), target=target)  # Before anything is asked for: it may explain nothing.
     texts = text or Lines()

@@ -51,8 +51,8 @@ def render(explanations: Sequence[Explanation], facts: Mapping[str, str]) -> str
 <main>
 {articles}
 </main>
-<footer><p>Method: {methods}. The values say how the score of this model is made up. They do not
-say what causes what outside of it.</p></footer>
+<footer><p>Method: {methods}. The values say how the score of this model is made up. They are not
+causes.</p></footer>
 </body>
 </html>
 """
@@ -66,7 +66,7 @@ def _table(explanation: Explanation) -> str:
     """Return the strongest pieces as a table, for readers who see no colours."""
     words = {id(piece): text for text, piece in explanation.segments() if piece}
     rows = "".join(
-        f"<tr><td>{escape(words[id(piece)])}</td>"
+        f"<tr><td>{escape(words[id(piece)].strip()) or '(space)'}</td>"
         f"<td class='value'>{escape(explanation.format(piece.value))}</td></tr>"
         for piece in explanation.strongest(STRONGEST)
         if id(piece) in words and piece.value

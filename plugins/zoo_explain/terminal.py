@@ -56,7 +56,7 @@ def _style(share: float) -> Style | None:
 def _legend(explanation: Explanation) -> Text:
     most = explanation.format(explanation.strongest_value)
     if explanation.unit == "nats":
-        parts = [("surprising", 1.0), (f", {most} nats at most", 0.0)]
+        parts = [("surprising", 1.0), (f": {most} nats at most", 0.0)]
     else:
         what = printable(explanation.target) or "the number"
         parts = [

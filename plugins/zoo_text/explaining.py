@@ -153,7 +153,7 @@ def _explanation(
     pieces = Pieces(text, task.options.tokens, with_marks=has_linear)
     read = task.encoder.read_tokens(len(pieces.tokens))
     total = score.scale * float(output[score.column]) + score.shift
-    method = "integrated gradients from unknown tokens"
+    method = "integrated gradients"
     added = np.zeros(len(pieces.spans))
     if known:
         method_parts = []
@@ -181,7 +181,7 @@ def _explanation(
         scale = score.scale / float(getattr(network, "temperature", 1.0))
         added, base = scale * added, scale * base + score.shift
         if method_parts:
-            method += f", and shares of {' and '.join(method_parts)}"
+            method += f", shares of {' and '.join(method_parts)}"
     else:
         base = total
     shown = set(range(len(pieces.spans)))

@@ -47,7 +47,7 @@ def legend(explanation: Explanation) -> str:
     """Return what the colours mean, as HTML."""
     most = explanation.format(explanation.strongest_value)
     if explanation.unit == "nats":
-        return f"{_span('surprising', 1.0, most)} {most} nats at most"
+        return f"{_span('surprising', 1.0, most)}: {most} nats at most"
     what = escape(printable(explanation.target)) or "the number"
     return (
         f"{_span('adds to', 1.0, most)} {what}, {_span('takes from', -1.0, most)} it; "

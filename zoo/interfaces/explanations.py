@@ -92,7 +92,7 @@ class Explanation:
         elif largest >= 1000:
             decimals = 0
         sign = "" if self.unit == "nats" else "+"
-        return f"{value:{sign},.{decimals}f}"
+        return f"{round(value, decimals) + 0.0:{sign},.{decimals}f}"  # Not -0.00.
 
     def segments(self, keep: str = "") -> list[tuple[str, Piece | None]]:
         """Return the text in parts, each with its piece, or None for what is between pieces.

@@ -161,8 +161,9 @@ class TrainedModel(MeasuredModel, Displayed):
 
         Example:
             >>> import zoo
-            >>> print(zoo.load("imdb-bilstm").explain(["Not bad at all."])[0])
-            TODO
+            >>> print(zoo.load("imdb-bilstm").explain(["A film to remember."])[0])
+            pos: logit +0.98 = base +0.01 + words +0.97
+              A[-0.16] film to[+0.24] remember[+0.87].
         """
         if isinstance(texts, str):
             raise TypeError("explain() takes several texts: give [text] for one")
