@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import UsageError, listed
 from zoo.interfaces import Explanation, Piece
 from zoo_text.batches import TextBatch
 from zoo_text.integrated_gradients import integrated_gradients, rows_at_once
 from zoo_text.linear_shares import linear_shares
 from zoo_text.network import TextNetwork
+from zoo_text.scores import Score, check_target, choose_scores
 from zoo_text.spans import Pieces
 
 if TYPE_CHECKING:
@@ -34,19 +34,6 @@ NODES = (64, 256, 1024)
 
 TOLERANCE = 0.005
 """The sum is exact enough if it misses by this share of what the model adds, or by this number."""
-
-
-class Score(NamedTuple):
-    """A score as a linear function of an output: ``scale * outputs[column] + shift``.
-
-    Args:
-        label: Whose score it is; empty for a number.
-    """
-
-    label: str
-    column: int
-    scale: float
-    shift: float
 
 
 def explain(
@@ -67,16 +54,6 @@ def explain(
     return [found[index] for index in range(len(texts))]
 
 
-def check_target(labels: Sequence[str] | None, target: str) -> None:
-    """Refuse a label that is not among those of the training (None: there are none)."""
-    if target and labels is None:
-        raise UsageError(
-            f"no label {target!r}", why="the model predicts a number", fix="leave the target out"
-        )
-    if target and labels is not None and target not in labels:
-        raise UsageError(f"no label {target!r}", fix=f"labels are {listed(labels)}")
-
-
 def _explain_batch(
     task: TextTask, network: TextNetwork, batch: TextBatch, texts: Sequence[str], target: str
 ) -> list[Explanation]:
@@ -86,7 +63,7 @@ def _explain_batch(
         vectors = network.token_vectors(batch)
         mask = torch.arange(vectors.shape[1], device=vectors.device) < batch.lengths[:, None]
         baseline = torch.where(mask[..., None], network.unknown_vector(), vectors)
-    scores = _scores(task, network, outputs, target)
+    scores = choose_scores(task, network, outputs, target)
     columns = torch.tensor([score.column for score in scores], device=vectors.device)
 
     def model_score(points: Tensor, row: Tensor) -> Tensor:
@@ -200,27 +177,6 @@ def _explanation(
         ),
         method=method,
     )
-
-
-def _scores(task: TextTask, network: TextNetwork, outputs: Tensor, target: str) -> list[Score]:
-    """Return what is explained of each text: of a label its logit, or the number.
-
-    Of two labels the logit is that of the label against the other one. Where no label is given, it
-    is the predicted one; of several the likeliest.
-    """
-    labels = task.known_labels()
-    if labels is None:
-        low, high = task.in_units(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
-        return [Score("", 0, high - low, low)] * len(outputs)
-    if target:
-        names = [target] * len(outputs)
-    elif task.num_outputs < len(labels):
-        names = task.answers(network, outputs)
-    else:
-        names = [labels[best] for best in outputs.argmax(1).tolist()]
-    if task.num_outputs < len(labels):  # Two labels have one output: that of the second.
-        return [Score(name, 0, 1.0 if name == labels[1] else -1.0, 0.0) for name in names]
-    return [Score(name, labels.index(name), 1.0, 0.0) for name in names]
 
 
 def _batches(task: TextTask, network: TextNetwork, texts: Sequence[str]) -> Iterator[TextBatch]:
