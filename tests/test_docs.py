@@ -132,7 +132,7 @@ def test_every_option_of_every_command_has_a_help_text() -> None:
     from zoo.cli.main import COMMANDS, cli
 
     context = click.Context(cli)
-    for name in (*COMMANDS, "diagnose"):
+    for name in (*COMMANDS, "compare", "diagnose", "explain", "report", "runs", "serve", "sweep"):
         command = cli.get_command(context, name)
         assert command is not None
         commands = (
