@@ -34,6 +34,15 @@ def shot(page: Any, name: str) -> None:
         page.screenshot(path=f"{SHOTS}/serve-{name}.png", full_page=True)
 
 
+def wait_for_text(page: Any, characters: int) -> None:
+    """Wait for generated text; the page's policy allows no script that would wait inside it."""
+    for _ in range(300):
+        if len(page.locator("#generated").text_content()) > characters:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("no text was generated")
+
+
 def test_a_text_is_predicted_as_it_is_typed(
     browser: Any, server: Server, sentiment_run: Path
 ) -> None:
@@ -54,6 +63,51 @@ def test_a_text_is_predicted_as_it_is_typed(
         page.get_by_label("Text", exact=True).fill("")
         page.get_by_text("Nothing to predict yet.").wait_for()
         assert page.problems == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_words_are_coloured_by_what_they_add(
+    width: int, dark: bool, browser: Any, server: Server
+) -> None:
+    """With explanations made up here: the page is the same for every task that explains."""
+    text = "An \N{ELEPHANT} <i>moving</i> film, but dull"
+    words = [("moving", 1.5), ("film", 0.25), ("dull", -0.75), ("\N{ELEPHANT}", 0.5)]
+    pieces = [
+        {"start": text.index(word), "end": text.index(word) + len(word), "value": value}
+        for word, value in sorted(words, key=lambda pair: text.index(pair[0]))
+    ]
+    explanation = {
+        "target": "pos", "score": 1.2, "base": -0.3, "unit": "logit", "pieces": pieces,
+        "method": "Integrated gradients.",
+    }  # fmt: skip
+
+    def with_explain(route: Any) -> None:
+        document = route.fetch().json()
+        document["models"][0]["capabilities"].append("explain")
+        route.fulfill(json=document)
+
+    with page_at(browser, "about:blank", width, dark=dark) as page:
+        page.route("**/v1/models", with_explain)
+        page.route("**/v1/explain", lambda r: r.fulfill(json={"explanations": [explanation]}))
+        page.goto(server.address)
+        page.get_by_label("Text", exact=True).fill(text)
+        marks = page.locator("#words-text mark")
+        marks.first.wait_for()
+        assert page.locator("#words-text").inner_text() == text
+        assert marks.all_inner_texts() == ["\N{ELEPHANT}", "moving", "film", "dull"]
+        colours = [
+            mark.evaluate("each => getComputedStyle(each).backgroundColor") for mark in marks.all()
+        ]
+        red_of = [int(colour.partition("(")[2].partition(",")[0]) for colour in colours]
+        blue_of = [int(colour.split(",")[2].strip()) for colour in colours]
+        assert [b > r for r, b in zip(red_of, blue_of, strict=True)] == [True, True, True, False]
+        strengths = [float(colour.rstrip(")").split(",")[3]) for colour in colours]
+        assert strengths == pytest.approx([0.183, 0.55, 0.092, 0.275], abs=0.003)
+        assert (
+            "moving +1.50, dull \N{MINUS SIGN}0.75" in page.locator("#words-summary").inner_text()
+        )
+        shot(page, f"words-{width}-{'dark' if dark else 'light'}")
 
 
 def test_an_answer_to_an_older_text_is_dropped(browser: Any, server: Server) -> None:
@@ -84,7 +138,7 @@ def test_text_streams_until_it_is_stopped(browser: Any, server: Server) -> None:
         page.get_by_label("Temperature").fill("0.5")
         page.get_by_role("button", name="Generate").click()
         text = page.locator("#generated")
-        page.wait_for_function("document.getElementById('generated').textContent.length > 50")
+        wait_for_text(page, 50)
         assert text.inner_text().startswith("The ")
         page.get_by_role("button", name="Stop").click()
         page.get_by_text("Stopped after").wait_for()
@@ -187,4 +241,4 @@ def test_everything_is_reached_by_keyboard(browser: Any, server: Server) -> None
         assert {"temperature", "top-p", "length", "generate-start"} <= reached
         page.get_by_label("Prompt").focus()
         page.keyboard.press("Control+Enter")
-        page.wait_for_function("document.getElementById('generated').textContent.length > 5")
+        wait_for_text(page, 5)

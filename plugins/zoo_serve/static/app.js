@@ -46,13 +46,13 @@ function describe(card) {
     ["labels", card.labels.slice(0, 50).join(", ")],
     ["trained on", card.data],
     ["parameters", card.parameters.toLocaleString("en")],
-    ["size of the file", `${(card.bytes / 2 ** 20).toFixed(1)} MiB`],
+    ["size of the file", `${Math.ceil(card.bytes / 1024).toLocaleString("en")} KiB`],
     ["digest", card.digest],
   ];
   for (const [split, metrics] of Object.entries(card.metrics)) {
     for (const [name, value] of Object.entries(metrics)) {
       const low = metrics[`${name}_low`];
-      if (typeof value !== "number" || /_(low|high)$/.test(name)) continue;
+      if (typeof value !== "number" || /^(step|epoch)$|_(low|high)$/.test(name)) continue;
       const interval = low === undefined ? "" : ` (95 %: ${short(low)} to ${short(metrics[`${name}_high`])})`;
       facts.push([`${split} ${name.replaceAll("_", " ")}`, short(value) + interval]);
     }

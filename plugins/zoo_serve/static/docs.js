@@ -39,22 +39,24 @@ function operation(path, method, what, document_) {
   if (body.properties) panel.append(element("h3", {}, "Request"), fields(body));
   const answer = resolve(what.responses["200"].content?.["application/json"]?.schema, document_);
   if (answer.properties) panel.append(element("h3", {}, "Response"), fields(answer));
-  const others = Object.entries(what.responses).filter(([status]) => status !== "200");
-  if (others.length) {
-    panel.append(element("h3", {}, "Errors"), element("dl", {}, ...others.flatMap(
-      ([status, { description }]) => [element("dt", {}, status), element("dd", {}, description)])));
-  }
   return panel;
 }
 
 try {
   const document_ = await request("openapi.json");
   $("description").textContent = document_.info.description;
+  const errors = new Map();
   for (const [path, methods] of Object.entries(document_.paths)) {
     for (const [method, what] of Object.entries(methods)) {
       $("operations").append(operation(path, method, what, document_));
+      for (const [status, { description }] of Object.entries(what.responses)) {
+        if (status !== "200") errors.set(status, description);
+      }
     }
   }
+  $("errors").replaceChildren(...[...errors].sort().flatMap(
+    ([status, text]) => [element("dt", {}, status), element("dd", {}, text)]));
+  $("errors-panel").hidden = false;
 } catch (error) {
   showError(error);
 }
