@@ -16,7 +16,8 @@ from zoo.interfaces import Embeds, Explains, Prediction
 from zoo_serve.batching import Operation
 from zoo_serve.errors import Refused
 
-WARM_UP = "the first words are the slowest " * 20
+# Enough of them that compiled code, which few short texts do not need, is loaded or compiled.
+WARM_UP = ["the first words take the longest " * 40] * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class ServedModel:
         """Answer once, so that what is compiled or read late does not delay the first client."""
         with suppress(ZooError):  # Such as of a task that reads something else than words.
             if "predict" in self.capabilities:
-                (found,) = self.compute(("predict", ""), [WARM_UP])
+                found, *_ = self.compute(("predict", ""), WARM_UP)
                 self._labels = tuple(found.get("scores") or ())
             if "generate" in self.capabilities:
                 deque(self.stream("", 8, Sampling()), maxlen=0)
