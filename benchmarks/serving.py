@@ -93,7 +93,17 @@ def load(address: str, bodies: Path, seconds: float, *, pause: float = 0) -> Loa
     delay = DELAY.format(most=round(2 * pause)) if pause else ""
     script = bodies.with_suffix(".lua")
     script.write_text(SCRIPT % {"bodies": bodies, "delay": delay}, encoding="utf-8")
-    command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(script), address]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CLIENTS}",
+        f"-d{seconds:g}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(script),
+        address,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout[done.stdout.index("{") :])
     if found["failed"]:

@@ -441,7 +441,8 @@ def test_answers_have_safe_headers(client: TestClient) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20)
+    | st.floats(allow_subnormal=False),
     lambda inner: st.lists(inner, max_size=4)
     | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
@@ -538,7 +539,7 @@ def test_texts_of_several_requests_are_computed_together() -> None:
         await asyncio.sleep(0)  # All of them wait by now.
         batcher.start()
         try:
-            return await asyncio.gather(*tasks, return_exceptions=True)
+            return list(await asyncio.gather(*tasks, return_exceptions=True))
         finally:
             batcher.close()
 

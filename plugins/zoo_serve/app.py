@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response, StreamingResponse
 
-from zoo import TrainedModel, __version__
+from zoo import TrainedModel
 from zoo.errors import ZooError
 from zoo_serve import schemas
 from zoo_serve.boundary import Boundary
@@ -78,7 +79,7 @@ def create_app(
 
     app = FastAPI(
         title="zoo serve",
-        version=__version__,
+        version=version("seqzoo"),
         description=DESCRIPTION,
         docs_url=None,  # Its page loads scripts from elsewhere; /docs is a page of our own.
         redoc_url=None,
@@ -155,7 +156,9 @@ def create_app(
         shown = {key: getattr(limits, key) for key in schemas.ServedLimits.model_fields}
         return _json({"models": cards, "limits": shown})
 
-    @app.get("/v1/models/{name}", response_model=schemas.ModelCard, responses=_only(401, 404, 429))
+    @app.get(
+        "/v1/models/{name}", response_model=schemas.ModelCard, responses=_only(401, 404, 422, 429)
+    )
     async def model_card(name: str) -> Response:
         """Return the card of a model."""
         return _json(asdict(service.find(name).card()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -81,8 +81,9 @@ class GenerateRequest(_Request):
 class PredictResponse(BaseModel):
     """A prediction for each text, in order; what one has depends on the task."""
 
-    model: str
+    model: str = Field(description="The model that answered.")
     predictions: list[dict[str, Any]] = Field(
+        description="As of `zoo predict --json`, without the text.",
         examples=[
             [
                 {
@@ -92,15 +93,15 @@ class PredictResponse(BaseModel):
                     "known": 1,
                 }
             ]
-        ]
+        ],
     )
 
 
 class EmbedResponse(BaseModel):
     """A vector for each text, in order."""
 
-    model: str
-    vectors: list[list[float]]
+    model: str = Field(description="The model that answered.")
+    vectors: list[list[float]] = Field(description="A list of numbers for each text.")
 
 
 class ExplainedPiece(BaseModel):
@@ -125,33 +126,37 @@ class ExplainedText(BaseModel):
 class ExplainResponse(BaseModel):
     """An explanation for each text, in order."""
 
-    model: str
-    explanations: list[ExplainedText]
+    model: str = Field(description="The model that answered.")
+    explanations: list[ExplainedText] = Field(
+        description="target, score, base, unit, method, and pieces with start, end and value."
+    )
 
 
 class GenerateResponse(BaseModel):
     """What follows the prompt."""
 
-    model: str
-    text: str
-    tokens: int
-    reason: Annotated[str, Field(description="Why it ends: length, timeout or shutdown.")]
+    model: str = Field(description="The model that answered.")
+    text: str = Field(description="Without the prompt.")
+    tokens: int = Field(description="How many were drawn.")
+    reason: str = Field(description="Why it ends: length, timeout or shutdown.")
 
 
 class ModelCard(BaseModel):
     """What a model is."""
 
-    name: str
-    recipe: str
-    task: str
-    architecture: str
-    capabilities: list[str]
-    labels: list[str]
-    metrics: dict[str, dict[str, Any]]
-    data: str
-    parameters: int
-    bytes: int
-    digest: str
+    name: str = Field(description="Under which name it is served.")
+    recipe: str = Field(description="The recipe or TASK/MODEL that was trained.")
+    task: str = Field(description="The task.")
+    architecture: str = Field(description="The model of the network.")
+    capabilities: list[str] = Field(description="predict, generate, embed, explain.")
+    labels: list[str] = Field(description="Its labels; none where it answers otherwise.")
+    metrics: dict[str, dict[str, Any]] = Field(
+        description="What was measured with these weights, by split, with 95 % intervals."
+    )
+    data: str = Field(description="What it was trained on.")
+    parameters: int = Field(description="How many numbers it learned.")
+    bytes: int = Field(description="Size of the weights file.")
+    digest: str = Field(description="Digest of the weights file.")
 
 
 class ServedLimits(BaseModel):
@@ -167,14 +172,14 @@ class ServedLimits(BaseModel):
 class ModelsResponse(BaseModel):
     """The models, in the order in which they were named, and the limits of requests."""
 
-    models: list[ModelCard]
-    limits: ServedLimits
+    models: list[ModelCard] = Field(description="A card for each.")
+    limits: ServedLimits = Field(description="What a request may have.")
 
 
 class Health(BaseModel):
     """Whether the server takes requests: ``ok`` or ``draining``."""
 
-    status: str
+    status: str = Field(description="ok or draining.")
 
 
 class ErrorDetail(BaseModel):

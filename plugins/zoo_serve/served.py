@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from typing import Any
 
 from zoo import TrainedModel
 from zoo.errors import ZooError
 from zoo.generation import Sampling
-from zoo.interfaces import Embeds, Explains, Prediction
+from zoo.interfaces import Embeds, Explains
 from zoo_serve.batching import Operation
 from zoo_serve.errors import Refused
 
@@ -100,7 +99,10 @@ class ServedModel:
         if kind == "explain":
             explanations = self.model.explain(texts, target=argument)
             return [_without_text(asdict(each)) for each in explanations]
-        return [_fields(prediction) for prediction in self.model.predict(texts)]
+        predictions = list(self.model.predict(texts))
+        # All are of one kind. Not by asdict, which copies every score: longer than the network.
+        names = [field.name for field in fields(predictions[0]) if field.name != "text"]
+        return [{name: getattr(each, name) for name in names} for each in predictions]
 
     def stream(self, prompt: str, length: int, sampling: Sampling) -> Iterator[str]:
         """Yield the tokens that follow a prompt.
@@ -138,19 +140,5 @@ def _is_shown(value: object) -> bool:
     return isinstance(value, int | float | str)
 
 
-def _fields(prediction: Prediction) -> dict[str, Any]:
-    """Return what a prediction says, without the text, which the client has.
-
-    Not by dataclasses.asdict, which copies every score and takes longer than the network.
-    """
-    names = _field_names(type(prediction))
-    return {name: getattr(prediction, name) for name in names}
-
-
 def _without_text(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != "text"}
-
-
-@cache
-def _field_names(kind: type[Prediction]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name != "text")

@@ -30,7 +30,7 @@ function operation(path, method, what, document_) {
   const panel = element("section", { class: "panel" },
     element("h2", {}, element("span", { class: "method" }, method.toUpperCase()), element("code", {}, path)),
     element("p", {}, what.description ?? what.summary));
-  const address = new URL(path.slice(1), location.href).href;
+  const address = decodeURI(new URL(path.slice(1), location.href).href).replace("{name}", "NAME");
   const body = resolve(what.requestBody?.content["application/json"].schema, document_);
   const example = body.examples?.[0];
   const data = example
