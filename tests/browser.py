@@ -1,6 +1,6 @@
 """A real browser for tests of pages: headless Chromium, steered by Playwright.
 
-A test module asks for the fixture by ``from browser import browser``.
+A test module has the fixture by ``from browser import browser as browser``.
 """
 
 from __future__ import annotations
