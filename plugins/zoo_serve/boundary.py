@@ -1,0 +1,89 @@
+"""The outermost layer: every answer has safe headers and is counted, and every failure is JSON."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zoo_serve.errors import Refused, error_response
+
+logger = logging.getLogger("zoo_serve")
+
+# Everything of the pages comes from this server; nothing may embed them.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class Boundary:
+    """Catches what the application raises, bounds the requests in progress, and counts.
+
+    Args:
+        app: The application.
+        most_requests: Requests in progress.
+        on_request: Is told path, status and seconds of every request. The path is that of a
+            route, or ``other``: a client cannot make up new ones.
+        draining: Returns whether the server is ending: its answers close their connections.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        most_requests: int,
+        on_request: Callable[[str, int, float], None],
+        draining: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._most_requests = most_requests
+        self._on_request = on_request
+        self._draining = draining
+        self._requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def send_safely(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ()), *HEADERS]
+                if self._draining():
+                    headers.append((b"connection", b"close"))
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        self._requests += 1
+        try:
+            if self._requests > self._most_requests:
+                message = "too many requests are in progress"
+                raise Refused(503, "too_many_requests_in_progress", message, retry_after=1)
+            await self._app(scope, receive, send_safely)
+        except ClientDisconnect:
+            pass  # Nobody is there to be told.
+        except Exception as error:  # The one place for every failure of a request.
+            response = error_response(error)
+            if response.status_code == 500:
+                logger.error("%s failed", scope["path"], exc_info=error)
+            if not status:  # Otherwise the connection is closed in the middle of an answer.
+                await response(scope, receive, send_safely)
+        finally:
+            self._requests -= 1
+            route = getattr(scope.get("route"), "path", "other")
+            self._on_request(route, status, time.perf_counter() - started)
