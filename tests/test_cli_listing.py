@@ -25,7 +25,10 @@ RECIPES: dict[str, Any] = {
     for file in [ROOT / "registry.toml", *ROOT.glob("plugins/*/recipes.toml")]
     for name, recipe in tomllib.loads(file.read_text(encoding="utf-8"))["recipes"].items()
 }
-PLUGINS = {"recurrent", "text", "sentiment", "char-lm", "optim", "diagnose", "tensorboard"}
+PLUGINS = {
+    "recurrent", "text", "sentiment", "char-lm", "optim", "diagnose", "tensorboard", "mlflow", "explain",
+    "report", "runs", "serve",
+}  # fmt: skip
 # What each kind has to contain.
 LISTED = {
     "optimizers": {"adam", "adamw", "sgd"},
