@@ -249,12 +249,25 @@ def test_a_language_model_has_samples_and_bits_along_the_text(
     run = zoo.open_run(path)
     page = page_of(run, path=tmp_path / "page.html")
     bits = run.metrics[("test" if "test" in run.metrics else "validation")]["bits_per_character"]
-    assert f"{bits:.3f} for the whole part" in page.text
-    for temperature in ("0.5", "0.8", "1"):
+    assert f"the mean is {bits:.3f}." in page.text
+    for temperature in ("0.5", "0.8", "1.0"):
         assert f"temperature {temperature}" in page.text
     sample = run.model.generate("", 400, temperature=0.8, seed=1)
     assert sample.strip("\n") in page.text
     assert page.problems == []
+
+
+def test_of_a_long_text_the_beginning_is_looked_at(
+    char_lm_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo_report.evidence.MOST_TOKENS", 300)
+    run = zoo.open_run(char_lm_run)
+    page = page_of(run, path=tmp_path / "page.html")
+    split = "test" if "test" in run.metrics else "validation"
+    whole = run.outcomes(split)
+    assert whole is not None
+    assert f"the mean is {whole.losses[:300].mean() / np.log(2):.3f}." in page.text
+    assert f"the first 300 of {len(whole.losses):,} characters" in page.text
 
 
 def test_several_runs_are_compared(spam: Any, train_here: Train, tmp_path: Path) -> None:

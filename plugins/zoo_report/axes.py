@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 480, 300
 # Room for the labels, which are larger on narrow screens.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 12, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 14, 12, 52
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -158,7 +158,7 @@ def span(values: Iterable[float], margin: float = 0.05) -> tuple[float, float]:
     if not finite:
         return 0.0, 1.0
     low, high = min(finite), max(finite)
-    room = (high - low) * margin or abs(high) * 0.1 or 1.0
+    room = (high - low) * margin if high > low else abs(high) * 0.1 or 1.0
     return low - room, high + room
 
 

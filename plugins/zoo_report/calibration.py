@@ -74,7 +74,7 @@ def judged(scores: Array, outcomes: Outcomes) -> tuple[Array, Array]:
     Of labels it is the likeliest one of each example, of label sets every pair of both.
     """
     if outcomes.kind == "labels":
-        return scores.max(1), scores.argmax(1) == outcomes.targets
+        return np.asarray(scores.max(1)), np.asarray(scores.argmax(1) == outcomes.targets)
     return scores.ravel(), outcomes.targets.ravel()
 
 
@@ -96,4 +96,4 @@ def calibration_error(confidence: Array, right: Array) -> float:
 
 
 def _bins(confidence: Array) -> Array:
-    return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    return np.asarray(np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1))

@@ -91,7 +91,7 @@ def per_class(outcomes: Outcomes) -> Table:
         note = f"The {len(order)} of {len(names):,} labels with the lowest F1."
     rows = [
         [shortened(names[at]), *(f"{values[at]:.3f}" for values in found[:3]), f"{found[3][at]:,}"]
-        for at in order
+        for at in order.tolist()
     ]
     return Table("Single labels", ["label", "precision", "recall", "F1", "support"], rows, note)
 
@@ -105,7 +105,7 @@ def curves(outcomes: Outcomes, metrics: Mapping[str, Any]) -> list[Part]:
         roc_curve,
     )
 
-    named = metrics.get("f1_label")
+    named = str(metrics.get("f1_label"))
     positive = list(outcomes.names).index(named) if named in outcomes.names else 1
     truth = outcomes.targets == positive
     if truth.all() or not truth.any() or outcomes.scores is None:

@@ -56,9 +56,9 @@ def scores(runs: Sequence[Evidence], names: Sequence[str]) -> Section | None:
     ]  # fmt: skip
     rows = [["part"] + [run.split for _, run in measured]]
     rows += [[key.replace("_", " "), *(_cell(run, key) for _, run in measured)] for key in metrics]
-    for head, values in _efforts(measured).items():
-        rows.append([head, *values])
-    parts.append(Table("Scores", ["metric", *(name for name, _ in measured)], rows))
+    rows += [[name, *values] for name, values in _efforts(measured).items()]
+    head = ["metric", *(name for name, _ in measured)]
+    parts.append(Table("Scores", head, rows, is_wide=True))
     digests = {(run.split, run.metrics.get("data_sha256")) for _, run in measured}
     if len(digests) > 1:
         parts.append(
@@ -93,7 +93,7 @@ def settings(runs: Sequence[Evidence], names: Sequence[str]) -> Section:
     if not rows:
         return Section("Settings that differ", [Note("All settings are the same.")])
     head = ["setting", *names]
-    return Section("Settings that differ", [Table("", head, rows, is_text=True)])
+    return Section("Settings that differ", [Table("", head, rows, is_text=True, is_wide=True)])
 
 
 # They are the names of the optimizer and of the schedule.

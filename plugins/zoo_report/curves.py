@@ -44,7 +44,13 @@ def section(evidence: Evidence) -> Section | None:
 def figure(metric: str, drawn: Sequence[Line]) -> Figure:
     """Return a chart of a metric by step."""
     name = metric.replace("_", " ")
-    chart = lines(drawn, title=f"{name} by step: {_spoken(drawn)}", x_label="step", y_label=name)
+    chart = lines(
+        drawn,
+        title=f"{name} by step: {_spoken(drawn)}",
+        x_label="step",
+        y_label=name,
+        x=(0, max(line.x[-1] for line in drawn)),
+    )
     legend = [(line.colour, line.name) for line in drawn]
     return Figure(name[:1].upper() + name[1:], chart, legend=legend)
 
@@ -65,10 +71,9 @@ def curve(name: str, rows: Sequence[Mapping[str, Any]], metric: str, colour: int
     rows = [row for row in rows if isinstance(row.get(metric), int | float)]
     if not rows:
         return None
-    low, high = ([row.get(f"{metric}_{end}") for row in rows] for end in ("low", "high"))
-    banded = name != "training" and all(
-        end is not None and math.isfinite(end) for end in (*low, *high)
-    )
+    low = [row.get(f"{metric}_low", math.nan) for row in rows]
+    high = [row.get(f"{metric}_high", math.nan) for row in rows]
+    banded = name != "training" and all(map(math.isfinite, (*low, *high)))
     best = [index for index, row in enumerate(rows) if row.get("best")]
     return Line(
         name,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from zoo import Run, TaskInfo, TrainedModel, ZooError
 from zoo.api import registry
-from zoo.interfaces import Explains, Explanation, Outcomes
+from zoo.data.sequence import TokenSequence
+from zoo.interfaces import Data, Explains, Explanation, Outcomes
 
 T = TypeVar("T")
+
+MOST_TOKENS = 20_000
+"""Tokens of a long sequence that are looked at one by one: all would take as long as the test."""
 
 # Longer texts are not explained: it would take longer than the rest of the page.
 _LONGEST_EXPLAINED = 20_000
@@ -83,8 +87,8 @@ class Evidence:
             return [None] * len(texts)
         short = [text for text in texts if 0 < len(text) <= _LONGEST_EXPLAINED]
         explained = self.attempt("the words that made the mistakes", lambda: model.explain(short))
-        found = iter(explained or [None] * len(short))
-        return [next(found) if 0 < len(t) <= _LONGEST_EXPLAINED else None for t in texts]
+        found: Iterator[Explanation | None] = iter(explained or [])
+        return [next(found, None) if text in short else None for text in texts]
 
 
 def gather(run: Run) -> Evidence:
@@ -117,10 +121,19 @@ def gather(run: Run) -> Evidence:
         if found.split:
             begun = time.perf_counter()
             found.outcomes = found.attempt(
-                "what is said of single examples", lambda: run.outcomes(found.split)
+                "what is said of single examples", lambda: _outcomes(run, data, found.split)
             )
             found.seconds = time.perf_counter() - begun
     return found
+
+
+def _outcomes(run: Run, data: Data, name: str) -> Outcomes | None:
+    """Return what is said of every example of a split; of a long sequence, of its beginning."""
+    split = data.splits[name]
+    if isinstance(split, TokenSequence) and split.num_examples > MOST_TOKENS:
+        first = split.slice(0, MOST_TOKENS + 1)
+        return run.model.outcomes(replace(data, splits={name: first}), split=name)
+    return run.outcomes(name)
 
 
 def _task(config: Mapping[str, Any]) -> TaskInfo | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import escape
 
 from zoo import TrainedModel
@@ -38,6 +38,8 @@ def section(evidence: Evidence, outcomes: Outcomes) -> Section:
     model = evidence.model
     generates = model is not None and isinstance(model.task, Generates)
     unit = "character" if generates and _are_characters(model, outcomes) else "token"
+    total = int(evidence.metrics.get("examples", len(bits)))
+    some = f" These are the first {len(bits):,} of {total:,} {unit}s." if len(bits) < total else ""
     parts: list[Part] = [
         Figure(
             f"Bits a {unit} along the text",
@@ -45,7 +47,7 @@ def section(evidence: Evidence, outcomes: Outcomes) -> Section:
                 drawn, x_label=f"place in the {evidence.split} part, in {unit}s",
                 y_label=f"bits a {unit}", title=f"bits a {unit}, {mean:.3f} on average",
             ),
-            f"A moving average over {window:,} {unit}s; {mean:.3f} for the whole part.",
+            f"A moving average over {window:,} {unit}s; the mean is {mean:.3f}.{some}",
             [(line.colour, line.name) for line in drawn],
         )
     ]  # fmt: skip
@@ -63,7 +65,7 @@ def samples(evidence: Evidence) -> Section | None:
     for temperature in TEMPERATURES:
         text = model.generate("", SAMPLE_LENGTH, temperature=temperature, seed=1)
         shown = escape(visible(text).strip("\n"))
-        written.append(Passage([("temperature", f"{temperature:g}")], shown))
+        written.append(Passage([("temperature", f"{temperature:.1f}")], shown))
     note = "The lower the temperature, the likelier the text. Seed 1, without a prompt."
     return Section("Samples", [Passages(written, note=note, keeps_lines=True)])
 
@@ -75,19 +77,18 @@ def _are_characters(model: TrainedModel | None, outcomes: Outcomes) -> bool:
     return len(model.task.decode(some.tolist())) == len(some)
 
 
-def _passages(evidence: Evidence, outcomes: Outcomes, bits: Sequence[float]) -> Passages:
+def _passages(evidence: Evidence, outcomes: Outcomes, bits: npt.NDArray[np.float64]) -> Passages:
     """Return the passages with the most and the fewest bits, with each character coloured."""
     assert evidence.model is not None
     assert isinstance(evidence.model.task, Generates)
-    values = np.asarray(bits)
-    length = min(_PASSAGE, len(values))
-    sums = np.concatenate([[0.0], np.cumsum(values)])
+    length = min(_PASSAGE, len(bits))
+    sums = np.concatenate([[0.0], np.cumsum(bits)])
     means = (sums[length:] - sums[:-length]) / length
     shown = []
     for name, start in (("hardest", int(means.argmax())), ("easiest", int(means.argmin()))):
         tokens = outcomes.targets[start : start + length].tolist()
         text = evidence.model.task.decode(tokens)
-        found = values[start : start + length].tolist()
+        found = bits[start : start + length].tolist()
         head = [("the " + name, f"{means[start]:.2f} bits a character, at {start:,}")]
         shown.append(Passage(head, surprise(text, found)))
     title = f"The hardest and the easiest {length} characters"

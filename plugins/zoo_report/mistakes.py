@@ -52,13 +52,15 @@ def find(outcomes: Outcomes) -> npt.NDArray[Any]:
     assert scores is not None
     if outcomes.kind == "labels":
         wrong = np.flatnonzero(predicted != targets)
-        return wrong[np.argsort(-scores[wrong, predicted[wrong]], kind="stable")]
-    if outcomes.kind == "label-sets":
+        badness = scores[wrong, predicted[wrong]]
+    elif outcomes.kind == "label-sets":
         wrong = np.flatnonzero((predicted != targets).any(1))
-        return wrong[np.argsort(-outcomes.losses[wrong], kind="stable")]
-    errors = np.abs(predicted - targets)
-    order: npt.NDArray[Any] = np.argsort(-errors, kind="stable")
-    return order[errors[order] > 0]
+        badness = outcomes.losses[wrong]
+    else:
+        errors = np.abs(predicted - targets)
+        wrong = np.flatnonzero(errors > 0)
+        badness = errors[wrong]
+    return np.asarray(wrong[np.argsort(-badness, kind="stable")])
 
 
 def _head(outcomes: Outcomes, at: int) -> list[tuple[str, str]]:

@@ -41,6 +41,7 @@ class Table:
         note: Below it.
         shades: How dark each cell but the first of a row is, from 0 to 1; empty: they are not.
         is_text: Whether cells are texts, which are aligned to the left, and not numbers.
+        is_wide: Whether the table has the width of the page; others may stand side by side.
     """
 
     kind: ClassVar[str] = "table"
@@ -51,6 +52,7 @@ class Table:
     note: str = ""
     shades: Sequence[Sequence[float]] = ()
     is_text: bool = False
+    is_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

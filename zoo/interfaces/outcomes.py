@@ -52,7 +52,7 @@ class Outcomes:
         if self.decisions is not None:
             return self.decisions
         if self.kind == "labels":
-            return self.scores.argmax(1)
+            return np.asarray(self.scores.argmax(1))
         return self.scores > 0.5 if self.kind == "label-sets" else self.scores
 
 
