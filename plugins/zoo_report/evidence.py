@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -34,7 +33,6 @@ class Evidence:
         split: The split that scores and examples are of; empty: nothing was measured.
         verdict: What the score on the test part is worth, in sentences.
         outcomes: What the model says of every example; None: it cannot be had.
-        seconds: How long these took to compute.
         data_lines: What the data is, in lines.
         missing: What cannot be had, and why.
     """
@@ -47,7 +45,6 @@ class Evidence:
     split: str = ""
     verdict: Sequence[str] = ()
     outcomes: Outcomes | None = None
-    seconds: float = 0.0
     data_lines: Sequence[str] = ()
     missing: list[str] = field(default_factory=list)
 
@@ -119,11 +116,9 @@ def gather(run: Run) -> Evidence:
     if data is not None:
         found.data_lines = (data.summary, *data.notes)
         if found.split:
-            begun = time.perf_counter()
             found.outcomes = found.attempt(
                 "what is said of single examples", lambda: _outcomes(run, data, found.split)
             )
-            found.seconds = time.perf_counter() - begun
     return found
 
 

@@ -112,10 +112,6 @@ def _sizes(evidence: Evidence) -> dict[str, str]:
              if row.get("rows_per_second")]  # fmt: skip
     if rates:
         found["training speed"] = f"{median(rates):,.0f} rows/s"
-    if evidence.outcomes is not None and evidence.seconds:
-        rate = len(evidence.outcomes.targets) / evidence.seconds
-        kind = "characters or tokens" if evidence.outcomes.kind == "tokens" else "examples"
-        found["evaluation for this page"] = f"{rate:,.0f} {kind}/s"
     return found
 
 
