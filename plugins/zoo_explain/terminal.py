@@ -14,10 +14,10 @@ from zoo.errors import printable
 if TYPE_CHECKING:
     from zoo.interfaces import Explanation
 
-# Black on light to strong colours, which is legible on terminals of any background. Orange and blue
+# Black on light to strong colours, which is legible on terminals of any background. Blue and orange
 # are told apart by readers of every kind of colour vision. From ColorBrewer.
-FOR = ("#fee6ce", "#fdbe85", "#fd8d3c")
-AGAINST = ("#deebf7", "#9ecae1", "#6baed6")
+FOR = ("#deebf7", "#9ecae1", "#6baed6")
+AGAINST = ("#fee6ce", "#fdbe85", "#fd8d3c")
 # From this share of the strongest piece on, a piece has the first colour, the second, the third.
 LEVELS = (0.08, 0.3, 0.65)
 

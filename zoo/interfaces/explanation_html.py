@@ -10,9 +10,9 @@ from zoo.errors import printable
 if TYPE_CHECKING:
     from zoo.interfaces.explanations import Explanation
 
-# Orange and blue, which readers of every kind of colour vision tell apart. They are laid over the
+# Blue and orange, which readers of every kind of colour vision tell apart. They are laid over the
 # background, light or dark, and are at most so opaque that the text on them stays legible.
-FOR, AGAINST, MOST_OPAQUE = "224,116,20", "46,124,214", 0.62
+FOR, AGAINST, MOST_OPAQUE = "46,124,214", "224,116,20", 0.62
 # Below this share of the strongest piece a colour would not be seen.
 LEAST = 0.03
 
