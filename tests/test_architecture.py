@@ -22,7 +22,7 @@ PACKAGES = sorted(
 )  # fmt: skip
 OURS = {
     "zoo_recurrent", "zoo_text", "zoo_sentiment", "zoo_charlm", "zoo_optim", "zoo_diagnose",
-    "zoo_tensorboard",
+    "zoo_tensorboard", "zoo_mlflow", "zoo_explain", "zoo_report", "zoo_runs", "zoo_serve",
 }  # fmt: skip
 
 # Plugins that are built on others.

@@ -16,7 +16,7 @@ from sum_task import Recorder, equal, registered
 
 import zoo
 import zoo.api
-from zoo.errors import PluginError, UsageError
+from zoo.errors import PluginError, UsageError, ZooWarning
 
 Train = Callable[..., zoo.Run]
 SETTINGS = ("hidden_size=3", "steps=6", "evaluate_every=3", "log_every=2", "learning_rate=0.01")
@@ -391,3 +391,29 @@ def test_early_stopping_counts_evaluations_without_improvement(
     best = recorder.evaluations[-3]["step"]
     assert run.stop_reason == f"no improvement in 2 evaluations; the best was at step {best}"
     assert not run.interrupted
+
+
+def test_callbacks_that_follow_a_complete_run_find_its_test_score(tmp_path: Path) -> None:
+    found: list[tuple[str, object]] = []
+
+    class Follower(zoo.Callback):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def on_run_end(self, run: zoo.Run) -> str:
+            found.append((self.name, run.metrics.get("test", {}).get("accuracy")))
+            if self.name == "broken":
+                raise RuntimeError("no disk")
+            return f"{self.name} was here"
+
+    followers = [Follower("first"), Follower("broken"), Follower("last")]
+    with pytest.warns(ZooWarning, match="Follower failed at the end of the run: .*no disk"):
+        run = zoo.train(
+            "sample-lstm", out=tmp_path / "run", settings={"steps": 3}, callbacks=followers,
+            progress=False,
+        )  # fmt: skip
+    assert run.test
+    assert found == [(name, run.test["accuracy"]) for name in ("last", "broken", "first")]
+    assert run.messages == ("last was here", "first was here")
+    zoo.resume(tmp_path / "run", steps=4, callbacks=followers[:1], evaluate_test=False)
+    assert found[-1] == ("first", None)

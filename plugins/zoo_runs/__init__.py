@@ -1,1 +1,1 @@
-"""Tables and comparisons of runs, and sweeps over settings: ``zoo runs``, ``compare``, ``sweep``."""
+"""Tables and comparisons of runs, and sweeps: ``zoo runs``, ``zoo compare``, ``zoo sweep``."""

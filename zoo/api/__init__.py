@@ -1,5 +1,6 @@
 """The public functions: whatever the command line does is one call here."""
 
+from zoo.api.callbacks import default_callbacks
 from zoo.api.checking import check
 from zoo.api.locating import header_facts, locate_weights
 from zoo.api.models import create_model
@@ -13,6 +14,7 @@ __all__ = [
     "check",
     "check_same_run",
     "create_model",
+    "default_callbacks",
     "evaluate",
     "export",
     "fit",

@@ -1,13 +1,10 @@
-"""Callbacks that ``zoo train`` adds by default, each with an option ``--no-NAME``."""
+"""Options ``--no-NAME`` of ``zoo train``, for callbacks that it adds by default."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Set
 
 import click
-
-if TYPE_CHECKING:
-    from zoo.interfaces import Callback
 
 _WITHOUT = "zoo.cli.default_callbacks.without"
 
@@ -21,20 +18,9 @@ class TrainCommand(click.Command):
         return [*params, *(_flag(name) for name in _names() if f"--no-{name}" not in taken)]
 
 
-def default_callbacks(ctx: click.Context) -> list[Callback]:
-    """Return the callbacks that are added by default, without those that the user left out.
-
-    Raises:
-        PluginError: One does not load.
-    """
-    from zoo.building import build_callback
-    from zoo.installed import registry
-    from zoo.records import CallbackInfo
-    from zoo.spec import Component
-
-    without = ctx.meta.get(_WITHOUT, ())
-    found = [registry().get(CallbackInfo, name) for name in _names() if name not in without]
-    return [build_callback(Component(info, info.options())) for info in found]
+def left_out(ctx: click.Context) -> Set[str]:
+    """Return the names of the callbacks that the user left out."""
+    return frozenset(ctx.meta.get(_WITHOUT, ()))
 
 
 def _names() -> list[str]:
@@ -49,7 +35,7 @@ def _flag(name: str) -> click.Option:
     def leave_out(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         del param
         if value:
-            ctx.meta[_WITHOUT] = {*ctx.meta.get(_WITHOUT, ()), name}
+            ctx.meta[_WITHOUT] = left_out(ctx) | {name}
 
     return click.Option(
         [f"--no-{name}"], is_flag=True, expose_value=False, callback=leave_out,

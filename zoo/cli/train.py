@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli import completion, options
-from zoo.cli.default_callbacks import TrainCommand, default_callbacks
+from zoo.cli.default_callbacks import TrainCommand, left_out
 from zoo.cli.result import echo_result
 from zoo.entry_points import REGISTRY_VARIABLE
 from zoo.errors import UsageError
@@ -47,7 +47,7 @@ Examples:
   zoo train --out runs/reviews --resume --epochs 20
 
 Settings are those that `zoo show NAME` lists.
-"""
+""",
 )
 @click.argument("name", default="", shell_complete=completion.recipes)
 @options.data
@@ -150,7 +150,7 @@ def command(
         if value is not None
     }
     set_up_process(threads)
-    added = default_callbacks(ctx)
+    added = api.default_callbacks(left_out(ctx))
     if resume:
         assert out
         api.check_same_run(

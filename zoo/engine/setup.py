@@ -22,7 +22,7 @@ from zoo.engine.origin import CHANGES, DATA_SHA256
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.startup import check_start
 from zoo.engine.trainer import Trainer
-from zoo.errors import DataError, DiskError, UsageError, ZooWarning
+from zoo.errors import DataError, DiskError, PluginError, UsageError, ZooWarning
 from zoo.interfaces import Callback, Data, Task
 from zoo.options import from_json
 from zoo.records import MetricInfo
