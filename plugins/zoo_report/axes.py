@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 480, 300
 # Room for the labels, which are larger on narrow screens.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 14, 12, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 14, 12, 52
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
