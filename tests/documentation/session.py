@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-TIMEOUT = 120.0  # Seconds, for one command or one block of Python.
+TIMEOUT = 600.0  # Seconds, for a command or a block of Python that hangs.
 
 # Read and written around every command: the folder and the exported variables.
 _KEPT_BETWEEN = r"""
@@ -62,7 +63,7 @@ class Session:
 
     def shell(self, command: str) -> tuple[int, str]:
         """Run a command by bash; return its exit code and what it printed."""
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["bash", "-c", _KEPT_BETWEEN + command, self._state],
             cwd=self.folder,
             env=self._environment,
@@ -71,10 +72,15 @@ class Session:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=TIMEOUT,
-            check=False,
+            start_new_session=True,
         )
-        return done.returncode, done.stdout.replace(f"{self.folder}/", "")
+        try:
+            output, _ = process.communicate(timeout=TIMEOUT)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # The shell, and what it has started.
+            process.wait()
+            raise
+        return process.returncode, output.replace(f"{self.folder}/", "")
 
     def python(self, source: str, path: Path, line: int, *, doctest: bool) -> str:
         """Run a block of Python after those before it; return its error, empty if it has none."""
