@@ -72,6 +72,6 @@ def test_every_block_of_code_is_fenced_and_has_a_language(page: Page) -> None:
 @each_page
 def test_comments_before_blocks_are_those_that_the_tests_know(page: Page) -> None:
     text = page.path.read_text(encoding="utf-8")
-    comments = re.findall(r"<!--(.*?)-->\s*(?=<!--|```)", text, re.DOTALL)
+    comments = re.findall(r"<!--((?:(?!-->).)*)-->\s*(?=<!--|```)", text, re.DOTALL)
     known = re.compile(r" (skip: .{5,}|(data|copy): \S+( as \S+)?|venv) ")
     assert [comment for comment in comments if not known.fullmatch(comment)] == []

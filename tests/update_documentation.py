@@ -10,6 +10,8 @@ import os
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -19,6 +21,7 @@ from documentation.output import refresh
 from documentation.page import Page, read_page
 from documentation.session import Session
 from sybil import Example
+from sybil.example import SybilFailure
 
 
 def real_output(example: Example, session: Session) -> str:
@@ -29,6 +32,15 @@ def real_output(example: Example, session: Session) -> str:
         click.echo(f"  $ {command.text}" + (f"  # exit code {code}" if code else ""))
         lines += [*command.prompt, *refresh(command.shown, output.splitlines())]
     return "".join(f"{line}\n" for line in lines)
+
+
+@contextmanager
+def show_failure() -> Iterator[None]:
+    """Print the failure of a block that cannot be mended here, and go on with the page."""
+    try:
+        yield
+    except SybilFailure as failure:
+        click.echo(str(failure))
 
 
 def update(page: Page) -> None:
@@ -43,7 +55,8 @@ def update(page: Page) -> None:
                 continue
             copy_files(block, session, REAL_DATA)
             if block.language != "console":
-                example.evaluate()
+                with show_failure():
+                    example.evaluate()
                 continue
             click.echo(f"{page.name}:{example.line}")
             region = example.region
