@@ -79,7 +79,7 @@ def test_train_prints_the_run_directory_last_and_writes_the_run_there(
     assert last_line(done) == str(out)
     assert "\r" not in done.stderr  # A progress bar is for terminals.
     assert [line for line in done.stderr.splitlines() if "step 3" in line]
-    assert set(contents(out)) == TESTED_RUN_FILES
+    assert set(contents(out)) == {*TESTED_RUN_FILES, "report.html"}
 
 
 def test_without_the_test_the_run_directory_alone_is_printed(
@@ -87,8 +87,9 @@ def test_without_the_test_the_run_directory_alone_is_printed(
 ) -> None:
     out = tmp_path / "book"
     done = zoo_here(
-        "train", "char-lm/gru", "--data", text_file, "--steps", 1, "--out", out, *TINY, "--no-test"
-    )
+        "train", "char-lm/gru", "--data", text_file, "--steps", 1, "--out", out, *TINY,
+        "--no-test", "--no-report",
+    )  # fmt: skip
     assert done.stdout == f"{out}\n"
     assert set(contents(out)) == RUN_FILES
 
@@ -345,7 +346,9 @@ def test_a_run_is_not_continued_with_other_settings(
 def test_resuming_a_finished_run_changes_nothing(own_run: Path, zoo_here: Run) -> None:
     before = contents(own_run)
     for command in (("sample-lstm", "--epochs", 1), ()):
-        done = zoo_here("train", *command, "--out", own_run, "--resume", "--threads", 1)
+        done = zoo_here(
+            "train", *command, "--out", own_run, "--resume", "--threads", 1, "--no-report"
+        )
         assert (done.returncode, last_line(done)) == (0, str(own_run)), done.stderr
         assert "extended" not in done.stderr
     assert contents(own_run) == before

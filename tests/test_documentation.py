@@ -43,6 +43,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[tuple[Session, list[str]
         if example.parsed.file or example.parsed.language in RUN
     ],
     indirect=["running"],
+    scope="module",  # Otherwise pytest 9.2 makes a session for every block.
 )
 def test_a_block_does_what_the_page_says(
     running: tuple[Session, list[str]], page: Page, example: Example

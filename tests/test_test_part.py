@@ -163,6 +163,7 @@ def test_the_command_prints_verdict_mistakes_next_commands_and_the_directory(
         f"  zoo predict '{out}' \"a text\"",
         f"  zoo evaluate '{out}'",
         f"  zoo export '{out}' -o model.safetensors",
+        f"report: {out}/report.html",
         str(out),
     ]
 
