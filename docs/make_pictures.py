@@ -26,6 +26,7 @@ from rich.text import Text
 FOLDER = Path(__file__).parent / "pictures"
 ZOO = [sys.executable, "-m", "zoo"]
 ENVIRONMENT = {**os.environ, "COLUMNS": "80", "TERM": "xterm-256color"}
+TEXTS = ["Slow at first, but the ending is superb.", "A mess."]
 TERMINAL = (
     "<body style='margin:0;background:#0d1117'><pre style='font:15px/1.45 monospace;"
     "color:#e6edf3;padding:18px 22px;margin:0;display:inline-block'>{code}</pre>"
@@ -115,7 +116,7 @@ def main() -> None:
         subprocess.run([*ZOO, *command, "--set", "evaluate_every=20"], check=True, env=ENVIRONMENT)
         screenshot(browser, "report", (run / "report.html").as_uri())
         with serving("imdb-bilstm", "island-lstm") as address:
-            screenshot(browser, "serve", address, "Slow at first, but the ending is superb.")
+            screenshot(browser, "serve", address, TEXTS[0])
 
 
 if __name__ == "__main__":

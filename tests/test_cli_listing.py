@@ -26,8 +26,8 @@ RECIPES: dict[str, Any] = {
     for name, recipe in tomllib.loads(file.read_text(encoding="utf-8"))["recipes"].items()
 }
 PLUGINS = {
-    "recurrent", "text", "sentiment", "char-lm", "optim", "diagnose", "tensorboard", "mlflow", "explain",
-    "report", "runs", "serve",
+    "recurrent", "text", "sentiment", "char-lm", "optim", "diagnose", "tensorboard", "mlflow",
+    "explain", "report", "runs", "serve",
 }  # fmt: skip
 # What each kind has to contain.
 LISTED = {
