@@ -326,7 +326,7 @@ def test_data_beside_the_recipe_file_is_used_as_it_is_described(
     done = zoo_here(*train, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "60 texts of table.csv" in done.stderr
-    assert "file     table.csv" in zoo_here("--registry", file, "show", "words").stdout
+    assert "file    table.csv" in zoo_here("--registry", file, "show", "words").stdout
 
     write(tmp_path / "table.csv", f"text,label\n{content.replace('a', 'b')}")
     done = zoo_here(*train, "--out", tmp_path / "other")
