@@ -105,6 +105,18 @@ WRONG = {
         RECIPE + "weights = { file = 'x', bytes = 1 }\n",
         r"key 'sha256' is missing in FILE, recipes.book-lstm, weights",
     ),
+    "data without a place": (
+        DATA.replace('url = "https://example.org/book.txt"\n', ""),
+        r"a data set has one of the keys 'url' and 'file' in FILE, data.book",
+    ),
+    "data in two places": (
+        DATA + "file = 'book.txt'\n",
+        r"a data set has one of the keys 'url' and 'file' in FILE, data.book",
+    ),
+    "texts of a file beside it": (
+        DATA.replace("url =", "file =") + "contains = ['x']\n",
+        r"key 'contains' is for data sets with a 'url' in FILE, data.book",
+    ),
     "recipes that are no tables": ("recipes.book = 1\n", r"recipes.book is not a table in FILE"),
     "recipes that are no table": ("recipes = 1\n", r"key 'recipes' is not a table in FILE"),
     "no TOML": ("[recipes.x\n", r"recipe file is not TOML in FILE: .*line 1"),
@@ -298,3 +310,28 @@ def test_every_published_weights_file_is_the_one_that_its_recipe_describes(
         content = (recipe.weights_path or Path()).read_bytes()
         assert hashlib.sha256(content).hexdigest() == recipe.weights.sha256
         assert len(content) == recipe.weights.bytes
+
+
+def test_data_beside_the_recipe_file_is_used_as_it_is_described(
+    tmp_path: Path, zoo_here: Run
+) -> None:
+    content = "".join(f"word {n},{'ab'[n % 2]}\n" for n in range(60))
+    write(tmp_path / "table.csv", f"text,label\n{content}")
+    digest = hashlib.sha256((tmp_path / "table.csv").read_bytes()).hexdigest()
+    size = (tmp_path / "table.csv").stat().st_size
+    data = f"[data.words]\nsummary = ''\nfile = 'table.csv'\nsha256 = '{digest}'\nbytes = {size}\n"
+    recipe = RECIPE.replace("char-lm", "text-classification") + "data = 'words'\n"
+    file = write(tmp_path / "recipes.toml", data + recipe)
+    train = ("--registry", file, "train", "book-lstm", "--set", "hidden_size=4", "--steps", "2")
+    done = zoo_here(*train, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "60 texts of table.csv" in done.stderr
+    assert "file    table.csv" in zoo_here("--registry", file, "show", "words").stdout
+
+    write(tmp_path / "table.csv", f"text,label\n{content.replace('a', 'b')}")
+    done = zoo_here(*train, "--out", tmp_path / "other")
+    assert done.returncode == 4
+    assert done.stderr.startswith(
+        f"error: the file of the data set 'words' is not the one that was published in "
+        f"{tmp_path / 'table.csv'}: "
+    )

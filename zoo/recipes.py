@@ -69,12 +69,14 @@ def read(path: Path, plugin: PluginInfo | None = None) -> RecipeFile:
         document["recipes"] = {**earlier, **_tables(document, "recipes", str(path))}
         del document["runs"]
     _refuse_other_keys(document, {"data", "recipes"}, str(path))
+    # Files of zoo's own registry are in the package, also where the registry is above it.
+    folder = Path(__file__).parent if path == shipped_path() else path.parent
     datasets = {
-        name: _record(DatasetInfo, {"name": name, "plugin": plugin}, table, f"{path}, data.{name}")
+        name: _dataset(
+            {"name": name, "folder": folder, "plugin": plugin}, table, f"{path}, data.{name}"
+        )
         for name, table in _tables(document, "data", str(path)).items()
     }
-    # The weights of zoo's own registry are in the package, also where the file is above it.
-    folder = Path(__file__).parent if path == shipped_path() else path.parent
     own = {"folder": folder, "source": path, "plugin": plugin}
     recipes = {
         name: _recipe({**own, "name": name}, table, f"{path}, recipes.{name}")
@@ -96,6 +98,15 @@ def check_data_names(recipes: Iterable[Recipe], datasets: Collection[str]) -> No
                 f"data {recipe.data!r} is not in a data table",
                 where=f"{recipe.source}, recipes.{recipe.name}",
             )
+
+
+def _dataset(own: dict[str, Any], table: dict[str, Any], where: str) -> DatasetInfo:
+    dataset: DatasetInfo = _record(DatasetInfo, own, table, where)
+    if bool(dataset.url) == bool(dataset.file):
+        raise UsageError("a data set has one of the keys 'url' and 'file'", where=where)
+    if dataset.file and dataset.contains:
+        raise UsageError("key 'contains' is for data sets with a 'url'", where=where)
+    return dataset
 
 
 def _recipe(own: dict[str, Any], table: dict[str, Any], where: str) -> Recipe:

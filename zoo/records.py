@@ -198,18 +198,20 @@ class CommandInfo(Record):
     kind: ClassVar[str] = "command"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
-    """A data set that can be downloaded, from the ``data`` table of a recipe file.
+    """A data set of the ``data`` table of a recipe file: a download, or a file beside it.
 
     Args:
         name: What a recipe's ``data`` key refers to.
         summary: One line on what it is.
-        url: Where it lies.
+        url: Where it is downloaded; empty where it is a file.
+        file: The file beside the recipe file; empty where it is downloaded.
         sha256: Digest of the file.
         bytes: Length of the file.
-        contains: Texts that must stand in the file where its digest is another one. Empty: only
+        contains: Texts that must stand in a download whose digest is another one. Empty: only
             the very file that the digest names is accepted.
+        folder: The folder that ``file`` is relative to.
         plugin: Who declared it.
     """
 
@@ -217,10 +219,12 @@ class DatasetInfo:
 
     name: str
     summary: str
-    url: str
+    url: str = ""
+    file: str = ""
     sha256: str
     bytes: int
     contains: tuple[str, ...] = ()
+    folder: Path = field(default=Path(), repr=False)
     plugin: PluginInfo | None = field(default=None, compare=False)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from zoo.data.download import fetch
 from zoo.errors import DataError
-from zoo.files import cache_folder
+from zoo.files import cache_folder, digest
 from zoo.records import DatasetInfo
 from zoo.spec import SAMPLE
 
@@ -22,13 +22,14 @@ def locate(data: str, dataset: DatasetInfo | None) -> Path | None:
         dataset: The data set that ``data`` names, if it names one.
 
     Raises:
-        DataError: There is nothing at the path, or a device or pipe, which may never end.
+        DataError: There is nothing at the path, or a device or pipe, which may never end; or the
+            file of a data set is not the one that its recipe file describes.
         NetworkError: The download failed.
     """
     if data in ("", SAMPLE):
         return None
     if dataset is not None:
-        return fetch(dataset)
+        return _bundled(dataset) if dataset.file else fetch(dataset)
     try:
         path = Path(data)
         # The path is written into the run's configuration.
@@ -55,11 +56,30 @@ def locate(data: str, dataset: DatasetInfo | None) -> Path | None:
     return path
 
 
+def _bundled(dataset: DatasetInfo) -> Path:
+    """Return the file beside the recipe file, which must be the one that it describes."""
+    path = dataset.folder / dataset.file
+    if not path.is_file():
+        why = "it is missing"
+    elif path.stat().st_size != dataset.bytes or digest(path) != dataset.sha256:
+        why = f"expected {dataset.bytes} bytes, sha256 {dataset.sha256}"
+    else:
+        return path
+    raise DataError(
+        f"the file of the data set {dataset.name!r} is not the one that was published",
+        where=str(path),
+        why=why,
+        fix="install the package again",
+    )
+
+
 def is_downloaded(dataset: DatasetInfo) -> bool:
-    """Return whether the file of a data set is in the cache, so that :func:`locate` finds it.
+    """Return whether :func:`locate` finds a data set without a download.
 
     Args:
         dataset: The data set.
     """
+    if dataset.file:
+        return True
     name = f"{dataset.name}-{Path(urlsplit(dataset.url).path).name}"
     return (cache_folder() / "downloads" / name).is_file()
