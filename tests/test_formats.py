@@ -105,7 +105,7 @@ def test_a_run_of_a_later_format_names_the_version(run: Path, zoo_here: Run) -> 
         resume(run)
     done = zoo_here("train", "char-lm/gru", "--out", run, "--resume")
     assert done.returncode == 5
-    assert "install seqzoo 0.4.1 or later" in done.stderr
+    assert "install seqzoo 0.5.1 or later" in done.stderr
 
 
 def test_a_checkpoint_of_a_later_format_names_the_version(run: Path) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zoo.runs import Run
     from zoo.trained import TrainedModel
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 # Where the public names are. They are imported when first used: a plugin imports this module while
 # plugins are being listed, which must not import torch, and help needs none of them.
