@@ -80,7 +80,7 @@ def test_the_version_that_reads_this_format_is_not_later_than_this_one() -> None
 
 @pytest.mark.parametrize(
     ("requires", "version"),
-    [("0.4.1", r"0\.4\.1 or later"), (None, "a later version"), (4, "a later version")],
+    [("0.4.1", r"0\.5\.1 or later"), (None, "a later version"), (4, "a later version")],
 )
 def test_a_weights_file_of_a_later_format_names_the_version(
     requires: Any, version: str, run: Path, tmp_path: Path, zoo_here: Run
@@ -99,8 +99,8 @@ def test_a_weights_file_of_a_later_format_names_the_version(
 
 
 def test_a_run_of_a_later_format_names_the_version(run: Path, zoo_here: Run) -> None:
-    change_config(run, format=3, requires="0.4.1", task="of another form")
-    pattern = LATER.format(name=r"config\.json", version=r"0\.4\.1 or later")
+    change_config(run, format=3, requires="0.5.1", task="of another form")
+    pattern = LATER.format(name=r"config\.json", version=r"0\.5\.1 or later")
     with pytest.raises(WeightsError, match=pattern):
         resume(run)
     done = zoo_here("train", "char-lm/gru", "--out", run, "--resume")
@@ -110,8 +110,8 @@ def test_a_run_of_a_later_format_names_the_version(run: Path, zoo_here: Run) -> 
 
 def test_a_checkpoint_of_a_later_format_names_the_version(run: Path) -> None:
     before = (run / "metrics.jsonl").read_bytes()
-    change_checkpoint(run, format=3, requires="0.4.1", state={"of": "another form"})
-    pattern = LATER.format(name=r"checkpoint\.safetensors", version=r"0\.4\.1 or later")
+    change_checkpoint(run, format=3, requires="0.5.1", state={"of": "another form"})
+    pattern = LATER.format(name=r"checkpoint\.safetensors", version=r"0\.5\.1 or later")
     with pytest.raises(WeightsError, match=pattern):
         resume(run)
     assert (run / "metrics.jsonl").read_bytes() == before
