@@ -101,16 +101,9 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        explained = [
-            "explain",
-            "imdb-bilstm",
-            "Slow at first, but the ending is superb.",
-            "A mess.",
-        ]
-        quoted = (
-            "zoo explain imdb-bilstm \\\n    'Slow at first, but the ending is superb.' 'A mess.'"
-        )
-        terminal(browser, "explain", [(quoted, output_on_terminal(explained))])
+        explained = output_on_terminal(["explain", "imdb-bilstm", *TEXTS])
+        quoted = " ".join(f"'{text}'" for text in TEXTS)
+        terminal(browser, "explain", [(f"zoo explain imdb-bilstm \\\n    {quoted}", explained)])
         run = Path(folder) / "reviews"
         command = ["train", "sample-lstm", "--out", str(run), "--quiet", "--steps", "240"]
         subprocess.run([*ZOO, *command, "--set", "evaluate_every=20"], check=True, env=ENVIRONMENT)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,39 +28,53 @@ PAGES = [read_page(Path(path)) for path in os.environ.get("ZOO_PAGE", "").split(
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
+@dataclass
+class Running:
+    """The session of a page, and the line of the block that failed in it, if one did."""
+
+    session: Session
+    failed_line: int = 0
+
+
 @pytest.fixture(scope="module")
-def running(request: pytest.FixtureRequest) -> Iterator[tuple[Session, list[str]]]:
-    """The session of a page, and those of its blocks that failed."""
-    page: Page = request.param
-    with page.session() as session:
-        yield session, []
+def running() -> Iterator[Callable[[Page], Running]]:
+    """Return the session of a page, which its first block starts and the next page ends."""
+    current: dict[str, Running] = {}
+    with ExitStack() as stack:
+
+        def start(page: Page) -> Running:
+            if page.name not in current:
+                stack.close()
+                current.clear()
+                current[page.name] = Running(stack.enter_context(page.session()))
+            return current[page.name]
+
+        yield start
 
 
 @pytest.mark.parametrize(
-    ("running", "page", "example"),
+    ("page", "example"),
     [
-        pytest.param(page, page, example, id=f"{page.name}:{example.line}")
+        pytest.param(page, example, id=f"{page.name}:{example.line}")
         for page in PAGES
         for example in page.examples
         if example.parsed.file or example.parsed.language in RUN
     ],
-    indirect=["running"],
-    scope="module",  # Otherwise pytest 9.2 makes a session for every block.
 )
 def test_a_block_does_what_the_page_says(
-    running: tuple[Session, list[str]], page: Page, example: Example
+    running: Callable[[Page], Running], page: Page, example: Example
 ) -> None:
-    session, failed = running
     if missing := sorted(name for name in page.data if not (REAL_DATA / name).exists()):
         pytest.skip(f"no {missing[0]} in {REAL_DATA}; set ZOO_TEST_DATA")
     if example.parsed.skip:
         pytest.skip(f"not run: {example.parsed.skip}")
-    if failed:
-        pytest.skip(f"the block in line {failed[0]} of this page has failed")
-    copy_files(example.parsed, session, REAL_DATA)
-    failed.append(str(example.line))
+    here = running(page)
+    if here.failed_line:
+        pytest.skip(f"the block in line {here.failed_line} of this page has failed")
+    copy_files(example.parsed, here.session, REAL_DATA)
+    here.failed_line = example.line
     example.evaluate()
-    failed.clear()
+    here.failed_line = 0
 
 
 @each_page
