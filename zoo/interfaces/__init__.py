@@ -46,6 +46,7 @@ from zoo.interfaces.predictions import (
     ValuesPrediction,
 )
 from zoo.interfaces.tasks import Evaluate, Metrics, MetricSums, Step, Task
+from zoo.interfaces.trackers import RunStatus, Setting, Tracker
 from zoo.interfaces.training import Callback, Metric
 
 __all__ = [
@@ -82,7 +83,9 @@ __all__ = [
     "Predicts",
     "ProbesTexts",
     "RowNames",
+    "RunStatus",
     "ScoresExamples",
+    "Setting",
     "ShufflesSteps",
     "Split",
     "State",
@@ -90,6 +93,7 @@ __all__ = [
     "TagsPrediction",
     "Task",
     "TextPrediction",
+    "Tracker",
     "ValuesPrediction",
     "WrapsModel",
 ]
