@@ -20,6 +20,7 @@ from zoo.interfaces import (
     Data,
     DecodeStep,
     Evaluate,
+    Explanation,
     Metrics,
     MetricSums,
     RowNames,
@@ -29,6 +30,7 @@ from zoo.interfaces import (
     Task,
 )
 from zoo.nn import pool
+from zoo_charlm import explaining
 from zoo_charlm.corpus import load
 from zoo_charlm.metrics import compute_metrics, sum_losses
 from zoo_charlm.network import CharPredictor
@@ -170,6 +172,10 @@ class CharLM(Task):
         return found
 
     # Use
+
+    def explain(self, network: nn.Module, texts: Sequence[str], target: str) -> list[Explanation]:
+        """Return the surprise of every character; see :class:`zoo.interfaces.Explains`."""
+        return explaining.explain(self, network, texts, target)
 
     def encode(self, text: str, where: str = "the prompt") -> list[int]:
         missing = sorted({character for character in text if character not in self._token_ids})

@@ -101,6 +101,12 @@ class TokenEncoder:
         """Return the tokens of each text that are read."""
         return truncate(texts, self.options.max_tokens, self.options.truncation, unknown)
 
+    def read_tokens(self, number: int) -> IntArray:
+        """Return which of the tokens of a text of so many are read; -1 for a text without any."""
+        tokens = Ragged.of([np.arange(number)], np.arange(1))
+        read = self.truncate(tokens, unknown=-1)
+        return read.values[read.starts[0] : read.starts[0] + read.lengths[0]]
+
     def probe(self) -> tuple[Ragged, Types | None]:
         """Return two rows of different lengths: frequent words, or a few letters."""
         if self.options.tokens == "words":

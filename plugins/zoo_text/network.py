@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.interfaces import BuildModel, HasReadout, State
+from zoo.interfaces import Batch, BuildModel, HasReadout, State
 from zoo.nn import OneHot, forward_embedded, pool
 from zoo_text.batches import TextBatch
 from zoo_text.hashed_ngrams import HashedNGrams
@@ -90,14 +90,45 @@ class TextNetwork(nn.Module):
         outputs, end = self.model_outputs(
             token_ids, lengths, state, units, starts, return_outputs=return_outputs
         )
-        pooled = pool(self.rnn, outputs, lengths, end, self.options.pooling)
-        pooled = nn.functional.dropout(pooled, self.options.dropout, self.training)
-        if self.fc1 is not None:
-            pooled = self.fc1(pooled).relu()
-        logits = self.fc2(pooled)
+        logits = self.head(outputs, lengths, end)
         if self.ngrams is not None:
             logits = logits + self.ngrams(token_ids, lengths)
         return logits, end
+
+    def head(self, outputs: Tensor, lengths: Tensor, state: State) -> Tensor:
+        """Return (B, K) of what the model returned: outputs (B, T, F), and the state."""
+        pooled = pool(self.rnn, outputs, lengths, state, self.options.pooling)
+        pooled = nn.functional.dropout(pooled, self.options.dropout, self.training)
+        if self.fc1 is not None:
+            pooled = self.fc1(pooled).relu()
+        logits: Tensor = self.fc2(pooled)
+        return logits
+
+    def forward_vectors(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the model alone adds to the outputs (B, K), for vectors (B, T, E) of tokens.
+
+        It is differentiable by the vectors.
+        """
+        outputs, end = self.rnn(vectors, lengths)
+        return self.head(outputs, lengths, end)
+
+    def token_vectors(self, batch: Batch) -> Tensor:
+        """Return the vectors (B, T, E) of the tokens of a batch."""
+        if isinstance(self.embedding, SubwordEmbedding):
+            assert isinstance(batch, TextBatch)
+            assert batch.units is not None
+            assert batch.starts is not None
+            weight = self.embedding(batch.units, batch.starts)
+            return nn.functional.embedding(batch.inputs, weight)
+        vectors: Tensor = self.embedding(batch.inputs)
+        return vectors
+
+    def unknown_vector(self) -> Tensor:
+        """Return the vector (E,) of a token that the training did not know."""
+        if isinstance(self.embedding, SubwordEmbedding):
+            return torch.zeros_like(self.embedding.weight[0])
+        vector: Tensor = self.embedding(torch.tensor(UNKNOWN, device=self.fc2.weight.device))
+        return vector
 
     def model_outputs(
         self,

@@ -43,6 +43,21 @@ def characters(text: str) -> list[str]:
     return [marked[i - 1 : i + 2] for i in range(1, len(marked) - 1)]
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the tokens of :func:`words` are in a text: start and end, in characters."""
+    return [match.span() for match in _TOKEN.finditer(text)]
+
+
+def character_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the characters of :func:`characters` are; white space between words is one."""
+    spans: list[tuple[int, int]] = []
+    for word in re.finditer(r"\S+", text):
+        if spans:
+            spans.append((spans[-1][1], word.start()))
+        spans += [(at, at + 1) for at in range(*word.span())]
+    return spans
+
+
 def word_units(word: str) -> list[str]:
     """Return the units of a word; digits are all the same."""
     if not word:

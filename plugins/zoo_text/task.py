@@ -19,13 +19,14 @@ from zoo.interfaces import (
     Batch,
     BuildModel,
     Data,
+    Explanation,
     Metrics,
     MetricSums,
     RowNames,
     State,
     Step,
 )
-from zoo_text import inference
+from zoo_text import explaining, inference
 from zoo_text.baseline import with_baseline
 from zoo_text.batches import HeldOut, TextBatch, TextSplit
 from zoo_text.encoding import TokenEncoder
@@ -293,3 +294,7 @@ class TextTask(TargetTask):
     ) -> list[npt.NDArray[np.float32]]:
         """Return vectors of texts; see :class:`zoo.interfaces.Embeds`."""
         return inference.embed(self, network, texts, per_step=per_step)
+
+    def explain(self, network: nn.Module, texts: Sequence[str], target: str) -> list[Explanation]:
+        """Return what each word adds to an answer; see :class:`zoo.interfaces.Explains`."""
+        return explaining.explain(self, network, texts, target)

@@ -23,7 +23,7 @@ from zoo.interfaces.capabilities import (
     WrapsModel,
 )
 from zoo.interfaces.data import Batch, Data, ShufflesSteps, Split
-from zoo.interfaces.explanations import Explains, Explanation, Piece
+from zoo.interfaces.explanations import Explains, Explanation, Explanations, Piece
 from zoo.interfaces.models import (
     BuildModel,
     DecodesSteps,
@@ -61,6 +61,7 @@ __all__ = [
     "Evaluate",
     "Explains",
     "Explanation",
+    "Explanations",
     "FindsMistakes",
     "FitsBaseline",
     "ForwardsEmbedded",

@@ -13,8 +13,8 @@ from zoo.display import Displayed
 from zoo.environment import computing
 from zoo.errors import UsageError, ZooWarning, listed
 from zoo.generation import Sampling, generate
-from zoo.interfaces import Embeds, Explains, Explanation, Generates, Prediction, Predicts
-from zoo.prediction import embed, predict
+from zoo.interfaces import Embeds, Explains, Explanations, Generates, Prediction, Predicts
+from zoo.prediction import chunks, embed, predict
 from zoo.trained.measured import MeasuredModel
 from zoo.weights import writer
 from zoo.weights.file import DTYPES
@@ -159,24 +159,37 @@ class TrainedModel(MeasuredModel, Displayed):
             return vectors
         return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
 
-    def explain(self, texts: Iterable[str], *, target: str = "") -> list[Explanation]:
+    def explain(self, texts: Iterable[str], *, target: str = "") -> Explanations:
         """Return what each piece of a text adds to its answer.
 
         Args:
-            texts: The texts.
+            texts: Any number of them.
             target: The label whose score is explained; empty: the one that is predicted.
+
+        Returns:
+            A list of :class:`zoo.interfaces.Explanation`, in order. It and they show themselves in
+            a notebook.
 
         Raises:
             UsageError: The task explains nothing, or has no such label.
             TypeError: ``texts`` is a single string.
+
+        Example:
+            >>> import zoo
+            >>> print(zoo.load("imdb-bilstm").explain(["A film to remember."])[0])
+            pos: logit +0.98 = base +0.01 + words +0.97
+              A[-0.16] film to[+0.24] remember[+0.87].
         """
         if isinstance(texts, str):
             raise TypeError("explain() takes several texts: give [text] for one")
         if not isinstance(self.task, Explains):
             raise self._cannot("explain its answers")
         self.module.eval()
-        with computing():
-            return list(self.task.explain(self.module, list(texts), target))
+        found = Explanations()
+        for chunk in filter(None, chunks(texts)):
+            with computing():
+                found.extend(self.task.explain(self.module, chunk, target))
+        return found
 
     def save(
         self,
