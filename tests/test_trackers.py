@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 from conftest import Run as Command
 from conftest import StopAfter
-from sum_task import registered
+from safetensors.torch import load_file
+from sum_task import equal, registered
 
 import zoo
 from zoo.errors import ZooWarning
@@ -41,7 +43,10 @@ def untracked(train_here: Train, tmp_path: Path) -> Path:
 
 
 def same_training(one: Path, other: Path) -> bool:
-    """Return whether two runs have the same weights, and the same metrics but for their times."""
+    """Return whether two runs have the same tensors, and the same metrics but for their times.
+
+    The header of a weights file names the callbacks of its run.
+    """
     about_time = {"seconds", "rows_per_second"}
     metrics = [
         [
@@ -50,8 +55,8 @@ def same_training(one: Path, other: Path) -> bool:
         ]
         for run in (one, other)
     ]
-    name = "weights.safetensors"
-    return metrics[0] == metrics[1] and (one / name).read_bytes() == (other / name).read_bytes()
+    tensors = [load_file(run / "weights.safetensors") for run in (one, other)]
+    return metrics[0] == metrics[1] and equal(*tensors)
 
 
 def logged(run: zoo.Run, kind: str, key: str) -> dict[int, float]:
@@ -251,7 +256,7 @@ def test_a_full_disk_is_one_warning_for_tensorboard(
 ) -> None:
     writer = pytest.importorskip("tensorboard.summary.writer.record_writer").RecordWriter
     write = writer.write
-    written = []
+    written: list[bytes] = []
 
     def fill(self: Any, data: bytes) -> None:
         if len(written) > 5:
@@ -360,9 +365,23 @@ def test_a_broken_store_is_one_warning_for_mlflow(
     if when == "at the start":
         (tmp_path / "mlflow.db").write_bytes(b"no data base" * 100)
     with pytest.warns(ZooWarning, match="MLflow failed, and the run is not tracked") as caught:
-        run = train_here(
-            "sum/lstm", tmp_path / "run", *SETTINGS, callbacks=["mlflow", Breaks()]
-        )
+        run = train_here("sum/lstm", tmp_path / "run", *SETTINGS, callbacks=["mlflow", Breaks()])
+    assert len([each for each in caught if each.category is ZooWarning]) == 1
+    assert same_training(run.path, untracked)
+
+
+def test_a_server_that_is_gone_is_one_warning_for_mlflow(
+    mlflow: Any, train_here: Train, untracked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as taken:  # Bound, and not listening: connections are refused.
+        taken.bind(("127.0.0.1", 0))
+        store = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.warns(ZooWarning, match="MLflow failed, and the run is not tracked") as caught:
+            run = train_here(
+                "sum/lstm", tmp_path / "run", *SETTINGS, f"mlflow.tracking_uri={store}",
+                callbacks=["mlflow"],
+            )  # fmt: skip
     assert len([each for each in caught if each.category is ZooWarning]) == 1
     assert same_training(run.path, untracked)
 

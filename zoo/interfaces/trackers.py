@@ -139,7 +139,7 @@ def _setting(value: Any) -> Setting:
     return value if isinstance(value, bool | int | float) else str(value)
 
 
-def _numbers(prefix: str, metrics: Metrics) -> dict[str, float]:
+def _numbers(prefix: str, metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics that are numbers, and the numbers of those that are mappings of them."""
     found: dict[str, float] = {}
     for name, value in metrics.items():
