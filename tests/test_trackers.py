@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from sum_task import equal, registered
 
 import zoo
-from zoo.errors import ZooWarning
+from zoo.errors import UsageError, ZooWarning
 from zoo.interfaces import Setting, Tracker
 
 Train = Callable[..., zoo.Run]
@@ -237,7 +238,7 @@ def test_the_hparams_page_has_settings_and_test_metrics(train_here: Train, tmp_p
     assert start.hparams["model"].string_value == "lstm"
     assert start.hparams["model.hidden_size"].number_value == 3
     experiment = metadata.parse_experiment_plugin_data(content[metadata.EXPERIMENT_TAG])
-    assert "test/loss" in [info.name.tag for info in experiment.metric_infos]
+    assert [info.name.tag for info in experiment.metric_infos] == ["test/loss"]
 
 
 def test_a_resumed_run_goes_on_in_tensorboard(train_here: Train, tmp_path: Path) -> None:
@@ -387,6 +388,19 @@ def test_a_server_that_is_gone_is_one_warning_for_mlflow(
 
 
 # Command line
+
+
+@pytest.mark.parametrize("library", ["tensorboard", "mlflow"])
+def test_a_library_that_is_missing_is_told_before_the_training(
+    library: str, train_here: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith((library, "zoo_tensorboard."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UsageError, match=rf"pip install 'seqzoo\[{library}\]'"):
+        train_here("sum/lstm", tmp_path / "run", *SETTINGS, callbacks=[library])
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_track_adds_trackers_on_the_command_line(

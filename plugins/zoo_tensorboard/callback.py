@@ -46,7 +46,7 @@ class TensorBoard(Tracker):
 
     def start(self, run_directory: Path, settings: Mapping[str, Setting], step: int) -> None:
         self._folder = Path(self._log_dir or run_directory / "tensorboard")
-        self._settings = settings
+        self._settings, self._test_metrics = settings, []
         # A resumed run replaces what was logged after the step that it resumes from.
         self._events = self._open(self._folder, purge_step=step + 1)
         self._last_step = step
@@ -65,7 +65,10 @@ class TensorBoard(Tracker):
         assert self._events is not None
         paths = "\n".join(f"* `{file.resolve()}`" for file in files)
         self._events.add_text("files", paths, self._last_step)
-        self._events.add_hparams(self._settings, self._test_metrics)
+        given = {name: value for name, value in self._settings.items() if value != ""}
+        # The number of examples is no result of the settings.
+        measured = [name for name in self._test_metrics if name != "test/examples"]
+        self._events.add_hparams(given, measured)
         self._events.flush()
         return f"tensorboard: tensorboard --logdir {self._folder}"
 

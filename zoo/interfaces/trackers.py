@@ -75,6 +75,7 @@ class Tracker(Callback):
         """
 
     def on_train_begin(self, trainer: Trainer) -> None:
+        self._failed = False  # Of an earlier run of the same object.
         self._status, self._step = "failed", trainer.state.step
         settings = dict(_settings(trainer.spec.to_json()))
         self._attempt(self.start, trainer.directory.path, settings, trainer.state.step)
