@@ -1,4 +1,4 @@
-"""TensorBoard: training and validation metrics as scalars. Needs ``seqzoo[tensorboard]``."""
+"""TensorBoard: metrics and settings of runs. Needs ``seqzoo[tensorboard]``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def zoo_callbacks() -> list[CallbackInfo]:
     return [
         CallbackInfo(
             name="tensorboard",
-            summary="Writes metrics for TensorBoard",
+            summary="Tracks runs with TensorBoard: settings, metrics and paths of files",
             target="zoo_tensorboard.callback:TensorBoard",
             options=TensorBoardOptions,
         )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
-from zoo.interfaces import Callback, Metrics
+from zoo.interfaces import RunStatus, Setting, Tracker
 from zoo_tensorboard import TensorBoardOptions
 
 if TYPE_CHECKING:
-    from zoo.engine.trainer import Trainer
+    from zoo_tensorboard.events import EventFile
 
 
-class TensorBoard(Callback):
-    """Writes metrics as scalars ``train/NAME`` and ``validation/NAME`` by step.
+class TensorBoard(Tracker):
+    """Writes metrics, settings and the paths of files for TensorBoard.
+
+    Metrics are scalars such as ``train/loss``, ``validation/accuracy`` and ``test/accuracy``, by
+    step. Settings are a text and, with the metrics on the test part, a row of the HPARAMS page.
 
     Args:
         options: Where to write.
@@ -25,34 +29,60 @@ class TensorBoard(Callback):
 
     def __init__(self, options: TensorBoardOptions) -> None:
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            from zoo_tensorboard.events import EventFile
         except ImportError as error:
             raise UsageError(
                 "the tensorboard callback needs TensorBoard",
                 why=str(error),
                 fix="pip install 'seqzoo[tensorboard]'",
             ) from error
-        self._make_writer = SummaryWriter
+        self._open = EventFile
         self._log_dir = options.log_dir
-        self._writer: Any = None
+        self._events: EventFile | None = None
+        self._folder = Path()
+        self._settings: Mapping[str, Setting] = {}
+        self._last_step = 0
+        self._test_metrics: list[str] = []
 
-    def on_train_begin(self, trainer: Trainer) -> None:
-        folder = self._log_dir or str(trainer.directory.path / "tensorboard")
+    def start(self, run_directory: Path, settings: Mapping[str, Setting], step: int) -> None:
+        self._folder = Path(self._log_dir or run_directory / "tensorboard")
+        self._settings, self._test_metrics = settings, []
         # A resumed run replaces what was logged after the step that it resumes from.
-        self._writer = self._make_writer(folder, purge_step=trainer.state.step + 1)
+        self._events = self._open(self._folder, purge_step=step + 1)
+        self._last_step = step
+        self._events.add_text("settings", _table(settings), step)
+        self._events.flush()
 
-    def on_log(self, trainer: Trainer, metrics: Metrics) -> None:
-        self._add("train", trainer, metrics)
-
-    def on_evaluate(self, trainer: Trainer, metrics: Metrics) -> None:
-        self._add("validation", trainer, metrics)
-        self._writer.flush()
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-    def _add(self, split: str, trainer: Trainer, metrics: Metrics) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        assert self._events is not None
         for name, value in metrics.items():
-            if isinstance(value, Real) and not isinstance(value, bool):
-                self._writer.add_scalar(f"{split}/{name}", float(value), trainer.state.step)
+            self._events.add_scalar(name, value, step)
+        self._events.flush()
+        self._last_step = step
+        self._test_metrics += [name for name in metrics if name.startswith("test/")]
+
+    def finish(self, files: Sequence[Path]) -> str:
+        assert self._events is not None
+        paths = "\n".join(f"* `{file.resolve()}`" for file in files)
+        self._events.add_text("files", paths, self._last_step)
+        given = {name: value for name, value in self._settings.items() if value != ""}
+        # The number of examples is no result of the settings.
+        measured = [name for name in self._test_metrics if name != "test/examples"]
+        self._events.add_hparams(given, measured)
+        self._events.flush()
+        return f"tensorboard: tensorboard --logdir {self._folder}"
+
+    def end(self, status: RunStatus) -> None:
+        del status
+        if self._events is not None:
+            self._events.close()
+
+
+def _table(settings: Mapping[str, Setting]) -> str:
+    """Return a table in Markdown."""
+    rows = [f"| {name} | {_cell(str(value))} |" for name, value in settings.items()]
+    return "\n".join(["| setting | value |", "|---|---|", *rows])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

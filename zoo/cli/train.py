@@ -40,6 +40,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 Examples:
   zoo train --data reviews.csv
   zoo train --data reviews.csv --epochs 3 --lr 0.002 --out runs/reviews
+  zoo train --data reviews.csv --track tensorboard
   zoo train imdb-bilstm --data aclImdb_v1.tar.gz
   zoo train char-lm/lstm --data book.txt --steps 2000 --hidden-size 256
   zoo train sentiment/bilstm --data reviews.csv --init imdb-bilstm
@@ -69,8 +70,9 @@ Settings are those that `zoo show NAME` lists.
     help="Start from these weights: a file, a run or a recipe.",
 )  # fmt: skip
 @click.option(
-    "--callback", "callbacks", multiple=True, metavar="NAME", shell_complete=completion.callbacks,
-    help="Add a callback.",
+    "--callback", "--track", "callbacks", multiple=True, metavar="NAME",
+    shell_complete=completion.callbacks,
+    help="Add a callback, such as a tracker: tensorboard or mlflow.",
 )  # fmt: skip
 @options.metrics
 @click.option(

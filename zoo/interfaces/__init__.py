@@ -46,6 +46,7 @@ from zoo.interfaces.predictions import (
     ValuesPrediction,
 )
 from zoo.interfaces.tasks import Evaluate, Metrics, MetricSums, Step, Task
+from zoo.interfaces.trackers import RunStatus, Setting, Tracker
 from zoo.interfaces.training import Callback, Metric
 
 __all__ = [
@@ -83,7 +84,9 @@ __all__ = [
     "Predicts",
     "ProbesTexts",
     "RowNames",
+    "RunStatus",
     "ScoresExamples",
+    "Setting",
     "ShufflesSteps",
     "Split",
     "State",
@@ -91,6 +94,7 @@ __all__ = [
     "TagsPrediction",
     "Task",
     "TextPrediction",
+    "Tracker",
     "ValuesPrediction",
     "WrapsModel",
 ]
