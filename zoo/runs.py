@@ -14,7 +14,8 @@ from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import DiskError, ZooWarning
 from zoo.installed import registry
-from zoo.interfaces import Data, FitsBaseline, Mistake
+from zoo.interfaces import Data, FitsBaseline, Mistake, Outcomes
+from zoo.settings import resolve
 from zoo.spec import SAMPLE
 from zoo.trained import TrainedModel
 from zoo.verdict import verdict
@@ -88,7 +89,7 @@ class Run(Displayed):
         stored = self._directory.read_evaluations().get("test")
         if stored and stored.get("training_data", True):
             return dict(stored)
-        data = self._prepared
+        data = self.data
         if "test" not in data.splits or not data.splits["test"].num_examples:
             return None
         if isinstance(self._evaluated.task, FitsBaseline):
@@ -125,7 +126,15 @@ class Run(Displayed):
         """
         if not self._evaluated.finds_mistakes or not self.test:
             return []
-        return self._evaluated.mistakes(self._prepared, count=count)
+        return self._evaluated.mistakes(self.data, count=count)
+
+    def outcomes(self, split: str = "test") -> Outcomes | None:
+        """Return what the saved weights say of every example of a split of the training's data.
+
+        None where the task does not implement :class:`zoo.interfaces.ScoresExamples`. Errors are
+        those of :attr:`test`; there is a :class:`zoo.errors.DataError` where the split is empty.
+        """
+        return self._evaluated.outcomes(self.data, split=split)
 
     @cached_property
     def _evaluated(self) -> TrainedModel:
@@ -133,8 +142,8 @@ class Run(Displayed):
         return self.model if self._device == "cpu" else self._load(self.path, self._device)
 
     @cached_property
-    def _prepared(self) -> Data:
-        """The data of the training."""
+    def data(self) -> Data:
+        """The data of the training, as its task prepares it; errors are those of :attr:`test`."""
         if self._data is not None:
             return self._data
         return self._evaluated.prepare(self.config["data"] or SAMPLE)
@@ -143,6 +152,25 @@ class Run(Displayed):
     def config(self) -> Mapping[str, Any]:
         """What was trained and how, in the JSON form of :class:`zoo.spec.RunSpec`."""
         return self._directory.read_config()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings, by the name that they have after ``--set``."""
+        return _settings(self.config)
+
+    @property
+    def changed_settings(self) -> dict[str, Any]:
+        """Settings that differ from those of its recipe or ``TASK/MODEL``.
+
+        Raises:
+            ZooError: The recipe, or a plugin that the run was made with, is not installed.
+        """
+        plain = _settings(resolve(self.config["name"], registry()).to_json())
+        return {
+            name: value
+            for name, value in self.settings.items()
+            if name not in plain or plain[name] != value
+        }
 
     @property
     def history(self) -> dict[str, list[Any]]:
@@ -171,3 +199,21 @@ class Run(Displayed):
                     if isinstance(value, float) and not key.endswith(("_low", "_high")):
                         facts[f"{split} {key}"] = f"{value:.4f}"
         return facts
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run's JSON form, by the name that they have after ``--set``."""
+    sections = {
+        "task": config["task"]["options"],
+        "model": config["model"]["options"],
+        **{name: part["options"] for name, part in config["submodels"].items()},
+        "optimizer": config["optimizer"]["options"],
+        "scheduler": config["scheduler"]["options"],
+        "training": config["training"],
+    }
+    chosen = {name: part["name"] for name, part in config["submodels"].items()}
+    return chosen | {
+        f"{section}.{name}": value
+        for section, values in sections.items()
+        for name, value in values.items()
+    }

@@ -22,6 +22,7 @@ from zoo.interfaces import (
     Evaluate,
     Metrics,
     MetricSums,
+    Outcomes,
     RowNames,
     Split,
     State,
@@ -33,6 +34,7 @@ from zoo_charlm.corpus import load
 from zoo_charlm.metrics import compute_metrics, sum_losses
 from zoo_charlm.network import CharPredictor
 from zoo_charlm.options import CharLMOptions
+from zoo_charlm.outcomes import of_characters
 
 # In the probe of a weights file; larger vocabularies, such as of Chinese, are sampled.
 PROBE_CHARACTERS = 200
@@ -168,6 +170,10 @@ class CharLM(Task):
             outputs = logits.float().cpu().tolist()
             found.append({"token_ids": token_ids, "answer": answer, "outputs": outputs})
         return found
+
+    def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
+        """Return the loss of each character; see :class:`zoo.interfaces.ScoresExamples`."""
+        return of_characters(network, split)
 
     # Use
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.ragged import Array, IntArray
-from zoo.interfaces import Metric, Mistake, Split
+from zoo.interfaces import Metric, Mistake, Outcomes, Split
 from zoo_text.batches import TextSplit
 from zoo_text.calibration import choose_threshold, fit_temperature, logit
 from zoo_text.inference import answer, collect
 from zoo_text.labels import LabelTask, check_labels
 from zoo_text.metrics import ClassificationMetrics, all_logits, predicted_classes
 from zoo_text.network import TextNetwork
+from zoo_text.outcomes import of_labels
 from zoo_text.predictions import TextLabelPrediction
 from zoo_text.sample import sample
 from zoo_text.tables import LabeledTexts, load_columns
@@ -175,6 +176,10 @@ class TextClassification(LabelTask):
         texts = [split.text(int(rows[index])) for index in wrong.indices.tolist()]
         labels = [self.labels[int(targets[index])] for index in wrong.indices.tolist()]
         return [Mistake(*pair) for pair in zip(self.predict(network, texts), labels, strict=True)]
+
+    def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
+        """Return what each text becomes; see :class:`zoo.interfaces.ScoresExamples`."""
+        return of_labels(self, network, split)
 
     def are_shares(self, shares: Sequence[float]) -> bool:
         # Files of before have none.

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.ragged import Array, IntArray
-from zoo.interfaces import Metric, Split
+from zoo.interfaces import Metric, Outcomes, Split
 from zoo_text.calibration import choose_threshold, fit_temperature, logit
 from zoo_text.inference import answer, collect
 from zoo_text.labels import LabelTask, check_labels
 from zoo_text.multilabel_metrics import MultilabelMetrics
 from zoo_text.network import TextNetwork
+from zoo_text.outcomes import of_label_sets
 from zoo_text.predictions import TextLabelsPrediction
 from zoo_text.tables import LabeledTexts
 
@@ -125,6 +126,10 @@ class TextMultilabel(LabelTask):
             scores = dict(zip(self.labels, row, strict=True))
             found.append(TextLabelsPrediction(text, labels, scores, round(float(share), 4)))
         return found
+
+    def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
+        """Return what each text becomes; see :class:`zoo.interfaces.ScoresExamples`."""
+        return of_label_sets(self, network, split)
 
     def are_shares(self, shares: Sequence[float]) -> bool:
         return len(shares) == len(self.labels) and all(0 < share < 1 for share in shares)

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from zoo.data.ragged import Array, IntArray
 from zoo.errors import DataError
-from zoo.interfaces import Metric
+from zoo.interfaces import Metric, Outcomes, Split
 from zoo_text.inference import answer
 from zoo_text.options import RegressionOptions
+from zoo_text.outcomes import of_numbers
 from zoo_text.predictions import TextValuePrediction
 from zoo_text.regression_metrics import RegressionMetrics
 from zoo_text.tables import LabeledTexts
@@ -91,6 +92,10 @@ class TextRegression(TextTask):
             TextValuePrediction(text, (value,), round(float(share), 4))
             for text, value, share in zip(texts, values, known, strict=True)
         ]
+
+    def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
+        """Return what each text becomes; see :class:`zoo.interfaces.ScoresExamples`."""
+        return of_numbers(self, network, split)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "mean": self.mean, "deviation": self.deviation}

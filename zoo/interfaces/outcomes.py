@@ -26,6 +26,9 @@ class Outcomes:
             tokens.
         losses: (M,) losses, in nats where the task's loss is a likelihood.
         texts: The M texts; empty where there are none.
+        decisions: (M,) label numbers that are predicted; (M, K) booleans for label sets. None: the
+            likeliest label, or those of a probability above one half.
+        temperature: What the logits were divided by before they became ``scores``.
     """
 
     kind: str
@@ -34,6 +37,23 @@ class Outcomes:
     scores: npt.NDArray[np.float64] | None
     losses: npt.NDArray[np.float64]
     texts: Sequence[str] = ()
+    decisions: npt.NDArray[Any] | None = None
+    temperature: float = 1.0
+
+    @property
+    def predicted(self) -> npt.NDArray[Any]:
+        """What is predicted, in the form of ``targets``.
+
+        Raises:
+            ValueError: They are outcomes of tokens, of which only the losses are known.
+        """
+        if self.scores is None:
+            raise ValueError("outcomes of tokens have no predictions")
+        if self.decisions is not None:
+            return self.decisions
+        if self.kind == "labels":
+            return np.asarray(self.scores.argmax(1))
+        return self.scores > 0.5 if self.kind == "label-sets" else self.scores
 
 
 @runtime_checkable
