@@ -167,8 +167,13 @@ def test_values_that_are_lists_are_separated_by_semicolons(tmp_path: Path) -> No
     config = [run.settings["model.sizes"] for run in list_runs(tmp_path / "s")]
     assert config == [[3, 2], [4]]
     assert len(found.trials) == 2
-    with pytest.raises(UsageError, match="separate lists with semicolons"):
-        sweep_here(tmp_path / "t", {"sizes": "3,2"}, name="sum/stack")
+
+
+def test_one_list_is_the_same_in_all_runs(tmp_path: Path) -> None:
+    space = {"sizes": "3,2", "learning_rate": "1e-3,1e-2"}
+    found = sweep_here(tmp_path / "s", space, name="sum/stack", seeds=1, test=False)
+    assert [run.settings["model.sizes"] for run in list_runs(tmp_path / "s")] == [[3, 2], [3, 2]]
+    assert all(trial.settings.keys() == {"learning_rate"} for trial in found.trials)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +190,7 @@ def test_values_that_are_lists_are_separated_by_semicolons(tmp_path: Path) -> No
         ({"steps": "2,3"}, {}, "both"),
         ({"hidden_size": list(range(1, 20_000))}, {}, "too many"),
         ({}, {}, "nothing varies"),
+        ({"hidden_size": "2"}, {}, "nothing varies"),
     ],
 )
 def test_a_wrong_space_is_refused_before_anything_is_trained(

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from zoo.cli.output import format_value
 from zoo.errors import UsageError
@@ -81,7 +81,7 @@ def parse(space: Mapping[str, object], spec: RunSpec) -> dict[str, Choices | Ran
         spec: What is trained; its options say which settings are lists and which are numbers.
 
     Raises:
-        UsageError: A string is of none of the forms, or there is one value only.
+        UsageError: A string is of none of the forms.
     """
     return {key: _parse(key, value, _option(key, spec)) for key, value in space.items()}
 
@@ -114,6 +114,11 @@ def grid(space: Space) -> list[dict[str, str]]:
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*axes)]
 
 
+def is_single(values: Choices | Range) -> TypeGuard[Choices]:
+    """Return whether there is one value only."""
+    return isinstance(values, Choices) and len(values.values) == 1
+
+
 def is_listed(space: Space) -> bool:
     """Return whether there is a finite number of combinations."""
     return all(isinstance(values, Choices) or values.step for values in space.values())
@@ -125,11 +130,6 @@ def _parse(key: str, value: object, option: Option | None) -> Choices | Range:
             raise UsageError(f"{key}: {value!r} is neither a list of values nor a string")
         return _listed(key, [format_value(each) for each in value])
     if option is not None and option.many:
-        if ";" not in value:
-            raise UsageError(
-                f"{key}={value}: the setting is a list, and there is one value only",
-                fix=f"separate lists with semicolons: {key}='64,32;128'",
-            )
         return _listed(key, value.split(";"))
     if ":" in value and (option is None or option.type in (int, float)):
         return _range(key, value, option)

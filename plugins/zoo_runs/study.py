@@ -9,15 +9,15 @@ it. Source: T. Akiba et al., Optuna, KDD 2019; J. Bergstra et al., NeurIPS 2011 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from zoo.errors import DiskError, UsageError
+from zoo.errors import UsageError
+from zoo_runs.locks import lock_trial, locked
 from zoo_runs.space import Choices, Range, Space
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Study:
             self._remove_begun()
             records = self.records()
             for record in records:
-                if record.state == "running" and (lock := self._acquire(record.number)):
+                if record.state == "running" and (lock := lock_trial(self._trial(record.number))):
                     return Claim(record.number, record.settings, lock)
             taken = [record.settings for record in records]
             if trials:
@@ -145,7 +145,7 @@ class Study:
         if settings is not None:
             study.enqueue_trial({key: self._value(key, text) for key, text in settings.items()})
         trial = study.ask(self._distributions)
-        lock = self._acquire(trial.number)
+        lock = lock_trial(self._trial(trial.number))
         assert lock is not None, "trials are claimed under the lock of the folder"
         return Claim(trial.number, self._settings(trial.params), lock)
 
@@ -157,19 +157,8 @@ class Study:
             if trial.params.keys() != self._space.keys():
                 study.tell(trial.number, state=states.FAIL)
 
-    def _acquire(self, number: int) -> FileLock | None:
-        """Return the lock of a trial; None where another process trains it."""
-        folder = self._folder / trial_folder(number)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Two of a process exclude each other as well: no lock is shared.
-            lock = FileLock(folder / ".trial.lock", blocking=False, is_singleton=False)
-            lock.acquire()
-        except Timeout:
-            return None
-        except OSError as error:
-            raise DiskError("cannot lock", where=str(folder), why=str(error)) from error
-        return lock
+    def _trial(self, number: int) -> Path:
+        return self._folder / trial_folder(number)
 
     def _connect(self, storage: str) -> optuna.storages.RDBStorage:
         from sqlalchemy.exc import SQLAlchemyError
@@ -246,18 +235,3 @@ def import_optuna() -> Any:
 def trial_folder(number: int) -> str:
     """Return the folder of a trial's runs in that of the sweep."""
     return f"trial-{number}"
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a sweep: other processes of it wait. It is held for milliseconds."""
-    lock = FileLock(folder / ".sweep.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        raise DiskError("cannot lock", where=str(folder), why=str(error)) from error
-    try:
-        yield
-    finally:
-        lock.release()

@@ -80,10 +80,11 @@ def command(
     from zoo_runs.space import varies
 
     given = dict(_pair(text) for text in settings)
+    several = {key: value for key, value in given.items() if varies(value)}
     found = sweep(
         name, data,
-        space={key: value for key, value in given.items() if varies(value)},
-        settings={key: value for key, value in given.items() if not varies(value)},
+        space=several,
+        settings={key: value for key, value in given.items() if key not in several},
         seeds=seeds, trials=trials or 0, out=out, storage=storage, test=not no_test,
         device=device, threads=threads, progress=not quiet,
         on_trial=None if quiet else _echo_trial,

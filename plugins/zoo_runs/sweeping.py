@@ -17,9 +17,10 @@ from zoo.files import absolute, digest, read_json, write_json
 from zoo.installed import registry
 from zoo.settings import resolve
 from zoo.spec import RunSpec
+from zoo_runs.locks import locked
 from zoo_runs.results import Sweep, Trial, collect, on_test, seed_paths
-from zoo_runs.space import Choices, Space, grid, is_listed, parse
-from zoo_runs.study import Claim, Study, import_optuna, locked, trial_folder
+from zoo_runs.space import Choices, Space, grid, is_listed, is_single, parse
+from zoo_runs.study import Claim, Study, import_optuna, trial_folder
 from zoo_runs.summary import CONFIG, read_run
 
 RESULT = "sweep.json"
@@ -45,14 +46,19 @@ def run_sweep(
     import_optuna()  # Before anything is read.
     if seeds < 1 or trials < 0:
         raise UsageError("seeds are 1 or more, and trials 0 or more")
-    if not space:
-        raise UsageError("nothing varies", fix="give values, for instance learning_rate=1e-3,3e-3")
     if twice := sorted(space.keys() & settings.keys()):
         raise UsageError(f"{', '.join(twice)}: given both as a setting and as what varies")
     file = absolute(data)
     make = _resolver(name, file, settings)
     base = make({})
     values = parse(space, base)
+    # Such as one list, where the setting is a list: it is the same in all runs.
+    single = {key: found.values[0] for key, found in values.items() if is_single(found)}
+    settings = {**settings, **single}
+    values = {key: found for key, found in values.items() if key not in single}
+    if not values:
+        raise UsageError("nothing varies", fix="give values, for instance learning_rate=1e-3,3e-3")
+    make = _resolver(name, file, settings)
     listed = grid(values) if is_listed(values) or not trials else []
     if trials and listed and trials >= len(listed):
         trials = 0  # All combinations.
@@ -63,7 +69,7 @@ def run_sweep(
         "name": name,
         "data": file,
         "data_sha256": digest(Path(file)) if file and Path(file).exists() else "",
-        "space": {key: _text(value) for key, value in space.items()},
+        "space": {key: _text(space[key]) for key in values},
         "settings": {key: format_value(value) for key, value in settings.items()},
         "seeds": seeds,
         "storage": storage,
