@@ -35,6 +35,10 @@ PUBLIC = {
     "zoo.api", "zoo.data", "zoo.deprecation", "zoo.errors", "zoo.files", "zoo.interfaces",
     "zoo.intervals", "zoo.nn", "zoo.options", "zoo.records",
 }  # fmt: skip
+# What plugins that bring commands may import as well: none of these imports torch.
+OF_PLUGINS_WITH_COMMANDS = {
+    "zoo.cli", "zoo.formats", "zoo.installed", "zoo.settings", "zoo.spec",
+}  # fmt: skip
 # What commands import from rooms above TORCH_FROM other than zoo.api.
 OF_COMMANDS = {
     "zoo.environment.facts", "zoo.environment.num_processors", "zoo.environment.set_up_process",
@@ -194,7 +198,7 @@ def test_plugins_import_public_rooms_of_zoo_and_none_another_but_what_it_is_buil
         # A plugin with commands may use the options and the output of zoo's own.
         has_commands = "def zoo_commands" in (package / "__init__.py").read_text(encoding="utf-8")
         others = names - {package.name} - BUILT_ON.get(package.name, set())
-        inner = set(rooms()) - PUBLIC - ({"zoo.cli"} if has_commands else set())
+        inner = set(rooms()) - PUBLIC - (OF_PLUGINS_WITH_COMMANDS if has_commands else set())
         for path in package.rglob("*.py"):
             for name in imports(path) - (OF_COMMANDS if has_commands else set()):
                 parts = name.split(".")

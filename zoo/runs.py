@@ -16,7 +16,7 @@ from zoo.errors import DiskError, ZooWarning
 from zoo.installed import registry
 from zoo.interfaces import Data, FitsBaseline, Mistake, Outcomes
 from zoo.settings import resolve
-from zoo.spec import SAMPLE
+from zoo.spec import SAMPLE, settings_of
 from zoo.trained import TrainedModel
 from zoo.verdict import verdict
 from zoo.weights.file import inspect
@@ -156,7 +156,7 @@ class Run(Displayed):
     @property
     def settings(self) -> dict[str, Any]:
         """All settings, by the name that they have after ``--set``."""
-        return _settings(self.config)
+        return settings_of(self.config)
 
     @property
     def changed_settings(self) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Run(Displayed):
         Raises:
             ZooError: The recipe, or a plugin that the run was made with, is not installed.
         """
-        plain = _settings(resolve(self.config["name"], registry()).to_json())
+        plain = settings_of(resolve(self.config["name"], registry()).to_json())
         return {
             name: value
             for name, value in self.settings.items()
@@ -199,21 +199,3 @@ class Run(Displayed):
                     if isinstance(value, float) and not key.endswith(("_low", "_high")):
                         facts[f"{split} {key}"] = f"{value:.4f}"
         return facts
-
-
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run's JSON form, by the name that they have after ``--set``."""
-    sections = {
-        "task": config["task"]["options"],
-        "model": config["model"]["options"],
-        **{name: part["options"] for name, part in config["submodels"].items()},
-        "optimizer": config["optimizer"]["options"],
-        "scheduler": config["scheduler"]["options"],
-        "training": config["training"],
-    }
-    chosen = {name: part["name"] for name, part in config["submodels"].items()}
-    return chosen | {
-        f"{section}.{name}": value
-        for section, values in sections.items()
-        for name, value in values.items()
-    }

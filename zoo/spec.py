@@ -258,3 +258,21 @@ class RunSpec:
 def dataset_of(data: str, registry: Registry) -> DatasetInfo | None:
     """Return the data set that ``data`` names, or None for a path or the sample."""
     return registry.get(DatasetInfo, data) if registry.has(DatasetInfo, data) else None
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run's JSON form, by the name that they have after ``--set``."""
+    sections = {
+        "task": config["task"]["options"],
+        "model": config["model"]["options"],
+        **{name: part["options"] for name, part in config["submodels"].items()},
+        "optimizer": config["optimizer"]["options"],
+        "scheduler": config["scheduler"]["options"],
+        "training": config["training"],
+    }
+    chosen = {name: part["name"] for name, part in config["submodels"].items()}
+    return chosen | {
+        f"{section}.{name}": value
+        for section, values in sections.items()
+        for name, value in values.items()
+    }
