@@ -345,7 +345,9 @@ def test_help_has_a_line_for_every_command_on_80_columns(zoo_command: Run) -> No
     text = zoo_command("--help", env={"COLUMNS": "80"}).stdout
     assert max(map(len, text.splitlines())) <= 80
     section = text.partition("Commands:\n")[2].partition("\n\n")[0]
-    assert [line.split()[0] for line in section.splitlines()] == [*COMMANDS, "diagnose"]
+    assert [line.split()[0] for line in section.splitlines()] == [
+        *COMMANDS, "compare", "diagnose", "explain", "report", "runs", "serve", "sweep",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -43,6 +43,8 @@ def option(
         minimum: The smallest allowed number.
         maximum: The largest allowed number.
         old_names: Names that this option had in earlier versions.
+        old_names_since: The version that deprecates them.
+        old_names_removed: The version that will not know them any more.
         old_values: Values of earlier versions and what they are called now.
         is_path: Whether the value is the path of a file; an export keeps the file's name alone.
 

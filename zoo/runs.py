@@ -133,6 +133,9 @@ class Run(Displayed):
 
         None where the task does not implement :class:`zoo.interfaces.ScoresExamples`. Errors are
         those of :attr:`test`; there is a :class:`zoo.errors.DataError` where the split is empty.
+
+        Args:
+            split: ``train``, ``validation``, ``test`` or ``all``.
         """
         return self._evaluated.outcomes(self.data, split=split)
 

@@ -86,7 +86,9 @@ def _echo_recipes(known: Registry, names: list[str]) -> None:
     summaries = [""]
     for name in names:
         recipe = known.get(Recipe, name)
-        monitor = known.declaration(TaskInfo, recipe.task).facts["monitor"]
+        # A recipe is listed also where the plugin of its task is missing.
+        has_task = known.has(TaskInfo, recipe.task)
+        monitor = known.declaration(TaskInfo, recipe.task).facts["monitor"] if has_task else ""
         score = recipe.metrics.get(monitor)
         rows.append((
             name,

@@ -67,7 +67,11 @@ class Explanation:
         return max((abs(piece.value) for piece in self.pieces), default=0.0)
 
     def strongest(self, count: int = 10) -> list[Piece]:
-        """Return the pieces with the largest absolute values, the largest first."""
+        """Return the pieces with the largest absolute values, the largest first.
+
+        Args:
+            count: How many at most.
+        """
         return sorted(self.pieces, key=lambda piece: -abs(piece.value))[:count]
 
     def headline(self) -> str:
@@ -84,7 +88,11 @@ class Explanation:
         return f"{name} {score} = base {base} + words {added}"
 
     def format(self, value: float) -> str:
-        """Return a value as text: signed, with as many decimals as the values here need."""
+        """Return a value as text: signed, with as many decimals as the values here need.
+
+        Args:
+            value: One of the explanation.
+        """
         largest = self.strongest_value or abs(self.score)
         decimals = 2
         if 0 < largest < 1:
@@ -132,7 +140,11 @@ class Explanation:
 
 
 class Explanations(list[Explanation]):
-    """A list of explanations that shows itself in a notebook."""
+    """A list of explanations that shows itself in a notebook.
+
+    Args:
+        iterable: The explanations.
+    """
 
     def to_html(self) -> str:
         """Return all of them as HTML, one after another."""
