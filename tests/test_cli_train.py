@@ -221,7 +221,7 @@ def test_a_registry_of_the_first_version_is_read_with_a_warning(
     file = tmp_path / "registry.toml"
     file.write_text("[runs.toy]\nsummary = 'Toy'\ntask = 'sentiment'\nmodel = 'gru'\n")
     done = zoo_here("--registry", file, "list", "toy")
-    assert done.stdout.split() == ["recipes", "toy", "Toy"]
+    assert done.stdout.split() == ["recipes", "score", "weights", "time", "toy", "Toy"]
     told = f"table 'runs' in {file} is deprecated since 0.2 and will be removed in 1.0"
     assert done.stderr == f"warning: {told}: use 'recipes'\n"
 

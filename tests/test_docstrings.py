@@ -77,7 +77,8 @@ def undescribed(value: Any) -> list[str]:
         described += re.findall(
             r"^    \*{0,2}(\w+)(?: \(.*?\))?: \S", section[1] if section else "", re.M
         )
-    if getattr(value, "_is_protocol", False) or value is ZooWarning:
+    is_warning = inspect.isclass(value) and issubclass(value, ZooWarning)
+    if getattr(value, "_is_protocol", False) or is_warning:
         return []  # The one is not called, the other has the arguments of every exception.
     names = inspect.signature(value).parameters
     return [name for name in names if name not in {"self", "cls", *described}]
