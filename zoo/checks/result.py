@@ -152,7 +152,7 @@ def _documentation() -> str:
         found = importlib.metadata.metadata(DISTRIBUTION).get_all("Project-URL", [])
     except importlib.metadata.PackageNotFoundError:
         return ""
-    addresses = dict(each.split(", ", 1) for each in found)
+    addresses: dict[str, str] = dict(each.split(", ", 1) for each in found)
     return addresses.get("Documentation", "").rstrip("/")
 
 
