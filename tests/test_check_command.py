@@ -7,16 +7,20 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from checked_models import Elman, HiddenOptions, record
 from conftest import Install, Run
 
 import zoo
+from zoo.checks.model_case import ModelCase
+from zoo.checks.model_direction import check_direction
 from zoo.checks.models import MODEL_CHECKS
 from zoo.checks.records import PLUGIN_CHECKS
-from zoo.checks.result import Check
+from zoo.checks.result import Check, run_check
 from zoo.checks.tasks import TASK_CHECKS
 from zoo.testing import check_model
 
@@ -95,9 +99,52 @@ def test_a_model_that_fails_is_reported_with_promise_and_page(
         ("model zoo-loose", "padding_ignored")
     ]
     assert failed[0]["promise"] and failed[0]["found"] and failed[0]["fix"]
-    assert failed[0]["page"] == "docs/conformance.md#model-padding-ignored"
+    project = tomllib.loads((PAGE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    documentation = project["project"]["urls"]["Documentation"]
+    assert failed[0]["page"] == f"{documentation}/conformance.md#model-padding-ignored"
     text = zoo_command("check", "zoo-loose", env=environment).stdout
     assert "model zoo-loose: padding ignored failed; promised: " in text
+    (line,) = [line for line in text.splitlines() if "padding ignored failed" in line]
+    assert line.endswith(f"; see {failed[0]['page']}")
+
+
+def test_checks_that_need_a_failed_one_are_counted_apart(
+    install_plugin: Install, zoo_command: Run
+) -> None:
+    lay_out(install_plugin, "zoo-loose")
+    text = zoo_command("check", "zoo-loose", env={"PYTHONPATH": ":".join(sys.path)}).stdout
+    left_out = text.count(" left out; it needs what ")
+    assert left_out > 10
+    assert "model zoo-loose: direction left out; it needs what padding ignored checks" in text
+    last = text.splitlines()[-1]
+    skipped = text.count(" skipped; ")
+    assert last.endswith(f"1 failed, {skipped} do not apply, {left_out} left out after a failure")
+
+
+@pytest.mark.parametrize(
+    ("causal", "found"), [(False, "it is not causal"), (True, "it has no decode_step")]
+)
+def test_a_check_that_does_not_apply_names_the_one_reason(causal: bool, found: str) -> None:
+    info = record(Elman, causal, HiddenOptions)
+    (check,) = [check for check in MODEL_CHECKS if check.name == "decode_step"]
+    assert run_check("model m", check, ModelCase(info)).found == found
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_reading_ahead_is_told_with_the_steps_that_it_concerns(step: int) -> None:
+    class ReadsAhead(Elman):
+        """Adds the input of the last step to the output of one step before it."""
+
+        def forward(self, inputs: Any, lengths: Any, state: Any = None) -> Any:
+            outputs, state = super().forward(inputs, lengths, state)
+            outputs[:, step - 1] += inputs[:, -1, :1]
+            return outputs, state
+
+    info = record(ReadsAhead, True, HiddenOptions)
+    result = run_check("model m", Check(check_direction), ModelCase(info))
+    steps = "output of step 1 depends" if step == 1 else "outputs of steps 1 to 3 depend"
+    assert result.found.startswith(f"the {steps} on step {step + 1} or later ones (by ")
+    assert "or declare causal=False and define readout" in result.fix
 
 
 @pytest.mark.parametrize(
@@ -160,4 +207,4 @@ def test_tests_of_checks_have_their_names_and_fail_with_what_was_found(tmp_path:
     )  # fmt: skip
     assert done.returncode == 1, done.stdout
     assert "test_model[model looksahead-direction]" in done.stdout
-    assert "outputs before step 2 depend on later steps" in done.stdout
+    assert "the output of step 1 depends on step 2 or later ones" in done.stdout

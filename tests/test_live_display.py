@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import zoo
 import zoo.api
 from zoo.cli.terminal import display_width
 from zoo.engine.live import sparkline
+from zoo.engine.progress import progress_bar
 from zoo.errors import UsageError
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -71,6 +74,23 @@ def test_no_color_is_heeded(shown: str, tmp_path: Path) -> None:
     colour = re.compile(r"\x1b\[[0-9;]*3[0-9]")
     assert colour.search(shown)
     assert not colour.search(train_on_terminal(tmp_path / "run", 80, NO_COLOR="1"))
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.5])
+def test_a_pass_has_a_bar_with_its_name_once_it_takes_a_second(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", screen)
+    batches: Any = list(range(4))
+    passed = []
+    for batch in progress_bar(batches, "test"):
+        passed.append(batch)
+        time.sleep(seconds / 3)
+    assert passed == batches
+    assert ("test: " in screen.getvalue()) == bool(seconds)
+    assert bool(screen.getvalue()) == bool(seconds)
 
 
 @pytest.mark.parametrize("points", [3, 10, 100])

@@ -24,8 +24,10 @@ from sklearn.metrics import (
 )
 
 import zoo
-from zoo.interfaces import Explanation, Piece
+from zoo.interfaces import Explanation, Outcomes, Piece
 from zoo_report import write_report
+from zoo_report.calibration import section
+from zoo_report.parts import Table, number, setting
 
 Train = Callable[..., Any]
 
@@ -44,12 +46,12 @@ def messages(count: int, labels: tuple[str, ...] = ("ham", "spam")) -> list[tupl
     """Return texts that tell their label most of the time."""
     draw = random.Random(8)
     found = []
-    for number in range(count):
+    for row in range(count):
         label = draw.choice(labels)
         told = label if draw.random() < 0.8 else draw.choice(labels)
-        words = [f"w{labels.index(told)}", *(draw.choice("abcdefgh") for _ in range(number % 9))]
+        words = [f"w{labels.index(told)}", *(draw.choice("abcdefgh") for _ in range(row % 9))]
         draw.shuffle(words)
-        found.append((f"{' '.join(words)} {number}", label))
+        found.append((f"{' '.join(words)} {row}", label))
     return found
 
 
@@ -122,6 +124,31 @@ def test_the_calibration_error_is_that_of_the_evaluation_and_of_logits_before_sc
     finally:
         spam.model.module.temperature.fill_(temperature)
     assert float(cells(rows)[0][1]) == pytest.approx(unscaled, abs=2e-4)
+
+
+def test_a_calibration_error_that_temperature_scaling_raised_is_explained() -> None:
+    # Nine of ten are right: 0.9 is their probability exactly, 0.99 is too much.
+    def note(probability: float) -> str:
+        scores = np.tile([1 - probability, probability], (10, 1))
+        targets = np.array([0] + [1] * 9)
+        outcomes = Outcomes("labels", "ab", targets, scores, np.zeros(10), temperature=0.5)
+        shown = section(outcomes, "test")
+        assert shown is not None
+        (table,) = [part for part in shown.parts if isinstance(part, Table)]
+        return table.note
+
+    assert note(0.9) == ""
+    assert note(0.99) == (
+        "The temperature was fitted to the loss on the validation part, and the error is measured "
+        "on the test part, where it can be larger."
+    )
+
+
+def test_measured_numbers_have_three_decimals_and_counts_none() -> None:
+    assert [number(value) for value in (1.0, 0.997, 0.0, 1, 5574, 1234.5, 0.00012)] == [
+        "1.000", "0.997", "0.000", "1", "5,574", "1,234", "0.00012",
+    ]  # fmt: skip
+    assert [setting(value, 9) for value in (1.0, 0.003, 5)] == ["1", "0.003", "5"]
 
 
 def test_the_worst_mistakes_are_shown_first(spam: Any, tmp_path: Path) -> None:
@@ -199,8 +226,7 @@ def test_a_page_of_many_labels_stays_small_and_shows_the_most_confused(
 
 
 def test_a_long_log_stays_a_small_page_with_its_best_evaluation(spam: Any, tmp_path: Path) -> None:
-    out = tmp_path / "long"
-    shutil.copytree(spam.path, out)
+    out = copied(spam, tmp_path / "long", "best")
     with (out / "metrics.jsonl").open("w") as file:
         for step in range(1, 20_001):
             common = {"step": step, "epoch": 0, "seconds": step / 10, "loss": 1 / step}
@@ -210,6 +236,30 @@ def test_a_long_log_stays_a_small_page_with_its_best_evaluation(spam: Any, tmp_p
     page = page_of(out, path=tmp_path / "page.html")
     assert (tmp_path / "page.html").stat().st_size < LIMIT
     assert "best of validation: 0.0001286 at 7,777" in page.text
+
+
+@pytest.mark.parametrize(
+    ("selection", "marked"),
+    [("best", "the best evaluation"), ("last", "the last evaluation")],
+)
+def test_the_dot_marks_the_evaluation_whose_weights_were_saved(
+    selection: str, marked: str, spam: Any, tmp_path: Path
+) -> None:
+    out = copied(spam, tmp_path / "run", selection)
+    text = page_of(out, path=tmp_path / "page.html").text
+    assert f"the dot {marked}, whose weights were saved" in text
+    assert set(re.findall(r"(best|last) of validation: ", text)) == {selection}
+    if selection == "last":
+        assert re.search(r"last of validation: \S+ at 40", text)
+
+
+def copied(run: Any, out: Path, selection: str) -> Path:
+    """Copy a run, its configuration with another ``selection``."""
+    shutil.copytree(run.path, out)
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    config["training"]["selection"] = selection
+    (out / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return out
 
 
 def test_numbers_have_residuals_and_label_sets_a_table(train_here: Train, tmp_path: Path) -> None:
@@ -391,6 +441,10 @@ def test_a_browser_shows_it_without_errors_on_any_screen(
         with page_at(browser, (tmp_path / "page.html").as_uri(), width, dark=dark) as page:
             assert overflow(page) <= 0, width
             assert page.problems == []
+            scores = page.get_by_role("region", name="Scores", exact=True).locator("table")
+            assert scores.locator("thead th").count() == 4
+            wide, room = scores.evaluate("t => [t.scrollWidth, t.parentElement.clientWidth]")
+            assert wide <= room, width
             back = page.evaluate("getComputedStyle(document.body).backgroundColor")
             bright = sum(map(int, re.findall(r"\d+", back)[:3])) / 3
             assert (bright < 60) if dark else (bright > 240)

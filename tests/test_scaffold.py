@@ -21,6 +21,8 @@ def test_the_tests_of_a_new_package_pass_unchanged_where_it_is_installed(
     assert [str(path) for path in sorted(package.rglob("*")) if path.is_file()] == sorted(
         done.stdout.splitlines()
     )
+    ignored = (package / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {"runs/", "*.safetensors"} <= {*ignored}  # What a training and an export leave.
     for tool in (["check"], ["format", "--check"]):
         subprocess.run([sys.executable, "-m", "ruff", *tool, package], check=True)
     pip("wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", tmp_path, package)

@@ -486,6 +486,19 @@ def test_training_texts_of_other_files_are_left_out_but_words_are_kept(
     assert sum(load(table(rows), duplicates="keep", **options).part < 2) == 62
 
 
+def test_every_file_is_named_with_the_number_of_its_texts(load: Load, tmp_path: Path) -> None:
+    for name, count in (("validation", 9), ("test", 8)):
+        (tmp_path / f"{name}.csv").write_text(table(ROWS[:count]))
+    test = str(tmp_path / "test.csv")
+    both = {"test_data": test, "validation_data": str(tmp_path / "validation.csv")}
+    assert load(table(), test_data=test).notes[0] == (
+        "data     data.csv and test.csv: 60 and 8 texts, UTF-8, ',' between columns"
+    )
+    assert load(table(), **both).notes[0] == (
+        "data     data.csv, validation.csv and test.csv: 60, 9 and 8 texts, UTF-8, ','"
+    )
+
+
 def test_same_seed_gives_the_same_parts(load: Load, tmp_path: Path) -> None:
     first = load(table())
     path = tmp_path / "data.csv"

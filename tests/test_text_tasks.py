@@ -60,6 +60,19 @@ def test_a_table_alone_is_enough(run: zoo.Run) -> None:
     assert found["baselines"] == {"majority": 0.5, "linear": 1.0}
 
 
+def test_the_data_is_named_after_the_file_of_the_training_and_that_of_the_test(
+    tmp_path: Path,
+) -> None:
+    data, test = write(tmp_path / "a.csv", meals(80)), write(tmp_path / "b.csv", meals(100)[80:])
+    run = zoo.train(
+        data=data, out=tmp_path / "run", progress=False, settings={**FAST, "test_data": str(test)}
+    )
+    count = run.data.splits["all"].num_examples
+    assert run.data.summary == f"{count} texts of a.csv and b.csv"
+    assert run.model.evaluate(data, split="train")["data"] == run.data.summary
+    assert run.model.evaluate(test)["data"] == "20 texts of b.csv"
+
+
 def test_unseen_words_are_read_by_their_parts(run: zoo.Run) -> None:
     good, bad, typo = predict(run.model, "so loveliness", "it was colder", "supurb")
     assert (good.label, bad.label, typo.label) == ("good", "bad", "good")

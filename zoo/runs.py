@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,9 @@ class Run(Displayed):
             data,
             metrics=installed_metrics(self.config["metrics"], registry()),
             threads=self._threads,
-            progress=progress_bar if self._progress else (lambda batches: batches),
+            progress=partial(progress_bar, description="test")
+            if self._progress
+            else (lambda batches: batches),
         )
         try:
             self._directory.add_evaluation("test", measured)

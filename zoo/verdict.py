@@ -137,9 +137,12 @@ def _not_beaten(task: TaskInfo, comparisons: Sequence[_Comparison]) -> str:
 
 
 def _advice(comparisons: Sequence[_Comparison]) -> str:
+    """Return what to do about baselines that are as good or better."""
     if any(each.baseline in _CONSTANT for each in comparisons):
         return "check that the texts and labels are the right columns, then try more epochs"
-    return "try more epochs, another learning rate or another model"
+    if any(each.is_certain for each in comparisons):
+        return "try more epochs, another learning rate or another model"
+    return f"{'the two' if len(comparisons) == 1 else 'they'} are equally good on this data"
 
 
 def _number(value: float) -> str:

@@ -16,8 +16,13 @@ Array = npt.NDArray[Any]
 BINS = 15
 
 
-def section(outcomes: Outcomes) -> Section | None:
-    """Return a reliability diagram and the calibration error; None without probabilities."""
+def section(outcomes: Outcomes, split: str) -> Section | None:
+    """Return a reliability diagram and the calibration error; None without probabilities.
+
+    Args:
+        outcomes: What the model says of the examples of a split.
+        split: Its name.
+    """
     scores = outcomes.scores
     if scores is None or not len(scores) or not np.isfinite(scores).all():
         return None
@@ -53,12 +58,14 @@ def section(outcomes: Outcomes) -> Section | None:
             ),
         ),
     ]  # fmt: skip
-    rows = [["as predicted", f"{error:.4f}"]]
+    rows, explained = [["as predicted", f"{error:.4f}"]], ""
     if outcomes.temperature != 1.0:
         before = calibration_error(*judged(unscaled(scores, outcomes), outcomes))
         rows.insert(0, ["before temperature scaling", f"{before:.4f}"])
         rows[1][0] = f"after (temperature {outcomes.temperature:.3f})"
-    parts.append(Table("Expected calibration error", ["probabilities", "ECE"], rows))
+        if error > before:
+            explained = _explained(split)
+    parts.append(Table("Expected calibration error", ["probabilities", "ECE"], rows, explained))
     parts.append(
         Note(
             f"The error is the mean distance of the probability of {what} from how often it "
@@ -66,6 +73,14 @@ def section(outcomes: Outcomes) -> Section | None:
         )
     )
     return Section("Calibration", parts)
+
+
+def _explained(split: str) -> str:
+    """Return why the error can be larger after temperature scaling."""
+    fitted = "The temperature was fitted to the loss on the validation part"
+    if split == "validation":
+        return f"{fitted}, which can raise this error."
+    return f"{fitted}, and the error is measured on the {split} part, where it can be larger."
 
 
 def judged(scores: Array, outcomes: Outcomes) -> tuple[Array, Array]:

@@ -27,7 +27,8 @@ class Line:
         y: (N,) numbers; where one is not finite, the line is interrupted.
         low: (N,) lower ends of a band around the line; empty: there is none.
         high: (N,) its upper ends.
-        best: Index of a point that is marked; None: none is.
+        marked: Index of a point that is marked; None: none is.
+        mark: What the marked point is.
         colour: Number of its colour, from 0.
     """
 
@@ -36,7 +37,8 @@ class Line:
     y: Sequence[float]
     low: Sequence[float] = ()
     high: Sequence[float] = ()
-    best: int | None = None
+    marked: int | None = None
+    mark: str = "best"
     colour: int = 0
 
 
@@ -82,10 +84,10 @@ def lines(
             frame.draw('<path class="line c{}" d="{}"/>', colour, frame.path(line.x, line.y))
         for index in {0} if len(line.x) == 1 else set():
             _point(frame, line.x[index], line.y[index], colour, line.name)
-        if line.best is not None:
-            x_best, y_best = line.x[line.best], line.y[line.best]
-            text = f"best of {line.name}: {y_best:.4g} at {x_best:,.0f}"
-            _point(frame, x_best, y_best, colour, text)
+        if line.marked is not None:
+            x_marked, y_marked = line.x[line.marked], line.y[line.marked]
+            text = f"{line.mark} of {line.name}: {y_marked:.4g} at {x_marked:,.0f}"
+            _point(frame, x_marked, y_marked, colour, text)
     return frame.svg()
 
 

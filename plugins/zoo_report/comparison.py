@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zoo.cli.output import format_value
 from zoo_report.charts import COLOURS, intervals
 from zoo_report.curves import curve, figure, logged, thinned
 from zoo_report.evidence import Evidence
-from zoo_report.parts import Figure, Note, Part, Section, Table, number, shortened
+from zoo_report.parts import Figure, Note, Part, Section, Table, number, setting
 from zoo_report.reproduce import seconds
 from zoo_report.scores import interval, is_score
 
@@ -87,7 +86,7 @@ def settings(runs: Sequence[Evidence], names: Sequence[str]) -> Section:
     keys = dict.fromkeys(key for values in found for key in values)
     rows = []
     for key in keys:
-        cells = [_format(values[key]) if key in values else "-" for values in found]
+        cells = [setting(values[key], 80) if key in values else "-" for values in found]
         if len(set(cells)) > 1:
             rows.append([key, *cells])
     if not rows:
@@ -106,8 +105,8 @@ def curves(runs: Sequence[Evidence], names: Sequence[str]) -> Section | None:
     parts: list[Part] = []
     for metric in dict.fromkeys(("loss", *(run.monitor for run in runs))):
         drawn = [
-            line for index, (name, logs) in enumerate(zip(names, rows, strict=True))
-            if (line := curve(name, logs, metric, index)) is not None
+            line for index, (run, name, logs) in enumerate(zip(runs, names, rows, strict=True))
+            if (line := curve(name, logs, metric, index, run.saves_last)) is not None
         ]  # fmt: skip
         if drawn:
             parts.append(figure(metric, drawn))
@@ -137,7 +136,3 @@ def _efforts(measured: Sequence[tuple[str, Evidence]]) -> dict[str, list[str]]:
         times = run.run.history.get("seconds")
         found["training"].append(seconds(times[-1]) if times else "-")
     return found
-
-
-def _format(value: object) -> str:
-    return number(value) if isinstance(value, float) else shortened(format_value(value), 80)

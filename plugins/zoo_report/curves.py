@@ -27,7 +27,7 @@ def section(evidence: Evidence) -> Section | None:
     for metric in dict.fromkeys(("loss", evidence.monitor)):
         drawn = [
             line for name, colour, rows in curves
-            if (line := curve(name, rows, metric, colour)) is not None
+            if (line := curve(name, rows, metric, colour, evidence.saves_last)) is not None
         ]  # fmt: skip
         if drawn:
             parts.append(figure(metric, drawn))
@@ -35,10 +35,16 @@ def section(evidence: Evidence) -> Section | None:
         Note(
             "Training values are means over the steps since the point before, under dropout if "
             "there is any; of some tasks they are those of a part of the network. The band is the "
-            "95 % interval, the dot the best evaluation."
+            f"95 % interval, the dot {_marked(evidence)}."
         )
     )
     return Section("Training", parts)
+
+
+def _marked(evidence: Evidence) -> str:
+    if evidence.saves_last:
+        return "the last evaluation, whose weights were saved (selection=last)"
+    return "the best evaluation, whose weights were saved"
 
 
 def figure(metric: str, drawn: Sequence[Line]) -> Figure:
@@ -66,22 +72,39 @@ def logged(run: Run, kind: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["kind"] == kind]
 
 
-def curve(name: str, rows: Sequence[Mapping[str, Any]], metric: str, colour: int) -> Line | None:
-    """Return the line of a metric with its interval; None where it was not logged."""
+def curve(
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    metric: str,
+    colour: int,
+    saves_last: bool,
+) -> Line | None:
+    """Return the line of a metric with its interval; None where it was not logged.
+
+    Args:
+        name: Of the line: ``training`` or what was evaluated.
+        rows: What was logged.
+        metric: What is drawn.
+        colour: That of the line.
+        saves_last: Whether the last evaluation is marked, and not the best one.
+    """
     rows = [row for row in rows if isinstance(row.get(metric), int | float)]
     if not rows:
         return None
     low = [row.get(f"{metric}_low", math.nan) for row in rows]
     high = [row.get(f"{metric}_high", math.nan) for row in rows]
     banded = name != "training" and all(map(math.isfinite, (*low, *high)))
-    best = [index for index, row in enumerate(rows) if row.get("best")]
+    marked = [index for index, row in enumerate(rows) if row.get("best")]
+    if saves_last and name != "training":
+        marked = [len(rows) - 1]
     return Line(
         name,
         [row["step"] for row in rows],
         [row[metric] for row in rows],
         low if banded else (),
         high if banded else (),
-        best[-1] if best else None,
+        marked[-1] if marked else None,
+        "last" if saves_last else "best",
         colour,
     )
 

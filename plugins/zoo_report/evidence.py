@@ -64,6 +64,11 @@ class Evidence:
         """The monitored metric; ``loss`` where the task is not known."""
         return self.task.monitor if self.task else "loss"
 
+    @property
+    def saves_last(self) -> bool:
+        """Whether the weights of the last evaluation are saved, and not those of the best."""
+        return bool(self.config["training"].get("selection") == "last")
+
     def attempt(self, what: str, compute: Callable[[], T]) -> T | None:
         """Return what can be computed; None where it cannot be, which the page says.
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from markupsafe import Markup
 
+from zoo.cli.output import format_value
 from zoo.errors import printable
 
 
@@ -144,13 +145,22 @@ def shortened(text: str, longest: int = 40) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with three or four digits that say something.
+    """Return a count in full, and what was measured with three decimals, as on the terminal.
 
-    >>> [number(each) for each in (0.98251, 1234.5, 0.00012, 12)]
-    ['0.983', '1,234', '0.00012', '12']
+    >>> [number(each) for each in (0.98251, 1.0, 1234.5, 0.00012, 12)]
+    ['0.983', '1.000', '1,234', '0.00012', '12']
     """
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}"
+    if isinstance(value, int):
+        return f"{value:,}"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.2g}" if abs(value) < 0.01 else f"{value:.3f}"
+    return f"{value:.2g}" if value and abs(value) < 0.01 else f"{value:.3f}"
+
+
+def setting(value: object, longest: int) -> str:
+    """Return the value of a setting, cut after so many characters.
+
+    >>> [setting(each, 10) for each in (1.0, 0.00012345678, True, "a value of a setting")]
+    ['1', '0.000123457', 'true', 'a value o…']
+    """
+    return f"{value:g}" if isinstance(value, float) else shortened(format_value(value), longest)

@@ -85,7 +85,7 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     outcomes, metrics = evidence.outcomes, evidence.metrics
     found = [scores.section(evidence), curves.section(evidence)]
     if outcomes is not None and outcomes.kind in ("labels", "label-sets"):
-        found += [classes.section(outcomes, metrics), calibration.section(outcomes)]
+        found += [classes.section(outcomes, metrics), calibration.section(outcomes, evidence.split)]
     if outcomes is not None and outcomes.kind == "numbers":
         found.append(regression.section(outcomes))
     if outcomes is not None and outcomes.kind == "tokens":

@@ -12,7 +12,7 @@ from zoo.api import registry
 from zoo.cli.output import format_value
 from zoo_report.curves import logged
 from zoo_report.evidence import Evidence
-from zoo_report.parts import Commands, Facts, Lines, Part, Section, Table, number, shortened
+from zoo_report.parts import Commands, Facts, Lines, Part, Section, Table, setting, shortened
 
 
 def about(evidence: Evidence) -> Section:
@@ -35,10 +35,15 @@ def about(evidence: Evidence) -> Section:
         parts.append(Lines([shortened_line(line) for line in evidence.data_lines], "Data"))
     settings = _settings(evidence)
     if settings is not None:
-        rows = [[name, _shown(value)] for name, value in settings.items()]
-        title = f"Settings that differ from those of {config['name']}"
+        rows = [[name, setting(value, 200)] for name, value in settings.items()]
         parts.append(
-            Table(title, ["setting", "value"], rows, is_text=True)
+            Table(
+                "Settings chosen for this data or by you",
+                ["setting", "value"],
+                rows,
+                f"The others are those of {config['name']}.",
+                is_text=True,
+            )
             if rows
             else Facts({"settings": f"those of {config['name']}"})
         )
@@ -151,7 +156,3 @@ def _training(evidence: Evidence) -> str:
 def _pair(name: str, value: Any) -> str:
     text = "" if value == "" else format_value(value)
     return shlex.quote(f"{name}={'' if text == repr('') else text}")
-
-
-def _shown(value: Any) -> str:
-    return number(value) if isinstance(value, float) else shortened(format_value(value), 200)

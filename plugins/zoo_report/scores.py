@@ -51,7 +51,8 @@ def section(evidence: Evidence) -> Section | None:
     if split != "test":
         parts.append(
             Note(
-                "These are scores on the validation part, by which the best weights were chosen. "
+                "These are scores on the validation part"
+                f"{'' if evidence.saves_last else ', by which the best weights were chosen'}. "
                 f"`zoo evaluate {evidence.run.path}` measures the test part, if there is one."
             )
         )

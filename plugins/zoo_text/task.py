@@ -39,6 +39,7 @@ from zoo_text.row_names import row_names
 from zoo_text.sources import TEST, TRAIN, VALIDATION, read_again, read_training
 from zoo_text.subwords import SubwordEmbedding
 from zoo_text.tables import LabeledTexts, load_table
+from zoo_text.tables.notes import listed
 from zoo_text.targets import TargetTask
 
 
@@ -119,13 +120,21 @@ class TextTask(TargetTask):
         return Data(
             splits={**splits, "all": everything},
             digest=source.digest,
-            summary=f"{len(source.texts):,} texts of {path.name if path else 'the sample'}",
+            summary=f"{len(source.texts):,} texts of {self._files(path, digest)}",
             notes=source.notes,
         )
 
     def read(self, path: Path, options: TextOptions, seed: int, **how: Any) -> LabeledTexts:
         """Read a table; ``how`` is as for :func:`zoo_text.tables.load_table`."""
         return load_table(path, options, seed, **how)
+
+    def _files(self, path: Path | None, digest: str) -> str:
+        """Return the names of the files that the data is from."""
+        if path is None:
+            return "the sample"
+        options = self.options
+        further = (options.validation_data, options.test_data) if self._is_source(digest) else ()
+        return listed([path.name, *(Path(file).name for file in further if file)])
 
     def _is_source(self, digest: str) -> bool:
         """Return whether data is that of the training, by its digest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,14 @@ def iter_verify(
         return
     if recipe is None or "split" not in recipe.metrics:
         raise UsageError("no published score to verify", where=str(name))
+    split = str(recipe.metrics["split"])
     measured = model.evaluate(
         data,
-        split=str(recipe.metrics["split"]),
+        split=split,
         threads=threads,
-        progress=progress_bar if progress else (lambda batches: batches),
+        progress=partial(progress_bar, description=split)
+        if progress
+        else (lambda batches: batches),
     )
     if recipe.metrics.get("data_sha256", measured["data_sha256"]) != measured["data_sha256"]:
         yield f"note: the published score was measured on other bytes than those of {data}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,9 @@ def evaluate(
         shuffle_steps=shuffle_steps,
         metrics=metrics,
         threads=threads,
-        progress=progress_bar if progress else (lambda batches: batches),
+        progress=partial(progress_bar, description=split)
+        if progress
+        else (lambda batches: batches),
     )
     if directory.exists() and not shuffle_steps:
         try:

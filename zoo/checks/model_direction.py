@@ -28,7 +28,10 @@ from zoo.nn import gather_last
 # Steps of long rows: beyond any table or window that fits short ones.
 LONG, VERY_LONG = 80, 1100
 
-_CAUSAL = "let the output at step t depend on steps up to t alone, or declare causal=False"
+_CAUSAL = (
+    "let the output at step t depend on steps up to t alone, "
+    "or declare causal=False and define readout"
+)
 
 
 def check_direction(case: ModelCase) -> None:
@@ -36,8 +39,10 @@ def check_direction(case: ModelCase) -> None:
     model = case.build()
     if not case.info.causal:
         if not isinstance(model, HasReadout):
-            raise CheckError("causal=False, and there is no readout(state)",
-                              "define readout, or declare causal=True")  # fmt: skip
+            raise CheckError(
+                "causal=False, and there is no readout(state)",
+                "define readout; or, if no output depends on later steps, declare causal=True",
+            )
         network: Any = model
         _, state = run(network, case.inputs(), RAGGED)
         shape = tuple(model.readout(state).shape)
@@ -73,7 +78,8 @@ def _expect_past_alone(
     for step in steps:
         changed = inputs.clone()
         changed[:, step:] = 10 * inputs.roll(1, 1)[:, step:] + 1
-        found = f"outputs before step {step + 1} depend on later steps{mode}"
+        before = "output of step 1 depends" if step == 1 else f"outputs of steps 1 to {step} depend"
+        found = f"the {before} on step {step + 1} or later ones{mode}"
         expect_same(outputs_of(changed)[:, :step], expected[:, :step], found, _CAUSAL)
     return expected
 

@@ -65,8 +65,9 @@ def check_embedded(case: ModelCase) -> None:
 def check_decode_step(case: ModelCase) -> None:
     """The step function for generation computes what forward computes."""
     model = case.build()
-    if not case.info.causal or not isinstance(model, DecodesSteps):
-        raise CheckSkipped("it is not causal, or has no decode_step")
+    case.needs_causal()
+    if not isinstance(model, DecodesSteps):
+        raise CheckSkipped("it has no decode_step")
     token_ids, table = _tokens()
     with torch.no_grad():
         for weight in (table, None):

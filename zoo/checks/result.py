@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
-# One heading for each check.
-PAGE = "docs/conformance.md"
+from zoo.entry_points import DISTRIBUTION
+
+# Of the documentation, with one heading for each check.
+PAGE = "conformance.md"
 
 Case = TypeVar("Case")
 
@@ -65,6 +68,7 @@ class Result:
         promise: What is promised.
         found: What came instead; of a skipped check, why it was skipped.
         fix: How to mend it.
+        needs: Of a check that was left out: the one before it that failed, or was left out itself.
     """
 
     subject: str
@@ -73,15 +77,18 @@ class Result:
     promise: str
     found: str = ""
     fix: str = ""
+    needs: str = ""
 
     @property
     def page(self) -> str:
-        """Where the check is described."""
+        """Address of the page that describes the check; its name where zoo is not installed."""
         kind = self.subject.partition(" ")[0]
-        return f"{PAGE}#{kind}-{self.check.replace('_', '-')}"
+        page = f"{PAGE}#{kind}-{self.check.replace('_', '-')}"
+        return "/".join(filter(None, (_documentation(), page)))
 
     def __str__(self) -> str:
-        parts = [f"{self.subject}: {self.check.replace('_', ' ')} {self.status}"]
+        status = "left out" if self.needs else self.status
+        parts = [f"{self.subject}: {self.check.replace('_', ' ')} {status}"]
         if self.found:
             parts.append(self.found)
         if self.status == "failed":
@@ -120,9 +127,10 @@ def run_check(
     subject: str, check: Check[Case], case: Case, missing: set[str] | None = None
 ) -> Result:
     """Run a check, unless one that it needs is among ``missing``."""
-    status, found, fix = "passed", "", ""
+    status, found, fix, needs = "passed", "", "", ""
     if needed := sorted({*check.after} & (missing or set())):
-        status, found = "skipped", f"it needs what {needed[0].replace('_', ' ')} checks"
+        status, needs = "skipped", needed[0]
+        found = f"it needs what {needs.replace('_', ' ')} checks"
     else:
         try:
             check.function(case)
@@ -132,7 +140,20 @@ def run_check(
             status, found = "skipped", str(reason)
         except Exception as error:  # noqa: BLE001 - what is checked may raise anything
             status, found = "failed", f"it raised {_described(error)}"
-    return Result(subject, check.name, status, check.promise, found, fix)
+    return Result(subject, check.name, status, check.promise, found, fix, needs)
+
+
+@cache
+def _documentation() -> str:
+    """Return the address of the documentation; empty where zoo is imported without a package."""
+    import importlib.metadata
+
+    try:
+        found = importlib.metadata.metadata(DISTRIBUTION).get_all("Project-URL", [])
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    addresses: dict[str, str] = dict(each.split(", ", 1) for each in found)
+    return addresses.get("Documentation", "").rstrip("/")
 
 
 def _described(error: Any) -> str:

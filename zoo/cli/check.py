@@ -45,7 +45,9 @@ def command(name: str, data: str, seconds: float, as_json: bool) -> None:
             if result.status != "passed":
                 click.echo(str(result))
         passed = sum(result.status == "passed" for result in results)
-        skipped = len(results) - passed - len(failed)
-        click.echo(f"{passed} passed, {len(failed)} failed, {skipped} do not apply")
+        left_out = sum(bool(result.needs) for result in results)
+        skipped = len(results) - passed - len(failed) - left_out
+        after = f", {left_out} left out after a failure" if left_out else ""
+        click.echo(f"{passed} passed, {len(failed)} failed, {skipped} do not apply{after}")
     if failed:
         raise SystemExit(PluginError.exit_code)

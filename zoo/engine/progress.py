@@ -139,12 +139,21 @@ def format_number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
-def progress_bar(batches: Sequence[Batch]) -> Iterable[Batch]:
-    """Show how far a pass over batches is, with rate and time left; nothing on a pipe."""
+def progress_bar(batches: Sequence[Batch], description: str = "") -> Iterable[Batch]:
+    """Show how far a pass over batches is, with rate and time left; nothing on a pipe.
+
+    Args:
+        batches: They are yielded in turn.
+        description: What they are of, such as ``test``; it is shown before the bar, which appears
+            after a second.
+    """
     bar: Any = None
     if sys.stderr is not None:
         with _unseen():
-            bar = tqdm(total=len(batches), unit="batch", file=sys.stderr, disable=None, leave=False)
+            bar = tqdm(
+                desc=description, total=len(batches), unit="batch", file=sys.stderr, disable=None,
+                leave=False, delay=1,
+            )  # fmt: skip
     for batch in batches:
         yield batch
         if bar is not None:

@@ -204,7 +204,7 @@ def _labeled(
         trained=names is not None, where=main.where, draw=draw,
     )  # fmt: skip
     lines = [
-        say.aligned("data", f"{Path(main.where).name}: {len(examples.texts):,} texts, {main.form}"),
+        say.aligned("data", f"{say.files_and_counts(examples.where)}, {main.form}"),
         say.text_line(columns.text, examples.texts),
         *say.label_lines(columns.label, coding.kind, targets, found, drawn.part == 0),
         say.aligned("parts", drawn.note),

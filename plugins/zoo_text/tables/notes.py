@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,22 @@ def aligned(name: str, text: str) -> str:
 def plural(count: int, noun: str, plural: str = "") -> str:
     """Return for instance ``1 text`` or ``2,000 texts``."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return for instance ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+def files_and_counts(where: Sequence[str]) -> str:
+    """Return names of files, and how many texts are from each.
+
+    >>> files_and_counts(["a/train.csv", "a/train.csv", "a/test.csv"])
+    'train.csv and test.csv: 2 and 1 texts'
+    """
+    counts = Counter(where)
+    names = listed([Path(file).name for file in counts])
+    return f"{names}: {listed([f'{count:,}' for count in counts.values()])} texts"
 
 
 def cut(name: str, width: int = _NAME) -> str:
