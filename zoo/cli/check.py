@@ -17,7 +17,7 @@ Examples:
   zoo check my-task --data sample.csv
   zoo check --json
 
-Exit code 3 where a check failed. docs/conformance.md describes every check.
+Exit code 3 where a check failed. The page Conformance of the documentation describes every check.
 """
 )
 @click.argument("name", default="", shell_complete=completion.every_name)
