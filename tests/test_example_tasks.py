@@ -99,7 +99,7 @@ def test_every_package_has_types_and_asks_for_this_version(environment: dict[str
     for name in PACKAGES:
         assert (folder / name.replace("-", "_") / "py.typed").is_file()
         (metadata,) = folder.glob(f"{name.replace('-', '_')}-*.dist-info/METADATA")
-        assert "Requires-Dist: seqzoo<0.5,>=0.4" in metadata.read_text(encoding="utf-8")
+        assert "Requires-Dist: seqzoo<0.6,>=0.5" in metadata.read_text(encoding="utf-8")
 
 
 def test_another_process_loads_and_verifies_the_exports(

@@ -80,7 +80,7 @@ def test_the_version_that_reads_this_format_is_not_later_than_this_one() -> None
 
 @pytest.mark.parametrize(
     ("requires", "version"),
-    [("0.4.1", r"0\.5\.1 or later"), (None, "a later version"), (4, "a later version")],
+    [("0.5.1", r"0\.5\.1 or later"), (None, "a later version"), (4, "a later version")],
 )
 def test_a_weights_file_of_a_later_format_names_the_version(
     requires: Any, version: str, run: Path, tmp_path: Path, zoo_here: Run
