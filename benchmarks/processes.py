@@ -31,8 +31,8 @@ def to_a_score(row: str, data: Path, folder: Path) -> tuple[float, dict[str, flo
     """Figures 3 and 7: seconds to train a row and score it on the test part, and the score."""
     run = folder / row
     with fresh_cache() as env:
-        command = [*ZOO, "train", row, "--data", str(data), "--no-test", "--out", str(run)]
-        trained = process(command, env=env)
+        command = [*ZOO, "train", row, "--data", str(data), "--out", str(run)]
+        trained = process([*command, "--no-test", "--no-report"], env=env)
         scored = process([*ZOO, "evaluate", str(run), "--json"], env=env)
     return trained.seconds + scored.seconds, json.loads(scored.output)
 
