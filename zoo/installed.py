@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo import discovery, recipes
 from zoo.entry_points import PLUGINS_VARIABLE
-from zoo.records import ModelInfo, PluginInfo, Recipe, Record, TaskInfo
+from zoo.records import CallbackInfo, ModelInfo, PluginInfo, Recipe, Record, TaskInfo
 from zoo.registry import Registry
 
 
@@ -80,6 +80,12 @@ def list_models(pattern: str = "") -> list[str]:
         True
     """
     return registry().names(ModelInfo, pattern)
+
+
+def default_callback_names() -> list[str]:
+    """Return the names of the callbacks that ``zoo train`` adds; no plugin is imported."""
+    declared = registry().declarations(CallbackInfo)
+    return [each.name for each in declared if each.facts.get("default")]
 
 
 def list_tasks(pattern: str = "") -> list[str]:

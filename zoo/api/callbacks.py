@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from zoo.building import build_callback
-from zoo.installed import registry
+from zoo.installed import default_callback_names, registry
 from zoo.interfaces import Callback
 from zoo.records import CallbackInfo
 from zoo.spec import Component
@@ -22,7 +22,6 @@ def default_callbacks(without: Container[str] = ()) -> list[Callback]:
     Raises:
         PluginError: One does not load.
     """
-    declared = registry().declarations(CallbackInfo)
-    names = [each.name for each in declared if each.facts.get("default")]
-    found = [registry().get(CallbackInfo, name) for name in names if name not in without]
+    names = [name for name in default_callback_names() if name not in without]
+    found = [registry().get(CallbackInfo, name) for name in names]
     return [build_callback(Component(info, info.options())) for info in found]

@@ -13,22 +13,17 @@ class TrainCommand(click.Command):
     """A command with an option ``--no-NAME`` for each callback that is added by default."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from zoo.installed import default_callback_names
+
         params = super().get_params(ctx)
         taken = {option for param in params for option in param.opts}
-        return [*params, *(_flag(name) for name in _names() if f"--no-{name}" not in taken)]
+        names = [name for name in default_callback_names() if f"--no-{name}" not in taken]
+        return [*params, *map(_flag, names)]
 
 
 def left_out(ctx: click.Context) -> Set[str]:
     """Return the names of the callbacks that the user left out."""
     return frozenset(ctx.meta.get(_WITHOUT, ()))
-
-
-def _names() -> list[str]:
-    from zoo.installed import registry
-    from zoo.records import CallbackInfo
-
-    found = registry().declarations(CallbackInfo)
-    return [each.name for each in found if each.facts.get("default")]
 
 
 def _flag(name: str) -> click.Option:

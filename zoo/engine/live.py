@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 import sys
@@ -17,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.display import unescaped
-from zoo.engine.progress import describe_training, evaluation_columns, format_number
+from zoo.engine.progress import describe_training, evaluation_columns, format_number, unseen
 from zoo.errors import printable
 from zoo.interfaces import Callback, Metrics
 
@@ -51,7 +50,7 @@ class LiveDisplay(Callback):
             console=self._console, auto_refresh=False, transient=True,
             redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
-        with _unseen():
+        with unseen():
             self._live.start()
         self._stderr, sys.stderr = sys.stderr, _Above(self._print)
         self._draw(trainer)
@@ -82,19 +81,19 @@ class LiveDisplay(Callback):
     def close(self) -> None:
         if self._live is not None:
             sys.stderr = self._stderr
-            with _unseen():
+            with unseen():
                 self._live.stop()
             self._live = None
 
     def _print(self, line: str | Text) -> None:
-        with _unseen():
+        with unseen():
             text = Text(printable(line)) if isinstance(line, str) else line
             self._console.print(text, soft_wrap=True)
 
     def _draw(self, trainer: Trainer) -> None:
         self._drawn = time.monotonic()
         if self._live is not None:
-            with _unseen():
+            with unseen():
                 self._live.update(Group(self._bar(trainer), self._curves(trainer)), refresh=True)
 
     def _bar(self, trainer: Trainer) -> Table:
@@ -174,8 +173,3 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _unseen() -> contextlib.suppress:
-    """Go on where stderr cannot be written to."""
-    return contextlib.suppress(OSError, ValueError)

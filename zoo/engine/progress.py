@@ -41,19 +41,19 @@ class ProgressBar(ProgressLines):
 
     def close(self) -> None:
         if self._bar is not None:
-            with _unseen():
+            with unseen():
                 self._bar.close()
 
     def on_train_begin(self, trainer: Trainer) -> None:
         super().on_train_begin(trainer)
-        with _unseen():
+        with unseen():
             self._bar = tqdm(
                 total=trainer.total_steps, initial=trainer.state.step, file=sys.stderr, leave=False,
                 unit="step",
             )  # fmt: skip
 
     def on_step_end(self, trainer: Trainer) -> None:
-        with _unseen():
+        with unseen():
             self._bar.set_postfix_str(self._loss, refresh=False)
             self._bar.update(trainer.state.step - self._bar.n)
 
@@ -149,7 +149,7 @@ def progress_bar(batches: Sequence[Batch], description: str = "") -> Iterable[Ba
     """
     bar: Any = None
     if sys.stderr is not None:
-        with _unseen():
+        with unseen():
             bar = tqdm(
                 desc=description, total=len(batches), unit="batch", file=sys.stderr, disable=None,
                 leave=False, delay=1,
@@ -157,10 +157,10 @@ def progress_bar(batches: Sequence[Batch], description: str = "") -> Iterable[Ba
     for batch in batches:
         yield batch
         if bar is not None:
-            with _unseen():
+            with unseen():
                 bar.update()
     if bar is not None:
-        with _unseen():
+        with unseen():
             bar.close()
 
 
@@ -186,10 +186,10 @@ class _Handler(logging.Handler):
 def say(*lines: str) -> None:
     """Print lines to stderr."""
     if sys.stderr is not None:
-        with _unseen():
+        with unseen():
             sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 
-def _unseen() -> contextlib.suppress:
+def unseen() -> contextlib.suppress:
     """Go on where stderr cannot be written to: its reader has ended, or it was closed."""
     return contextlib.suppress(OSError, ValueError)
