@@ -21,7 +21,7 @@ PACKAGES = sorted(
     if (folder / "__init__.py").exists()
 )  # fmt: skip
 OURS = {
-    "zoo_recurrent", "zoo_text", "zoo_sentiment", "zoo_charlm", "zoo_optim", "zoo_diagnose",
+    "zoo_recurrent", "zoo_text", "zoo_sentiment", "zoo_lm", "zoo_optim", "zoo_diagnose",
     "zoo_tensorboard", "zoo_mlflow", "zoo_explain", "zoo_report", "zoo_runs", "zoo_serve",
 }  # fmt: skip
 

@@ -22,9 +22,9 @@ from zoo.data.text import alphabet
 from zoo.engine.evaluation import evaluate, evaluate_split
 from zoo.errors import DataError
 from zoo.interfaces import Embeds, NamesRows
-from zoo_charlm import corpus
-from zoo_charlm.options import CharLMOptions
-from zoo_charlm.task import CharLM
+from zoo_lm import char_corpus
+from zoo_lm.char_task import CharLM
+from zoo_lm.options import CharLMOptions
 
 HEADER = "The Project Gutenberg EBook\r\n*** START OF THIS PROJECT GUTENBERG EBOOK TOYS ***\r\n"
 BOOK = "\r\n\r\nTOYS\r\nby Nobody\r\n" + "The toys were — as ever — many.\r\n" * 40
@@ -273,7 +273,7 @@ def test_a_text_is_encoded_once_for_each_pair_of_markers(
         encoded.append(1)
         return alphabet(texts)
 
-    monkeypatch.setattr(corpus, "alphabet", counted)
+    monkeypatch.setattr(char_corpus, "alphabet", counted)
     found = []
     for start in ("", "", "The toys", "The toys", ""):
         task = make(start=start)

@@ -17,7 +17,7 @@ from promises import Promise
 
 from zoo.data.text import cut
 from zoo.errors import DataError
-from zoo_charlm.corpus import gutenberg_markers
+from zoo_lm.char_corpus import gutenberg_markers
 from zoo_sentiment import reviews
 from zoo_text import ngrams, subwords
 from zoo_text.options import TextOptions

@@ -9,7 +9,7 @@ import zoo
 
 @dataclass(frozen=True)
 class CharLMOptions(zoo.Options):
-    """Options of :class:`zoo_charlm.task.CharLM`."""
+    """Options of :class:`zoo_lm.char_task.CharLM`."""
 
     input: str = zoo.option(
         "embedding",

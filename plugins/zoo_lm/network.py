@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from zoo.interfaces import BuildModel, DecodeStep, State
 from zoo.nn import Linear, OneHot, decode_step, forward_embedded
-from zoo_charlm.options import CharLMOptions
+from zoo_lm.options import CharLMOptions
 
 
 class CharPredictor(nn.Module):

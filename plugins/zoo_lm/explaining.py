@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from zoo.data.ragged import Ragged
 from zoo.errors import UsageError
 from zoo.interfaces import Explanation, Piece
-from zoo_charlm.network import CharPredictor
+from zoo_lm.network import CharPredictor
 
 if TYPE_CHECKING:
-    from zoo_charlm.task import CharLM
+    from zoo_lm.char_task import CharLM
 
 # Steps whose logits are computed at once: a vocabulary may have thousands of characters.
 MAX_STEPS = 4096

@@ -31,12 +31,12 @@ from zoo.interfaces import (
     Task,
 )
 from zoo.nn import pool
-from zoo_charlm import explaining
-from zoo_charlm.corpus import load
-from zoo_charlm.metrics import compute_metrics, sum_losses
-from zoo_charlm.network import CharPredictor
-from zoo_charlm.options import CharLMOptions
-from zoo_charlm.outcomes import of_characters
+from zoo_lm import explaining
+from zoo_lm.char_corpus import load
+from zoo_lm.metrics import compute_metrics, sum_losses
+from zoo_lm.network import CharPredictor
+from zoo_lm.options import CharLMOptions
+from zoo_lm.outcomes import of_characters
 
 # In the probe of a weights file; larger vocabularies, such as of Chinese, are sampled.
 PROBE_CHARACTERS = 200
@@ -134,7 +134,7 @@ class CharLM(Task):
         return Step(losses.mean(), sum_losses(losses.detach()), end, logits.detach())
 
     def metrics(self, metric_sums: MetricSums) -> Metrics:
-        """Return the metrics of :func:`zoo_charlm.metrics.compute_metrics`."""
+        """Return the metrics of :func:`zoo_lm.metrics.compute_metrics`."""
         return compute_metrics(metric_sums)
 
     def evaluate(self, split: Split, evaluate: Evaluate) -> Metrics:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import zoo
-from zoo_charlm.options import CharLMOptions
+from zoo_lm.options import CharLMOptions
 
 
 @zoo.hookimpl
@@ -14,7 +14,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
         zoo.TaskInfo(
             name="char-lm",
             summary="The next character of a text: any text file, or a Gutenberg book",
-            target="zoo_charlm.task:CharLM",
+            target="zoo_lm.char_task:CharLM",
             options=CharLMOptions,
             monitor="loss",
             higher_is_better=False,
