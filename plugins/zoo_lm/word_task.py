@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +43,7 @@ class WordLM(LanguageModel[WordLMOptions]):
         super().__init__(options)
         self._sampler: SampledSoftmax | None = None
         self._source = ""
+        self._log_frequency: Tensor | None = None
         self._set_vocabulary(list(SPECIALS))
 
     def _set_vocabulary(self, words: list[str]) -> None:
@@ -65,6 +67,8 @@ class WordLM(LanguageModel[WordLMOptions]):
         corpus = load(path, options, seed, None if fit else self.words)
         if fit:
             self._set_vocabulary(corpus.words)
+            frequency = np.maximum(corpus.counts, 1) / max(1, corpus.num_train)
+            self._log_frequency = torch.from_numpy(np.log(frequency)).float()
             if options.softmax == "sampled":
                 self._sampler = SampledSoftmax(corpus.counts, options.num_sampled)
         where = str(path or "Python's manual")
@@ -99,7 +103,11 @@ class WordLM(LanguageModel[WordLMOptions]):
         self._source = str(state["source"])
 
     def network(self, build_model: BuildModel) -> nn.Module:
-        return WordPredictor(build_model, self.options, len(self.words))
+        network = WordPredictor(build_model, self.options, len(self.words))
+        if self._log_frequency is not None and network.adaptive is None:
+            # Training starts from the frequencies, which an optimizer would take long to learn.
+            network.bias.data.copy_(self._log_frequency)
+        return network
 
     def row_names(self, network: nn.Module) -> dict[str, RowNames]:
         """Return the words that rows stand for; see :class:`zoo.interfaces.NamesRows`."""
