@@ -175,6 +175,12 @@ def test_a_text_without_words_is_refused(text: str, tmp_path: Path) -> None:
         make().prepare(path, 1)
 
 
+def test_texts_of_words_that_do_not_repeat_are_noted(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "texts.jsonl", texts())
+    assert not any("char-lm" in note for note in make().prepare(path, 1).notes)
+    assert any("char-lm" in note for note in make(min_count=30).prepare(path, 1).notes)
+
+
 # Losses
 
 

@@ -54,9 +54,9 @@ def find_documents(path: Path | None, text_column: str = "") -> Documents:
     if path is None:
         return Documents(lambda: _paragraphs(iter([python_manual()])), False, "Python's manual")
     if path.is_dir():
-        return Documents(lambda: _folder(path), True, "a folder of texts")
+        return Documents(lambda: _folder(path), True, "a folder of .txt files")
     if not path.exists() or is_tar(head(path, 1 << 12)):
-        return Documents(lambda: _archive(path), True, "an archive of texts")
+        return Documents(lambda: _archive(path), True, "an archive of .txt files")
     if path.suffix.lower() != ".txt" and looks_like_table(path):
         return Documents(lambda: _table(path, text_column), True, "a table of texts")
     start, end = gutenberg_markers(path)

@@ -144,7 +144,8 @@ class _Builder:
                         lengths.append(line.count(b" ") + 1)
                         at += file.write(line + b"\n")
         if not starts:
-            raise DataError("no words", where=self._where, fix="give texts of at least some lines")
+            forms = " and ".join(source.form for source in self._sources)
+            raise DataError("no words", where=self._where, why=f"it was read as {forms}")
         return np.array([*starts, at]), np.array(lengths)
 
     def _encode(

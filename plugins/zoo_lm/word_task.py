@@ -25,6 +25,8 @@ from zoo_text.vocabulary import UNKNOWN
 
 # Words in the probe of a weights file, and columns of the logits that are compared.
 PROBE_WORDS = 64
+# Share of unknown words from which a model of words is of little use.
+MANY_UNKNOWN = 0.25
 
 
 class WordLM(LanguageModel[WordLMOptions]):
@@ -80,11 +82,18 @@ class WordLM(LanguageModel[WordLMOptions]):
             digest=corpus.digest,
             summary=f"{corpus.num_texts:,} texts, {len(corpus.token_ids):,} words, "
             f"of {path.name if path else 'the manual of this Python'}",
-            notes=(
-                f"words    {len(self.words):,} in the vocabulary; {unknown:.1%} of the training "
-                "text is unknown",
-            ),
+            notes=self._notes(unknown),
         )
+
+    def _notes(self, unknown: float) -> tuple[str, ...]:
+        known = f"words    {len(self.words):,} in the vocabulary"
+        lines = [f"{known}; {unknown:.1%} of the training text is unknown"]
+        if unknown > MANY_UNKNOWN:
+            lines += [
+                "note     that is much: words that repeat are needed, and spaces between them;",
+                "         for names, or a script without spaces, use char-lm",
+            ]
+        return tuple(lines)
 
     # Network
 
