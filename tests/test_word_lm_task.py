@@ -278,7 +278,7 @@ def test_metrics_are_those_of_the_whole_text_with_carried_state(tmp_path: Path) 
 @pytest.mark.parametrize("softmax", ["sampled", "adaptive"])
 def test_words_are_generated_and_unknown_ones_never(softmax: str) -> None:
     task = vocabulary_task(softmax=softmax)
-    assert isinstance(task, Generates)
+    assert isinstance(vocabulary_task(), Generates)
     made = network(task).eval()
     assert task.encode("The CAT, saw zebras.") == [3, 4, 10, 1]
     assert task.decode([3, 4, 2, 10]) == " the cat\n saw"
@@ -307,7 +307,7 @@ def test_every_word_has_its_surprise() -> None:
 def test_the_probe_covers_words_from_all_over_the_vocabulary() -> None:
     task = vocabulary_task()
     made = network(task).eval()
-    assert isinstance(task, ProbesTexts)
+    assert isinstance(vocabulary_task(), ProbesTexts)
     answers = task.probe_answers(made, task.probe_texts())
     assert {token_id for answer in answers for token_id in answer["token_ids"]} == {
         1,
@@ -322,7 +322,7 @@ def test_the_probe_covers_words_from_all_over_the_vocabulary() -> None:
 def test_row_names_name_every_row(softmax: str) -> None:
     task = vocabulary_task(softmax=softmax)
     made = network(task)
-    assert isinstance(task, NamesRows)
+    assert isinstance(vocabulary_task(), NamesRows)
     parameters = dict(made.named_parameters())
     names = task.row_names(made)
     assert all(rows.names == task.words for rows in names.values())
