@@ -17,8 +17,10 @@ POWER = 0.75
 class SampledSoftmax:
     """Cross-entropy over the target and a sample of words that all positions share.
 
-    Logits are corrected by the logarithm of how often each word is expected in the sample, so
-    that the loss estimates that of the whole vocabulary. It is below it on average.
+    Words of the sample have the weight 1 / (how often they are expected in it), the target has
+    the weight 1. So the sum over the sample is, on average, that over all other words
+    (importance sampling), and the loss is an estimate of that over the whole vocabulary, a little
+    too low on average.
 
     Source: Y. Bengio and J.-S. Senecal, IEEE Trans. Neural Networks 19 (2008); S. Jean et al.,
     arXiv:1412.2007.
@@ -51,7 +53,7 @@ class SampledSoftmax:
         uniform = torch.rand(self._num_sampled, dtype=torch.float64, device=features.device)
         drawn = torch.searchsorted(self._cumulative, uniform).clamp_(max=len(bias) - 1)
         vectors = nn.functional.embedding(targets, weight)
-        positive = (features * vectors).sum(2) + (bias - log_expected)[targets]
+        positive = (features * vectors).sum(2) + bias[targets]
         negative = linear(
             features, nn.functional.embedding(drawn, weight), (bias - log_expected)[drawn]
         )
