@@ -122,8 +122,8 @@ def _readings(rows: Sequence[Row], notes: Notes) -> Iterator[str]:
         name = scored.name if scored else each["recipe"]
         score = each.get("score") or (f"**{scored.cell(scored.kind.metric)}**" if scored else "")
         what = each.get("what", "the score on this page")
-        lines.append([name, score, what, str(each["date"]), each["version"]])
-    yield table(["recipe or training", "score", "what", "date", "version"], lines)
+        lines.append([name, score, what, f"{each['date']}, {each['version']}"])
+    yield table(["recipe or training", "score", "what", "date, version"], lines)
 
 
 def _failures(rows: Sequence[Row], notes: Notes) -> Iterator[str]:
