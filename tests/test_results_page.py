@@ -104,6 +104,19 @@ def test_sizes_and_times_are_those_of_the_registry_and_the_files(name: str) -> N
         assert row["machine"]
 
 
+def test_numbers_of_parameters_follow_from_the_sizes_of_the_layers() -> None:
+    def lstm(inputs: int, hidden: int) -> int:
+        return 4 * hidden * (inputs + hidden) + 8 * hidden
+
+    characters = 80 * 64 + lstm(64, 512) + 80 * 512 + 80
+    assert row_of(PAGE, "island-quick", "parameters")["parameters"] == f"{characters:,}"
+    words, _ = header(ROOT / "zoo/published/imdb-bilstm-book.safetensors")["embedding.weight"][
+        "shape"
+    ]
+    reviews = words * 20 + lstm(20, 64) + 64 * 64 + 64 + 64 + 1
+    assert row_of(PAGE, "imdb-lstm-book", "parameters")["parameters"] == f"{reviews:,}"
+
+
 def test_every_recipe_is_on_the_page(registry: Registry) -> None:
     for recipe in registry.all(Recipe):
         assert f"`{recipe.name}`" in PAGE

@@ -167,6 +167,6 @@ def _machine(threads: int) -> str:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(TABLE.parent), "describe", "--always", "--dirty"]
+    command = ["git", "-C", str(TABLE.parent), "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip()
