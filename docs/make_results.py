@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -38,7 +39,8 @@ def main(targets: tuple[str, ...], rate: bool, machine: str) -> None:
             for each in found:
                 click.echo(f"{each.recipe}: {each.what} {each.value}", err=True)
     except ZooError as error:
-        raise click.ClickException(str(error)) from error
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
     PAGE.write_text(page(), encoding="utf-8")
     click.echo(PAGE)
 
@@ -47,14 +49,16 @@ def _measured(target: str, rate: bool, machine: str) -> list[figures.Figure]:
     """Return figures of a run directory or of RECIPE=DATA."""
     if Path(target).is_dir():
         found = figures.of_run(Path(target), machine)
-        model, data = zoo.open_run(target).model, None
-        return [*found, figures.rate(found[0].recipe, model, data)] if rate else found
+        if rate:
+            run = zoo.open_run(target)
+            found.append(figures.rate(found[0].recipe, run.model, run.data, "RUN"))
+        return found
     name, separator, data = target.partition("=")
     if not separator:
         raise UsageError("no run directory", where=target, fix="give one, or RECIPE=DATA")
     found = figures.of_data(name, data)
     if rate:
-        found.append(figures.rate(name, zoo.load(name), data))
+        found.append(figures.rate(name, zoo.load(name), data, f"{name}=DATA"))
     return found
 
 

@@ -221,12 +221,16 @@ import sys
 from pathlib import Path
 from _results import figures
 
-table = Path(sys.argv[2])
-figures.note(figures.of_run(Path(sys.argv[1])), table)
+import zoo
+
+found = figures.of_run(Path(sys.argv[1]))
+run = zoo.open_run(sys.argv[1])
+found.append(figures.rate(found[0].recipe, run.model, run.data, "RUN"))
+figures.note(found, Path(sys.argv[2]))
 """
 
 
-def test_size_and_time_of_a_run_are_noted(
+def test_size_time_and_rate_of_a_run_are_noted(
     train_here: Callable[..., zoo.Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes, table, run = tmp_path / "recipes.toml", tmp_path / "figures.csv", tmp_path / "run"
@@ -242,7 +246,8 @@ def test_size_and_time_of_a_run_are_noted(
         assert run_docs(NOTE, run, table).returncode == 0
     with table.open(encoding="utf-8", newline="") as file:
         found = {row["what"]: row for row in csv.DictReader(file) if row["recipe"] == "small"}
-    assert len(table.read_text(encoding="utf-8").splitlines()) == len(before) + 2
+    assert len(table.read_text(encoding="utf-8").splitlines()) == len(before) + 3
+    assert int(found["rate"]["value"]) > 0
     assert found["parameters"]["value"] == str(num_values(run / "weights.safetensors"))
     (written,) = header(run / "checkpoint.safetensors")["__metadata__"].values()
     assert found["training"]["value"] == f"{json.loads(written)['state']['seconds']:.1f}"
@@ -250,3 +255,10 @@ def test_size_and_time_of_a_run_are_noted(
     assert found["training"]["command"] == "zoo train small --seed 1"
     refused = run_docs(NOTE, tmp_path / "other", table)
     assert "the run has other settings than its recipe" in refused.stderr
+
+
+def test_a_target_that_is_none_is_refused_in_a_line() -> None:
+    command = [sys.executable, DOCS / "make_results.py", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: no run directory in nowhere; give one, or RECIPE=DATA\n"

@@ -22,6 +22,7 @@ from zoo.engine import checkpoint
 from zoo.environment import facts, num_processors
 from zoo.errors import UsageError
 from zoo.installed import registry
+from zoo.interfaces import Data
 from zoo.records import Recipe
 from zoo.settings import resolve
 from zoo.trained import TrainedModel
@@ -92,15 +93,15 @@ def of_run(path: Path, machine: str = "") -> list[Figure]:
     header = checkpoint.read_header(path / "checkpoint.safetensors")
     if not header["state"]["done"]:
         raise UsageError("the run is not complete", where=str(path), fix="resume it first")
-    environment = header["environment"]
-    if environment["device"] != "cpu" and not machine:
+    environment = header.get("environment", {})  # Missing in checkpoints of earlier versions.
+    if environment.get("device", "cpu") != "cpu" and not machine:
         fix = "name the machine: --machine 'one NVIDIA H100'"
         raise UsageError("the run was trained on another device", where=str(path), fix=fix)
     ended = datetime.date.fromtimestamp((path / "checkpoint.safetensors").stat().st_mtime)
     seconds = header["state"]["seconds"]
     start = " --init RUN" if run.config["init"] else ""
     command = f"zoo train {name}{start} --seed {run.config['seed']}"
-    where = machine or _machine(environment["threads"])
+    where = machine or _machine(environment.get("threads", num_processors()))
     size = count(shape for _, shape in inspect(path / "weights.safetensors").shapes.values())
     return [
         Figure(name, PARAMETERS, str(size), "", str(ended), _commit(), command),
@@ -130,7 +131,7 @@ def of_data(name: str, path: str) -> list[Figure]:
     return [Figure(name, PARAMETERS, str(size), "", str(datetime.date.today()), _commit(), command)]
 
 
-def rate(name: str, model: TrainedModel, path: str | None) -> Figure:
+def rate(name: str, model: TrainedModel, data: str | Data, target: str) -> Figure:
     """Return how many examples a second an evaluation takes, the median of five.
 
     The data is read and split into tokens before. The validation part is evaluated: the test part
@@ -139,20 +140,21 @@ def rate(name: str, model: TrainedModel, path: str | None) -> Figure:
     Args:
         name: The recipe.
         model: Its weights.
-        path: Its data; None: that of the run.
+        data: Its data, prepared or a path.
+        target: What ``make_results.py`` was given, without the path.
 
     Raises:
         ZooError: The data is missing or unfit.
     """
-    data = model.prepare(path)
-    model.evaluate(data, split="validation", threads=0)  # Compiles, and fills caches.
+    prepared = model.prepare(data)
+    model.evaluate(prepared, split="validation", threads=0)  # Compiles, and fills caches.
     rates = []
     for _ in range(_TURNS):
         started = time.perf_counter()
-        measured = model.evaluate(data, split="validation", threads=0)
+        measured = model.evaluate(prepared, split="validation", threads=0)
         rates.append(measured["examples"] / (time.perf_counter() - started))
     value = f"{statistics.median(rates):.0f}"
-    command = f"python docs/make_results.py --rate {name}=DATA"
+    command = f"python docs/make_results.py --rate {target}"
     today, machine = str(datetime.date.today()), _machine(num_processors())
     return Figure(name, RATE, value, machine, today, _commit(), command)
 
