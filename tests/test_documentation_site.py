@@ -160,7 +160,8 @@ def test_another_version_can_be_chosen_in_a_site_that_is_opened_from_disk(
 
 
 @pytest.mark.parametrize(
-    "name", ["index", "own-data", "reference/recipes", "reference/python/records", "cli"]
+    "name",
+    ["index", "own-data", "results", "reference/recipes", "reference/python/records", "cli"],
 )
 def test_pages_fit_a_small_screen_and_follow_the_colour_scheme(
     name: str, site: Path, browser: Any
