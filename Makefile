@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO = runs/demo
 
-.PHONY: help demo test test-full lint format docs pictures bench clean
+.PHONY: help demo test test-full lint format docs results pictures bench clean
 
 help:
 	@echo "make demo    train, evaluate, export, load, predict and generate on built-in data (3 minutes)"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    check style and types: ruff and mypy"
 	@echo "make format  sort imports, fix what ruff can fix, and format"
 	@echo "make docs    write docs/cli.md from the commands, and build the site into build/docs"
+	@echo "make results  write docs/results.md from registry.toml and what was measured"
 	@echo "make pictures  make the pictures of README.md (needs Chromium)"
 	@echo "make bench   measure the speed against the textbook's method"
 	@echo "make clean   remove the environment, the caches and what was built or trained"
@@ -56,6 +57,9 @@ format: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/build_site.py
+
+results: $(VENV)/installed
+	$(BIN)/python docs/make_results.py $(RUNS)
 
 pictures: $(VENV)/installed
 	$(BIN)/python docs/make_pictures.py
