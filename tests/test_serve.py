@@ -23,6 +23,7 @@ from zoo.interfaces import Explanation, Piece
 pytest.importorskip("fastapi", reason="needs seqzoo[serve]")
 pytest.importorskip("httpx", reason="needs httpx")
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -176,6 +177,18 @@ def test_every_operation_is_documented(client: TestClient) -> None:
         assert response.status_code in (200, 501)
     page = client.get("/docs")
     assert "https://" not in page.text, "the page loads from this server alone"
+
+
+def test_requests_for_texts_do_not_pass_through_fastapi(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise AssertionError("FastAPI takes longer than a network for a text")
+
+    monkeypatch.setattr(FastAPI, "__call__", fail)
+    for path, status in (("predict", 200), ("embed", 200), ("explain", 200), ("models", 500)):
+        body = {"model": "reviews", "text": "a"}
+        assert client.post(f"/v1/{path}", json=body).status_code == status
 
 
 # Errors
@@ -408,6 +421,10 @@ def test_pages_of_other_sites_may_be_allowed(reviews: zoo.TrainedModel) -> None:
         )
         assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == origin
+        given = {"Origin": origin, "Authorization": "Bearer secret"}
+        refused = client.post("/v1/predict", json={}, headers=given)
+        assert error(refused, 422) == "invalid_request"
+        assert refused.headers["access-control-allow-origin"] == origin, "it may read why"
     with TestClient(create_app({"reviews": reviews})) as client:
         answer = client.get("/v1/models")
         assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -562,6 +579,45 @@ def test_a_queue_takes_no_more_than_it_may() -> None:
         await batcher.close()
 
     asyncio.run(ask())
+
+
+def test_a_text_does_not_wait_for_a_batch_that_takes_long() -> None:
+    async def ask() -> None:
+        free = asyncio.Event()
+
+        async def compute(operation: tuple[str, str], texts: list[str]) -> list[str]:
+            if operation == ("explain", ""):
+                await free.wait()
+            return texts
+
+        batcher = Batcher(compute, 2, 100, 30)
+        slow = asyncio.ensure_future(batcher.submit(("explain", ""), ["x"]))
+        await asyncio.sleep(0.01)
+        assert await asyncio.wait_for(batcher.submit(("predict", ""), ["y"]), 10) == ["y"]
+        assert not slow.done()
+        free.set()
+        assert await slow == ["x"]
+        await batcher.close()
+
+    asyncio.run(ask())
+
+
+def test_each_request_has_the_time_that_it_may_take() -> None:
+    async def ask() -> list[Any]:
+        batcher = Batcher(lambda operation, texts: asyncio.sleep(60, texts), 1, 100, 0.3)
+        requests = []
+        for text in "xyz":
+            requests.append(asyncio.ensure_future(batcher.submit(("a", ""), [text])))
+            await asyncio.sleep(0.1)
+        requests[1].cancel()
+        found = await asyncio.gather(*requests, return_exceptions=True)
+        await batcher.close()
+        return found
+
+    first, second, third = asyncio.run(ask())
+    assert isinstance(first, TimeoutError)
+    assert isinstance(second, asyncio.CancelledError)
+    assert isinstance(third, TimeoutError)
 
 
 # The command

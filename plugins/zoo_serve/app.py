@@ -91,7 +91,6 @@ def application(
     """
     limits = service.limits
     pages = Pages()
-    direct: dict[str, APIRoute] = {}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -107,21 +106,6 @@ def application(
         lifespan=lifespan,
     )
     app.state.service = service
-    guarded: ASGIApp = ClientGuard(Direct(app.answer, direct), limits, token)
-    if origins:
-        guarded = CORSMiddleware(
-            guarded,
-            allow_origins=list(origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
-        )
-    guarded = NameGuard(guarded, hosts, origins)
-    app.guarded = Boundary(
-        guarded,
-        most_requests=limits.requests,
-        on_request=service.monitor.request,
-        draining=lambda: service.draining,
-    )
     for kind in (*EXPECTED, Exception):
         app.add_exception_handler(kind, _answer_error)
 
@@ -169,10 +153,6 @@ def application(
                 text.append(piece)
         return _json({"model": model.name, "text": "".join(text), **asdict(end)})
 
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.endpoint in (predict, embed, explain):
-            direct[route.path] = route
-
     @app.get("/v1/models", response_model=schemas.ModelsResponse, responses=_only(401, 429))
     async def models_() -> Response:
         """List the models, and the limits of requests."""
@@ -211,6 +191,25 @@ def application(
     async def static(name: str, request: Request) -> Response:
         return pages.response(name, request)
 
+    of_texts = [
+        route for route in app.routes
+        if isinstance(route, APIRoute) and route.endpoint in (predict, embed, explain)
+    ]  # fmt: skip
+    guarded: ASGIApp = ClientGuard(Direct(app.answer, of_texts), limits, token)
+    if origins:
+        guarded = CORSMiddleware(
+            guarded,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    guarded = NameGuard(guarded, hosts, origins)
+    app.guarded = Boundary(
+        guarded,
+        most_requests=limits.requests,
+        on_request=service.monitor.request,
+        draining=lambda: service.draining,
+    )
     return app
 
 

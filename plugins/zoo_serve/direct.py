@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast, get_type_hints
+from collections.abc import Iterable
+from typing import cast, get_type_hints
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zoo_serve.errors import EXPECTED, error_response
-
-Endpoint = Callable[[Any], Awaitable[Response]]
 
 
 class Direct:
@@ -24,12 +21,12 @@ class Direct:
 
     Args:
         app: The application of FastAPI.
-        routes: The routes, by path. Each endpoint has one argument, ``body``.
+        routes: The routes of the endpoints, which have one argument, ``body``.
     """
 
-    def __init__(self, app: ASGIApp, routes: Mapping[str, APIRoute]) -> None:
+    def __init__(self, app: ASGIApp, routes: Iterable[APIRoute]) -> None:
         self._app = app
-        self._routes = {path: (route, _body_type(route)) for path, route in routes.items()}
+        self._routes = {route.path: (route, _body_type(route)) for route in routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._routes.get(scope["path"]) if scope["type"] == "http" else None
