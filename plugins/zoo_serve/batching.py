@@ -17,7 +17,7 @@ MOST_CHARACTERS = 1 << 20
 
 WAITING_CHARACTERS = 1 << 26
 
-FURTHER_TEXTS = 32
+FURTHER_TEXTS = 16
 FURTHER_SECONDS = 0.02
 """Texts that have to wait, or how long one of them, before a batch is begun beside another one:
 small batches cost more for each text."""
