@@ -162,7 +162,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads compute elsewhere")
 def test_processes_that_compute_end_with_the_server_alone(sentiment_run: Path) -> None:
-    with serving(f"m={sentiment_run}", "--workers", 2) as server:
+    with serving(f"m={sentiment_run}", "--workers", "2") as server:
         found = children(server.process)
         assert len(found) == 2
         for pid in found:  # As Ctrl-C and service managers do, which signal the whole group.
@@ -177,7 +177,7 @@ def test_processes_that_compute_end_with_the_server_alone(sentiment_run: Path) -
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads compute elsewhere")
 def test_a_process_that_is_killed_ends_the_server_with_a_line(sentiment_run: Path) -> None:
-    with serving(sentiment_run, "--workers", 1) as server:
+    with serving(sentiment_run, "--workers", "1") as server:
         for pid in children(server.process):
             os.kill(pid, signal.SIGKILL)
         answer = httpx.post(f"{server.address}/v1/predict", json={"text": "a"}, timeout=60)
