@@ -1,5 +1,8 @@
 """``python -m benchmarks.serving``: ``zoo serve`` against bulk ``zoo predict`` on the same texts.
 
+A request with one text is also compared with what uvicorn takes to answer one with a constant: no
+application behind it answers more.
+
 The load comes from wrk (https://github.com/wg/wrk; Debian: ``apt-get install wrk``), on the
 loopback and on the same processors as the server. Nothing is written.
 """
@@ -13,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,11 @@ from benchmarks.material import find
 from benchmarks.timing import Pair, interleaved, process
 
 ZOO = (sys.executable, "-m", "zoo")
+# Without a model, and without the lines that say what it answered.
+CONSTANT = (
+    sys.executable, "-m", "uvicorn", "benchmarks.constant:app", "--port", "0", "--lifespan", "off",
+    "--no-access-log",
+)  # fmt: skip
 CLIENTS = 64
 LEAST_RATIO, MOST_MILLISECONDS = 0.6, 25.0
 
@@ -62,15 +70,14 @@ class Load:
 
 
 @contextmanager
-def server(weights: str) -> Iterator[str]:
-    """Serve weights in a process of its own; yields its address."""
-    command = [*ZOO, "serve", weights, "--port", "0"]
+def server(command: Sequence[str]) -> Iterator[str]:
+    """Run a server, which says its address on stderr; yields the address."""
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         lines = iter(running.stderr.readline, "")
         found = next(filter(None, (re.search(r"http://\S+", line) for line in lines)), None)
         if found is None:
-            raise click.ClickException("zoo serve did not start")
+            raise click.ClickException(f"{' '.join(command)} did not start")
         try:
             yield found.group()
         finally:
@@ -146,7 +153,7 @@ def main(weights: str, rounds: int, seconds: float, batch: int, times: int) -> N
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = [text for text, _ in find(folder).texts]
-        with server(weights) as address:
+        with server([*ZOO, "serve", weights, "--port", "0"]) as address, server(CONSTANT) as other:
             ones = write_bodies(folder / "ones.json", texts, 1)
             many = write_bodies(folder / "many.json", texts, batch)
             for each, bodies in ((1, ones), (batch, many)):
@@ -160,6 +167,16 @@ def main(weights: str, rounds: int, seconds: float, batch: int, times: int) -> N
                     f"{pair.baseline:,.0f} in bulk, {pair.ratio:.0%} "
                     f"({pair.ratios[0]:.0%} to {pair.ratios[-1]:.0%}); target {LEAST_RATIO:.0%}"
                 )
+            alone = interleaved(
+                lambda: load(other, ones, seconds).rate,
+                lambda: load(address, ones, seconds).rate,
+                rounds,
+            )
+            click.echo(
+                f"{CLIENTS} clients, 1 text a request: {alone.ours:,.0f} requests/s of "
+                f"{alone.baseline:,.0f} that uvicorn answers with a constant, {alone.ratio:.0%} "
+                f"({alone.ratios[0]:.0%} to {alone.ratios[-1]:.0%})"
+            )
             full = load(address, ones, seconds)
             halves = []
             for _ in range(rounds):

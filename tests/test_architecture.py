@@ -37,7 +37,7 @@ PUBLIC = {
 }  # fmt: skip
 # What plugins that bring commands may import as well: none of these imports torch.
 OF_PLUGINS_WITH_COMMANDS = {
-    "zoo.cli", "zoo.formats", "zoo.installed", "zoo.settings", "zoo.spec",
+    "zoo.cli", "zoo.display", "zoo.formats", "zoo.installed", "zoo.settings", "zoo.spec",
 }  # fmt: skip
 # What commands import from rooms above TORCH_FROM other than zoo.api.
 OF_COMMANDS = {

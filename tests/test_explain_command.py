@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -18,6 +19,8 @@ import pytest
 from terminal import read_terminal
 
 from zoo.cli.plugin_commands import load
+from zoo.interfaces import Explanation, Piece
+from zoo_explain.terminal import show
 
 TEXT = "Not bad at all, though the ending drags."
 
@@ -84,6 +87,25 @@ def test_colours_are_for_terminals_that_have_them(sentiment_run: Path) -> None:
         shown = on_a_terminal("explain", sentiment_run, TEXT, **env)
         assert "\x1b" not in shown
         assert "[+" in shown
+
+
+def test_colours_need_no_file_under_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may have replaced stdout by a terminal of its own, which has no bytes under it."""
+
+    class Window(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    window = Window()
+    monkeypatch.setattr(sys, "stdout", window)
+    pieces = (Piece(0, 4, 0.5), Piece(5, 9, -0.25))
+    show(Explanation("good film \x1b]0;title\x07", "pos", 1.25, 1.0, "logit", pieces, "a"))
+    shown = window.getvalue()
+    assert re.search(r"\x1b\[[0-9;]*48;", shown)
+    assert "\x1b]" not in shown, "control characters of the text are not obeyed"
 
 
 class Page(HTMLParser):

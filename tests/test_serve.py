@@ -23,6 +23,7 @@ from zoo.interfaces import Explanation, Piece
 pytest.importorskip("fastapi", reason="needs seqzoo[serve]")
 pytest.importorskip("httpx", reason="needs httpx")
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -178,6 +179,18 @@ def test_every_operation_is_documented(client: TestClient) -> None:
     assert "https://" not in page.text, "the page loads from this server alone"
 
 
+def test_requests_for_texts_do_not_pass_through_fastapi(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise AssertionError("FastAPI takes longer than a network for a text")
+
+    monkeypatch.setattr(FastAPI, "__call__", fail)
+    for path, status in (("predict", 200), ("embed", 200), ("explain", 200), ("models", 500)):
+        body = {"model": "reviews", "text": "a"}
+        assert client.post(f"/v1/{path}", json=body).status_code == status
+
+
 # Errors
 
 
@@ -285,6 +298,16 @@ def held(
         client.__exit__(None, None, None)
 
 
+def wait_for_batch(client: TestClient, waiting: int = 0) -> None:
+    """Wait until a batch is computed while so many texts wait."""
+    batcher = client.app.state.service._batchers["reviews"]  # type: ignore[attr-defined]
+    for _ in range(3000):
+        if batcher.running == 1 and batcher.waiting == waiting:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("no batch is computed")
+
+
 def test_a_full_queue_is_told(held: Callable[[Limits], tuple[TestClient, threading.Event]]) -> None:
     client, free = held(Limits(queue=2))
     statuses: list[int] = []
@@ -295,12 +318,7 @@ def test_a_full_queue_is_told(held: Callable[[Limits], tuple[TestClient, threadi
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for number, thread in enumerate(threads):
         thread.start()
-        # The first is computed, the others wait in the queue.
-        waiting = client.app.state.service._batchers["reviews"]  # type: ignore[attr-defined]
-        for _ in range(1000):
-            if waiting._running == 1 and waiting.waiting == number:
-                break
-            threading.Event().wait(0.01)
+        wait_for_batch(client, waiting=number)  # The first is computed, the others wait.
     refused = client.post("/v1/predict", json={"text": "a"})
     assert error(refused, 503) == "queue_full"
     assert int(refused.headers["retry-after"]) >= 1
@@ -325,12 +343,8 @@ def test_requests_in_progress_are_bounded(
     client, free = held(Limits(requests=1))
     thread = threading.Thread(target=lambda: client.post("/v1/predict", json={"text": "a"}))
     thread.start()
-    for _ in range(1000):
-        response = client.get("/healthz")
-        if response.status_code == 503:
-            break
-        threading.Event().wait(0.01)
-    assert error(response, 503) == "too_many_requests_in_progress"
+    wait_for_batch(client)
+    assert error(client.get("/healthz"), 503) == "too_many_requests_in_progress"
     free.set()
     thread.join()
     assert client.get("/healthz").status_code == 200
@@ -407,6 +421,10 @@ def test_pages_of_other_sites_may_be_allowed(reviews: zoo.TrainedModel) -> None:
         )
         assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == origin
+        given = {"Origin": origin, "Authorization": "Bearer secret"}
+        refused = client.post("/v1/predict", json={}, headers=given)
+        assert error(refused, 422) == "invalid_request"
+        assert refused.headers["access-control-allow-origin"] == origin, "it may read why"
     with TestClient(create_app({"reviews": reviews})) as client:
         answer = client.get("/v1/models")
         assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -523,25 +541,22 @@ def test_no_request_is_an_internal_error(
 def test_texts_of_several_requests_are_computed_together() -> None:
     batches: list[list[str]] = []
 
-    def compute(operation: tuple[str, str], texts: list[str]) -> list[str]:
+    async def compute(operation: tuple[str, str], texts: list[str]) -> list[str]:
         batches.append(texts)
         if "bad" in texts:
             raise zoo.errors.DataError("bad")
         return [f"{operation[1]}{text}" for text in texts]
 
     async def ask() -> list[Any]:
-        batcher = Batcher(compute, 1, 100)
+        batcher = Batcher(compute, 1, 100, 30)
         requests = [
             batcher.submit(("a", operation), texts)
             for operation, texts in (("1", ["x"]), ("1", ["y", "z"]), ("1", ["bad"]), ("2", ["x"]))
         ]
-        tasks = [asyncio.ensure_future(request) for request in requests]
-        await asyncio.sleep(0)  # All of them wait by now.
-        batcher.start()
         try:
-            return list(await asyncio.gather(*tasks, return_exceptions=True))
+            return list(await asyncio.gather(*requests, return_exceptions=True))
         finally:
-            batcher.close()
+            await batcher.close()
 
     first, second, third, fourth = asyncio.run(ask())
     assert (first, second, fourth) == (["1x"], ["1y", "1z"], ["2x"])
@@ -549,18 +564,60 @@ def test_texts_of_several_requests_are_computed_together() -> None:
     assert batches[0] == ["x", "y", "z", "bad"]
 
 
+async def echo(operation: tuple[str, str], texts: list[str]) -> list[str]:
+    return texts
+
+
 def test_a_queue_takes_no_more_than_it_may() -> None:
     async def ask() -> None:
-        batcher = Batcher(lambda operation, texts: texts, 1, 2)
+        batcher = Batcher(echo, 1, 2, 30)
         waiting = asyncio.ensure_future(batcher.submit(("a", ""), ["x", "y"]))
         await asyncio.sleep(0)
         with pytest.raises(Refused):
             await batcher.submit(("a", ""), ["z"])
-        batcher.start()
         assert await waiting == ["x", "y"]
-        batcher.close()
+        await batcher.close()
 
     asyncio.run(ask())
+
+
+def test_a_text_does_not_wait_for_a_batch_that_takes_long() -> None:
+    async def ask() -> None:
+        free = asyncio.Event()
+
+        async def compute(operation: tuple[str, str], texts: list[str]) -> list[str]:
+            if operation == ("explain", ""):
+                await free.wait()
+            return texts
+
+        batcher = Batcher(compute, 2, 100, 30)
+        slow = asyncio.ensure_future(batcher.submit(("explain", ""), ["x"]))
+        await asyncio.sleep(0.01)
+        assert await asyncio.wait_for(batcher.submit(("predict", ""), ["y"]), 10) == ["y"]
+        assert not slow.done()
+        free.set()
+        assert await slow == ["x"]
+        await batcher.close()
+
+    asyncio.run(ask())
+
+
+def test_each_request_has_the_time_that_it_may_take() -> None:
+    async def ask() -> list[Any]:
+        batcher = Batcher(lambda operation, texts: asyncio.sleep(60, texts), 1, 100, 0.3)
+        requests = []
+        for text in "xyz":
+            requests.append(asyncio.ensure_future(batcher.submit(("a", ""), [text])))
+            await asyncio.sleep(0.1)
+        requests[1].cancel()
+        found = await asyncio.gather(*requests, return_exceptions=True)
+        await batcher.close()
+        return found
+
+    first, second, third = asyncio.run(ask())
+    assert isinstance(first, TimeoutError)
+    assert isinstance(second, asyncio.CancelledError)
+    assert isinstance(third, TimeoutError)
 
 
 # The command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -150,6 +151,44 @@ def test_a_signal_lets_requests_in_progress_end(number: signal.Signals, char_lm_
         assert json.loads(events[-2].removeprefix("data: "))["reason"] == "shutdown"
         assert server.process.stderr is not None
         assert server.process.stderr.read() == ""
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    return [
+        int(pid)
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads compute elsewhere")
+def test_processes_that_compute_end_with_the_server_alone(sentiment_run: Path) -> None:
+    with serving(f"m={sentiment_run}", "--workers", "2") as server:
+        found = children(server.process)
+        assert len(found) == 2
+        for pid in found:  # As Ctrl-C and service managers do, which signal the whole group.
+            os.kill(pid, signal.SIGINT)
+            os.kill(pid, signal.SIGTERM)
+        body = {"texts": ["A film to remember."] * 3}
+        answer = httpx.post(f"{server.address}/v1/predict", json=body, timeout=60)
+        assert len(answer.json()["predictions"]) == 3
+        server.process.kill()
+        assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in found))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads compute elsewhere")
+def test_a_process_that_is_killed_ends_the_server_with_a_line(sentiment_run: Path) -> None:
+    with serving(sentiment_run, "--workers", "1") as server:
+        for pid in children(server.process):
+            os.kill(pid, signal.SIGKILL)
+        answer = httpx.post(f"{server.address}/v1/predict", json={"text": "a"}, timeout=60)
+        assert answer.status_code == 500
+        assert answer.json()["error"]["code"] == "internal_error"
+        assert server.process.wait(60) == 1
+        assert server.process.stderr is not None
+        last = server.process.stderr.read().splitlines()[-1]
+        assert last.startswith(
+            "error: the server ended: a process that computes ended with signal 9"
+        )
 
 
 def test_an_idle_server_ends_at_once_and_well(char_lm_run: Path) -> None:

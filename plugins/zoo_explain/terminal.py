@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from zoo.display import unescaped
 from zoo.errors import printable
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ LEVELS = (0.08, 0.3, 0.65)
 
 def show(explanation: Explanation) -> None:
     """Print an explanation on stdout: in colours where it is a terminal that has them."""
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    # Of what is printed here, its own colours alone are obeyed: texts are escaped by segments().
+    console = Console(file=unescaped(sys.stdout), highlight=False, markup=False, emoji=False)
     if console.color_system is None or console.no_color or console.legacy_windows:
         sys.stdout.write(f"{explanation}\n")
         sys.stdout.flush()
@@ -33,15 +35,9 @@ def show(explanation: Explanation) -> None:
     words = Text("  ")
     for part, piece in explanation.segments():
         words.append(part, _style(piece.value / strongest if piece and strongest else 0.0))
-    with console.capture() as capture:
-        console.print(explanation.headline())
-        console.print(words)
-        console.print(_legend(explanation))
-    # Around the text layer, in which a command escapes whatever a terminal would obey: of what is
-    # printed here, that is the colours alone.
-    sys.stdout.flush()
-    sys.stdout.buffer.write(capture.get().encode(sys.stdout.encoding, "backslashreplace"))
-    sys.stdout.buffer.flush()
+    console.print(explanation.headline())
+    console.print(words)
+    console.print(_legend(explanation))
 
 
 def _style(share: float) -> Style | None:

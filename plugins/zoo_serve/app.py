@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic_core import to_json
-from starlette.exceptions import HTTPException
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zoo import TrainedModel
-from zoo.errors import ZooError
 from zoo_serve import schemas
 from zoo_serve.boundary import Boundary
-from zoo_serve.errors import error_response
+from zoo_serve.computing import Threads
+from zoo_serve.direct import Direct
+from zoo_serve.errors import EXPECTED, error_response
 from zoo_serve.generation import End
 from zoo_serve.guard import ClientGuard, NameGuard
 from zoo_serve.limits import Limits
 from zoo_serve.pages import Pages
+from zoo_serve.served import ServedModel, as_json
 from zoo_serve.service import Service
 
 DESCRIPTION = (
@@ -68,8 +70,26 @@ def create_app(
     Returns:
         The application; ``app.state.service`` is its :class:`zoo_serve.service.Service`.
     """
-    limits = limits or Limits()
-    service = Service(models, limits, threads)
+    service = Service(models, limits or Limits(), partial(Threads, number=threads))
+    return application(service, token=token, hosts=hosts, origins=origins)
+
+
+def application(
+    service: Service,
+    *,
+    token: str = "",
+    hosts: Collection[str] = (),
+    origins: Collection[str] = (),
+) -> FastAPI:
+    """Return an ASGI application that answers by a service; see :func:`create_app`.
+
+    Args:
+        service: The models.
+        token: What clients have to send.
+        hosts: Names under which the server is reached.
+        origins: Origins of web pages of others that may use the API.
+    """
+    limits = service.limits
     pages = Pages()
 
     @asynccontextmanager
@@ -77,7 +97,7 @@ def create_app(
         async with service.running():
             yield
 
-    app = FastAPI(
+    app = _Application(
         title="zoo serve",
         version=version("seqzoo"),
         description=DESCRIPTION,
@@ -86,42 +106,26 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.service = service
-    # The last one that is added is the outermost.
-    app.add_middleware(ClientGuard, limits=limits, token=token)
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
-        )
-    app.add_middleware(NameGuard, hosts=hosts, origins=origins)
-    app.add_middleware(
-        Boundary,
-        most_requests=limits.requests,
-        on_request=service.monitor.request,
-        draining=lambda: service.draining,
-    )
-    for kind in (HTTPException, RequestValidationError, ZooError):
+    for kind in (*EXPECTED, Exception):
         app.add_exception_handler(kind, _answer_error)
 
     @app.post("/v1/predict", response_model=schemas.PredictResponse, responses=ERRORS)
     async def predict(body: schemas.PredictRequest) -> Response:
         """Predict a text, or several."""
         model, found = await service.compute("predict", body)
-        return _json({"model": model.name, "predictions": found})
+        return _results(model, "predictions", found)
 
     @app.post("/v1/embed", response_model=schemas.EmbedResponse, responses=ERRORS)
     async def embed(body: schemas.EmbedRequest) -> Response:
         """Return a vector for each text."""
         model, found = await service.compute("embed", body)
-        return _json({"model": model.name, "vectors": found})
+        return _results(model, "vectors", found)
 
     @app.post("/v1/explain", response_model=schemas.ExplainResponse, responses=ERRORS)
     async def explain(body: schemas.ExplainRequest) -> Response:
         """Return what each piece of a text adds to its answer."""
         model, found = await service.compute("explain", body, argument=body.target)
-        return _json({"model": model.name, "explanations": found})
+        return _results(model, "explanations", found)
 
     @app.post(
         "/v1/generate",
@@ -187,7 +191,39 @@ def create_app(
     async def static(name: str, request: Request) -> Response:
         return pages.response(name, request)
 
+    of_texts = [
+        route for route in app.routes
+        if isinstance(route, APIRoute) and route.endpoint in (predict, embed, explain)
+    ]  # fmt: skip
+    guarded: ASGIApp = ClientGuard(Direct(app.answer, of_texts), limits, token)
+    if origins:
+        guarded = CORSMiddleware(
+            guarded,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    guarded = NameGuard(guarded, hosts, origins)
+    app.guarded = Boundary(
+        guarded,
+        most_requests=limits.requests,
+        on_request=service.monitor.request,
+        draining=lambda: service.draining,
+    )
     return app
+
+
+class _Application(FastAPI):
+    """The application of FastAPI behind guards, which are its outermost part."""
+
+    guarded: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.guarded(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that the guards let through."""
+        await super().__call__(scope, receive, send)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
@@ -205,8 +241,13 @@ async def _events(pieces: AsyncIterator[str | End]) -> AsyncIterator[bytes]:
 
 
 def _json(document: Any, status: int = 200) -> Response:
-    """Return a JSON response; numbers that are not finite, which JSON lacks, become null."""
-    return Response(to_json(document, inf_nan_mode="null"), status, media_type="application/json")
+    return Response(as_json(document), status, media_type="application/json")
+
+
+def _results(model: ServedModel, key: str, results: Sequence[bytes]) -> Response:
+    """Return a JSON response of results that are JSON already."""
+    content = b'{"model":%b,"%b":[%b]}' % (as_json(model.name), key.encode(), b",".join(results))
+    return Response(content, media_type="application/json")
 
 
 def _only(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from threading import Condition, Thread
 from typing import Any
 
+from zoo_serve.deadlines import Deadlines
 from zoo_serve.errors import Refused
 
 MOST_TEXTS = 1024
@@ -17,13 +17,19 @@ MOST_CHARACTERS = 1 << 20
 
 WAITING_CHARACTERS = 1 << 26
 
-FURTHER_THREAD = 32
-"""Texts that have to wait before a further thread takes a batch: small ones cost more apiece."""
+FURTHER_TEXTS = 16
+FURTHER_SECONDS = 0.02
+"""Texts that have to wait, or how long one of them, before a batch is begun beside another one:
+small batches cost more for each text."""
 
 Operation = tuple[str, str]
 """What is done with texts, and its argument: ``("explain", "pos")``. Equal ones are batched."""
 
-Compute = Callable[[Operation, list[str]], Sequence[Any]]
+Compute = Callable[[Operation, list[str]], Awaitable[Sequence[Any]]]
+
+
+class WorkerError(Exception):
+    """What computes has ended by itself: nothing more can be computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,107 +39,128 @@ class _Job:
     operation: Operation
     texts: list[str]
     characters: int
+    arrived: float
     future: asyncio.Future[list[Any]]
 
 
 class Batcher:
-    """A queue of texts and the threads that take from it.
+    """A queue of texts, computed in batches by an event loop.
 
-    A thread takes what is there, up to a bound, and never waits for more: under load batches grow
-    by themselves, and without it a text is answered at once.
+    A batch has what waits when it begins, up to a bound. Nothing waits for a batch to fill: under
+    load batches grow by themselves, and without it a text is computed at once.
 
     Args:
-        compute: Returns a result for each text. It is called by several threads.
-        threads: How many.
+        compute: Returns a result for each text.
+        most_batches: Batches that are computed at the same time.
         most_waiting: Texts that may wait.
+        timeout: Seconds within which a request needs its results.
         on_batch: Is told the operation and the number of texts of every batch.
     """
 
     def __init__(
         self,
         compute: Compute,
-        threads: int,
+        most_batches: int,
         most_waiting: int,
+        timeout: float,
         on_batch: Callable[[Operation, int], None] = lambda operation, texts: None,
     ) -> None:
         self._compute = compute
+        self._most_batches = most_batches
         self._most_waiting = most_waiting
+        self._deadlines = Deadlines(timeout)
         self._on_batch = on_batch
         self._jobs: deque[_Job] = deque()
-        self._changed = Condition()
+        self._running: set[asyncio.Task[None]] = set()
+        self._soon: asyncio.Handle | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._closed = False
-        self._running = 0
         self.waiting = 0
         self._waiting_characters = 0
-        self._threads = [Thread(target=self._work, name="batcher") for _ in range(threads)]
 
-    def start(self) -> None:
-        """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+    @property
+    def running(self) -> int:
+        """How many batches are being computed."""
+        return len(self._running)
 
-    def close(self) -> None:
-        """End the threads, after the batches that they compute; what waits is cancelled."""
-        with self._changed:
-            self._closed = True
-            self._jobs.clear()
-            self._changed.notify_all()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+    async def close(self) -> None:
+        """Take no further texts; what waits and what is computed is cancelled."""
+        self._closed = True
+        self._deadlines.close()
+        for handle in (self._soon, self._later):
+            if handle is not None:
+                handle.cancel()
+        for job in self._jobs:
+            job.future.cancel()
+        self._jobs.clear()
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def submit(self, operation: Operation, texts: list[str]) -> list[Any]:
         """Return the results of the texts, in order.
 
         Raises:
             Refused: Too many texts wait already.
+            WorkerError: Nothing can be computed any more.
+            TimeoutError: The results took too long.
         """
         characters = sum(map(len, texts))
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        with self._changed:
-            full = self.waiting and (
-                self.waiting + len(texts) > self._most_waiting
-                or self._waiting_characters + characters > WAITING_CHARACTERS
-            )
-            if full or self._closed:
-                raise Refused(
-                    503, "queue_full", "too many texts wait for this model", retry_after=1
-                )
-            self._jobs.append(_Job(operation, texts, characters, future))
-            self.waiting += len(texts)
-            self._waiting_characters += characters
-            if self._may_take():
-                self._changed.notify()
+        full = self.waiting and (
+            self.waiting + len(texts) > self._most_waiting
+            or self._waiting_characters + characters > WAITING_CHARACTERS
+        )
+        if full or self._closed:
+            raise Refused(503, "queue_full", "too many texts wait for this model", retry_after=1)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        self._deadlines.add(future)
+        self._jobs.append(_Job(operation, texts, characters, loop.time(), future))
+        self.waiting += len(texts)
+        self._waiting_characters += characters
+        if self._running and self.waiting < FURTHER_TEXTS:
+            self._look_later(FURTHER_SECONDS)
+        elif self._soon is None:
+            # After the other requests that have arrived by now.
+            self._soon = loop.call_soon(self._start_batches)
         return await future
 
-    def _may_take(self) -> bool:
-        return bool(self._jobs) and (not self._running or self.waiting >= FURTHER_THREAD)
+    def _look_later(self, seconds: float) -> None:
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(seconds, self._start_batches)
 
-    def _work(self) -> None:
-        while jobs := self._take():
-            results = self._results(jobs)
-            with self._changed:
-                self._running -= 1
-            loop = jobs[0].future.get_loop()
-            try:
-                loop.call_soon_threadsafe(_deliver, jobs, results)
-            except RuntimeError:  # The loop has ended, and with it everybody who waited.
+    def _start_batches(self) -> None:
+        """Start the batches that may be computed now."""
+        self._soon = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        loop = asyncio.get_running_loop()
+        while self._jobs and len(self._running) < self._most_batches:
+            waited = loop.time() - self._jobs[0].arrived
+            if self._running and self.waiting < FURTHER_TEXTS and waited < FURTHER_SECONDS:
+                self._look_later(FURTHER_SECONDS - waited)
                 return
+            if jobs := self._next_batch():
+                self._running.add(loop.create_task(self._run(jobs)))
 
-    def _take(self) -> list[_Job]:
-        """Wait for jobs and return those of the next batch; none when the batcher is closed."""
-        with self._changed:
-            while not self._closed:
-                if not self._may_take():
-                    self._changed.wait()
+    async def _run(self, jobs: list[_Job]) -> None:
+        """Compute a batch and hand out its results."""
+        try:
+            for job, result in zip(jobs, await self._results(jobs), strict=True):
+                if job.future.done():
                     continue
-                jobs = self._next_batch()
-                if jobs:
-                    self._running += 1
-                    if self._may_take():
-                        self._changed.notify()
-                    return jobs
-        return []
+                if isinstance(result, Exception):
+                    job.future.set_exception(result)
+                else:
+                    job.future.set_result(result)
+        finally:
+            for job in jobs:
+                job.future.cancel()  # Of those that have no result.
+            self._running.discard(asyncio.current_task())
+            if not self._closed:
+                self._start_batches()
 
     def _next_batch(self) -> list[_Job]:
         """Take jobs of one operation from the front of the queue, within the bounds of a batch."""
@@ -150,38 +177,31 @@ class Batcher:
             self._jobs.popleft()
             self.waiting -= len(job.texts)
             self._waiting_characters -= job.characters
-            if job.future.cancelled():  # Its client has gone, or its time is up.
+            if job.future.done():  # Its client has gone, or its time is up.
                 continue
             batch.append(job)
             texts += len(job.texts)
             characters += job.characters
         return batch
 
-    def _results(self, jobs: list[_Job]) -> list[list[Any] | Exception]:
+    async def _results(self, jobs: list[_Job]) -> list[list[Any] | Exception]:
         """Compute a batch; where it fails, each of its jobs alone: one text may be at fault."""
         operation = jobs[0].operation
         texts = [text for job in jobs for text in job.texts]
         self._on_batch(operation, len(texts))
         try:
-            found = list(self._compute(operation, texts))
+            found = await self._compute(operation, texts)
             if len(found) != len(texts):
                 raise RuntimeError(f"{len(found)} results of {len(texts)} texts")
+        except WorkerError as error:
+            return [error] * len(jobs)
         except Exception as error:  # noqa: BLE001 - raised where the result is awaited
-            return [error] if len(jobs) == 1 else [self._results([job])[0] for job in jobs]
+            if len(jobs) == 1:
+                return [error]
+            return [result for job in jobs for result in await self._results([job])]
         results: list[list[Any] | Exception] = []
         start = 0
         for job in jobs:
-            results.append(found[start : start + len(job.texts)])
+            results.append(list(found[start : start + len(job.texts)]))
             start += len(job.texts)
         return results
-
-
-def _deliver(jobs: list[_Job], results: list[list[Any] | Exception]) -> None:
-    """Hand results to those who wait, in their event loop: once for a whole batch."""
-    for job, result in zip(jobs, results, strict=True):
-        if job.future.done():
-            continue
-        if isinstance(result, Exception):
-            job.future.set_exception(result)
-        else:
-            job.future.set_result(result)

@@ -61,10 +61,11 @@ class Boundary:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), *HEADERS]
+                given = message.get("headers", ())
+                headers = [*given, *HEADERS]
                 if self._draining():
                     headers.append((b"connection", b"close"))
-                if not any(name == b"cache-control" for name, _ in headers):
+                if b"cache-control" not in dict(given):
                     headers.append((b"cache-control", b"no-store"))
                 message = {**message, "headers": headers}
             await send(message)

@@ -28,7 +28,10 @@ still answered. It needs the extra serve: pip install 'seqzoo[serve]'.
     help="Port; 0: a free one.",
 )  # fmt: skip
 @options.device
-@options.threads
+@click.option(
+    "--workers", "--threads", type=click.IntRange(0, 256), default=0, show_default=True,
+    help="Processes that compute; 0: one for each processor.",
+)  # fmt: skip
 @click.option(
     "--token", envvar="ZOO_SERVE_TOKEN", show_envvar=True, default="",
     help="Bearer token that clients have to send. Other users of the machine can read it here.",
@@ -86,7 +89,7 @@ def command(
     host: str,
     port: int,
     device: str,
-    threads: int,
+    workers: int,
     token: str,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
@@ -137,7 +140,7 @@ def command(
             timeout=timeout,
             rate=rate,
         ),
-        threads=threads,
+        workers=workers,
         token=token,
         hosts=allow_host,
         origins=allow_origin,

@@ -37,8 +37,21 @@ class Refused(HTTPException):
         self.code = code
 
 
+EXPECTED = (HTTPException, RequestValidationError, ZooError)
+"""What an endpoint raises where no answer can be given. Anything else is an error in the code."""
+
+
+def refusal(error: ZooError) -> Refused:
+    """Return what a request is refused with, where it led to an expected failure."""
+    if isinstance(error, UsageError | DataError):
+        return Refused(422, "unusable_input", str(error))
+    return Refused(500, "failed", str(error))
+
+
 def error_response(error: Exception) -> Response:
     """Return what a client is told of a failure."""
+    if isinstance(error, ZooError):
+        error = refusal(error)
     if isinstance(error, Refused):
         return _response(error.status_code, error.code, error.detail, headers=error.headers)
     if isinstance(error, HTTPException):  # Of the router: no such path, another method.
@@ -51,10 +64,6 @@ def error_response(error: Exception) -> Response:
         ]
         first = f"{details[0]['where']}: {details[0]['message']}" if details else "not understood"
         return _response(422, "invalid_request", first, details=details)
-    if isinstance(error, UsageError | DataError):
-        return _response(422, "unusable_input", str(error))
-    if isinstance(error, ZooError):
-        return _response(500, "failed", str(error))
     return _response(500, "internal_error", "internal error; the server's log has the cause")
 
 

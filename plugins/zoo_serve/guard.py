@@ -6,10 +6,9 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zoo_serve.errors import Refused
@@ -42,11 +41,11 @@ class NameGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            host = headers.get("host", "")
+            headers = _headers(scope)
+            host = headers.get(b"host", b"").decode("latin-1")
             if self._hosts and _name(host) not in self._hosts:
                 raise Refused(403, "unknown_host", "the server has another name; see --allow-host")
-            origin = headers.get("origin", "")
+            origin = headers.get(b"origin", b"").decode("latin-1")
             if origin and origin not in self._origins and _address(origin) != host.lower():
                 message = "pages of other sites may not use the server; see --allow-origin"
                 raise Refused(403, "other_origin", message)
@@ -70,7 +69,7 @@ class ClientGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = Headers(scope=scope)
+            headers = _headers(scope)
             path = scope["path"]
             if self._token and path not in OPEN_PATHS and not path.startswith("/static/"):
                 self._check_token(headers)
@@ -81,19 +80,19 @@ class ClientGuard:
                 receive = self._bounded(receive)
         await self._app(scope, receive, send)
 
-    def _check_token(self, headers: Headers) -> None:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        # Headers are read as Latin-1; compared in a time that does not depend on what agrees.
-        same = secrets.compare_digest(given.strip().encode("latin-1"), self._token)
-        if not same or scheme.lower() != "bearer":
+    def _check_token(self, headers: Mapping[bytes, bytes]) -> None:
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        # Compared in a time that does not depend on what agrees.
+        same = secrets.compare_digest(given.strip(), self._token)
+        if not same or scheme.lower() != b"bearer":
             raise Refused(401, "unauthorized", "send the token: Authorization: Bearer TOKEN")
 
-    async def _check_body(self, headers: Headers, receive: Receive) -> None:
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        length = headers.get("content-length", "")
+    async def _check_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._limits.body:
             await self._refuse_body(receive)
-        if kind != "application/json":
+        if kind != b"application/json":
             message = "send JSON: Content-Type: application/json"
             raise Refused(415, "unsupported_media_type", message)
 
@@ -168,6 +167,11 @@ async def _within(deadline: float, receive: Receive) -> Message:
             return await receive()
     except TimeoutError:
         raise Refused(408, "body_timeout", "the body did not arrive in time") from None
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    """Return the headers of a request; of several with one name the first."""
+    return dict(reversed([*scope["headers"]]))
 
 
 def _name(host: str) -> str:

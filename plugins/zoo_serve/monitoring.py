@@ -38,6 +38,9 @@ class Monitor:
         self._waiting = Gauge(
             "zoo_waiting_texts", "Texts that wait for a model.", ["model"], registry=self._registry
         )
+        # Found once: it takes longer to look one up than to count.
+        self._of_path: dict[str, Histogram] = {}
+        self._of_answer: dict[tuple[str, int], Counter] = {}
         self._running = Gauge(
             "zoo_running_generations", "Texts that are being generated.", registry=self._registry
         )
@@ -52,8 +55,11 @@ class Monitor:
 
     def request(self, path: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        self._requests.labels(path, status).inc()
-        self._seconds.labels(path).observe(seconds)
+        if (path, status) not in self._of_answer:
+            self._of_answer[path, status] = self._requests.labels(path, status)
+            self._of_path[path] = self._seconds.labels(path)
+        self._of_answer[path, status].inc()
+        self._of_path[path].observe(seconds)
 
     def batch(self, model: str, operation: str, texts: int) -> None:
         """Count texts that are computed together."""

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from pydantic_core import to_json
+
 from zoo import TrainedModel
 from zoo.errors import ZooError
 from zoo.generation import Sampling
@@ -74,7 +76,7 @@ class ServedModel:
         """Answer once, so that what is compiled or read late does not delay the first client."""
         with suppress(ZooError):  # Such as of a task that reads something else than words.
             if "predict" in self.capabilities:
-                found, *_ = self.compute(("predict", ""), WARM_UP)
+                found, *_ = self._values(("predict", ""), WARM_UP)
                 self._labels = tuple(found.get("scores") or ())
             if "generate" in self.capabilities:
                 deque(self.stream("", 8, Sampling()), maxlen=0)
@@ -91,8 +93,11 @@ class ServedModel:
             message = f"{self.name!r} cannot {capability}: its task {task!r} can {can}"
             raise Refused(501, "not_supported", message)
 
-    def compute(self, operation: Operation, texts: list[str]) -> Sequence[Any]:
-        """Return a result for each text, of JSON values."""
+    def compute(self, operation: Operation, texts: list[str]) -> Sequence[bytes]:
+        """Return a result for each text, as JSON."""
+        return [as_json(each) for each in self._values(operation, texts)]
+
+    def _values(self, operation: Operation, texts: list[str]) -> list[Any]:
         kind, argument = operation
         if kind == "embed":
             return [vector.tolist() for vector in self.model.embed(texts)]
@@ -131,6 +136,15 @@ class ServedModel:
             bytes=model.path.stat().st_size,
             digest=model.info["digest"],
         )
+
+
+def as_json(value: Any) -> bytes:
+    """Return a value as JSON; numbers that are not finite, which JSON lacks, become null.
+
+    Args:
+        value: Of types that JSON has; tuples are lists.
+    """
+    return to_json(value, inf_nan_mode="null")
 
 
 def _is_shown(value: object) -> bool:

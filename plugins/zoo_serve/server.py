@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -19,9 +21,12 @@ from starlette.types import ASGIApp
 from zoo import TrainedModel
 from zoo.api import load
 from zoo.environment import num_processors, set_up_process
-from zoo.errors import UsageError
-from zoo_serve.app import create_app
+from zoo.errors import UsageError, ZooError
+from zoo_serve.app import application
+from zoo_serve.computing import Computing, Threads
 from zoo_serve.limits import Limits
+from zoo_serve.processes import Processes
+from zoo_serve.served import ServedModel
 from zoo_serve.service import Service
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -66,7 +71,7 @@ def serve(
     port: int = 8000,
     *,
     limits: Limits | None = None,
-    threads: int = 0,
+    workers: int = 0,
     token: str = "",
     hosts: Collection[str] = (),
     origins: Collection[str] = (),
@@ -84,7 +89,8 @@ def serve(
         host: The address to listen on.
         port: The port; 0: a free one.
         limits: What a client may ask for at once; None: the defaults.
-        threads: Threads that compute for each model; 0: one for each processor.
+        workers: Processes that compute, on Linux, of models on the CPU; elsewhere threads. 0: one
+            for each processor.
         token: As for :func:`zoo_serve.app.create_app`.
         hosts: Further names under which the server is reached. On a loopback address, only its
             own names and these are answered; on others any, unless some are given.
@@ -95,24 +101,26 @@ def serve(
 
     Raises:
         UsageError: The address cannot be listened on.
+        ZooError: A process that computes ended by itself.
     """
-    set_up_process(threads=1)  # Each thread computes texts of its own, as in `zoo predict`.
+    set_up_process(threads=1)  # Each worker computes texts of its own, as in `zoo predict`.
     sys.setswitchinterval(SWITCH_SECONDS)
-    limits = limits or Limits()
     listener = _listen(host, port)
     with listener:
         loopback = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
         names = {*LOOPBACK_NAMES, _in_url(host), *hosts} if loopback else set(hosts)
-        app = create_app(
-            models,
-            limits,
-            threads=threads or num_processors(),
-            token=token,
-            hosts=names,
-            origins=origins,
-        )
+        number = workers or num_processors()
+        make: Callable[[Mapping[str, ServedModel]], Computing] = partial(Threads, number=number)
+        if _can_fork(models):
+            make = partial(Processes, number=number, sockets=[listener])
+        service = Service(models, limits or Limits(), make)
+        app = application(service, token=token, hosts=names, origins=origins)
         address = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
-        _run(app, app.state.service, listener, proxies, drain, lambda: started(address))
+        gc.freeze()  # What was made since then stays, too.
+        _run(app, service, listener, proxies, drain, lambda: started(address))
+        if service.failure:
+            fix = "a kill by the system may mean that memory is short: try fewer --workers"
+            raise ZooError("the server ended", why=service.failure, fix=fix)
 
 
 def _run(
@@ -155,6 +163,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._tell_started()
 
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or bool(self._service.failure)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # A little earlier than uvicorn cuts them off, so that streams end with an event.
         self._service.drain(max(self._drain - 1, 0.5))
@@ -190,6 +201,12 @@ def _listen(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"cannot listen on {host}, port {port}", why=why, fix="choose others: --host, --port"
         ) from error
+
+
+def _can_fork(models: Mapping[str, TrainedModel]) -> bool:
+    """Return whether forked processes can compute: CUDA cannot, nor can libraries of macOS."""
+    devices = {p.device.type for model in models.values() for p in model.module.parameters()}
+    return sys.platform == "linux" and devices <= {"cpu"}
 
 
 def _name_of(file: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 from starlette.requests import Request
 
 from zoo import TrainedModel
 from zoo.generation import Sampling
 from zoo_serve.batching import Batcher, Operation
+from zoo_serve.computing import Computing
 from zoo_serve.errors import Refused
 from zoo_serve.generation import End, Generations
 from zoo_serve.limits import Limits
@@ -27,19 +27,26 @@ class Service:
     Args:
         models: The models by name, at least one.
         limits: What may be asked for at once.
-        threads: Threads that compute for each model.
+        make_computing: Returns what computes batches of the models.
     """
 
-    def __init__(self, models: Mapping[str, TrainedModel], limits: Limits, threads: int) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, TrainedModel],
+        limits: Limits,
+        make_computing: Callable[[Mapping[str, ServedModel]], Computing],
+    ) -> None:
         self.limits = limits
         self.monitor = Monitor()
         self.draining = False
         self.models = {name: ServedModel(name, model) for name, model in models.items()}
         for model in self.models.values():
             model.warm_up()
+        self._computing = computing = make_computing(self.models)
         self._batchers = {}
-        for name, model in self.models.items():
-            batcher = Batcher(model.compute, threads, limits.queue, partial(self._count, name))
+        for name in self.models:
+            compute, count = partial(computing.compute, name), partial(self._count, name)
+            batcher = Batcher(compute, computing.number, limits.queue, limits.timeout, count)
             self._batchers[name] = batcher
             self.monitor.watch_queue(name, partial(getattr, batcher, "waiting"))
         self._generations = Generations(limits.generations, limits.timeout)
@@ -50,15 +57,20 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the threads of the models."""
-        for batcher in self._batchers.values():
-            batcher.start()
+        """Let batches be computed."""
+        await self._computing.start()
         try:
             yield
         finally:
             self._generations.close()
             for batcher in self._batchers.values():
-                batcher.close()
+                await batcher.close()
+            self._computing.close()
+
+    @property
+    def failure(self) -> str:
+        """Why nothing can be computed any more; empty: it can."""
+        return self._computing.failure
 
     def drain(self, seconds: float) -> None:
         """Take no further requests, and let generations end within this time."""
@@ -82,8 +94,8 @@ class Service:
 
     async def compute(
         self, capability: str, request: TextsRequest, *, argument: str = ""
-    ) -> tuple[ServedModel, list[Any]]:
-        """Return the model that was asked, and a result for each text.
+    ) -> tuple[ServedModel, list[bytes]]:
+        """Return the model that was asked, and a result for each text, as JSON.
 
         Raises:
             Refused: It cannot do that, or a limit is exceeded.
@@ -95,9 +107,7 @@ class Service:
         if not texts:
             return model, []
         try:
-            async with asyncio.timeout(self.limits.timeout):
-                batcher = self._batchers[model.name]
-                return model, await batcher.submit((capability, argument), texts)
+            return model, await self._batchers[model.name].submit((capability, argument), texts)
         except TimeoutError:
             message = f"no result within {self.limits.timeout:g} s"
             raise Refused(503, "timeout", message, retry_after=1) from None
