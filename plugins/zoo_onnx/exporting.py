@@ -1,0 +1,68 @@
+"""The exporter: a trained model to an ONNX file that was checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import zoo
+from zoo.errors import UsageError
+from zoo.interfaces import Data, ExportedFile
+
+if TYPE_CHECKING:
+    from zoo_onnx.translation import Translation
+
+KEY = "zoo"
+"""The key of the metadata that has the header of the weights file, as JSON."""
+
+
+def export(model: zoo.TrainedModel, data: Data | None) -> ExportedFile:
+    """Return a model as an ONNX file.
+
+    Recurrent layers of zoo become ONNX's own operators, which take the lengths of rows; torch
+    traces models and networks of other packages. ONNX Runtime then computes the probe of the
+    weights file and a thousand examples, of the data or made up, and has to agree with torch.
+
+    Args:
+        model: The model.
+        data: That of its training; None: it is not at hand.
+
+    Raises:
+        UsageError: The extra is not installed, or the network cannot be exported.
+        WeightsError: The file would not compute what the network does.
+    """
+    try:
+        from zoo_onnx.checking import check
+        from zoo_onnx.networks import translate
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("onnx", "onnxruntime"):
+            raise
+        raise UsageError(
+            "ONNX files need onnx and onnxruntime",
+            why=str(error),
+            fix="pip install 'seqzoo[onnx]'",
+        ) from error
+    model.module.eval()
+    translation = translate(model)
+    proto = translation.graph.proto(zoo.__version__)
+    proto.doc_string = model.name
+    for key, value in _metadata(model.info, translation).items():
+        proto.metadata_props.add(key=key, value=value)
+    try:
+        content = proto.SerializeToString()
+    except ValueError as error:
+        why = "protobuf holds 2 GB in one file"
+        raise UsageError(f"{model.name!r} is too large for ONNX", why=why) from error
+    note = check(content, translation, model.task.probe(), data)
+    return ExportedFile(content, note)
+
+
+def _metadata(header: Mapping[str, Any], translation: Translation) -> dict[str, str]:
+    """Return the metadata of the file: the header of the weights file, and what a state is."""
+    from zoo_onnx.graph import ML_OPSET, OPSET
+
+    described = {"opset": OPSET, "ml_opset": ML_OPSET, "state": dict(translation.state)}
+    text = json.dumps({**header, "onnx": described}, sort_keys=True, ensure_ascii=False)
+    licence = header.get("license")
+    return {KEY: text} | ({"license": licence} if isinstance(licence, str) else {})
