@@ -40,7 +40,7 @@ def check(content: bytes, translation: Translation, probe: Batch, data: Data | N
         onnx.checker.check_model(content, full_check=True)
         session = open_session(content)
     # ONNX Runtime raises classes of its own, one for each kind of error, without a common one.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise WeightsError("the ONNX file does not load", why=_first_line(error)) from error
     what, examples = translation.examples(data)
     with torch.inference_mode():
@@ -69,7 +69,7 @@ def difference(session: Any, translation: Translation, batch: Batch, what: str) 
     for inputs, expected in translation.runs(batch):
         try:
             outputs = session.run(list(expected), inputs)
-        except Exception as error:  # noqa: BLE001 - see check()
+        except Exception as error:
             why = f"on {what}: {_first_line(error)}"
             raise WeightsError("the ONNX file does not run", why=why) from error
         for (name, wanted), found in zip(expected.items(), outputs, strict=True):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import zoo
 from zoo.errors import UsageError
@@ -47,7 +47,7 @@ def export(model: zoo.TrainedModel, data: Data | None) -> ExportedFile:
     translation = translate(model)
     proto = translation.graph.proto(zoo.__version__)
     proto.doc_string = model.name
-    for key, value in _metadata(model.info, translation).items():
+    for key, value in _metadata(model, translation).items():
         proto.metadata_props.add(key=key, value=value)
     try:
         content = proto.SerializeToString()
@@ -58,11 +58,21 @@ def export(model: zoo.TrainedModel, data: Data | None) -> ExportedFile:
     return ExportedFile(content, note)
 
 
-def _metadata(header: Mapping[str, Any], translation: Translation) -> dict[str, str]:
-    """Return the metadata of the file: the header of the weights file, and what a state is."""
+def _metadata(model: zoo.TrainedModel, translation: Translation) -> dict[str, str]:
+    """Return the metadata of the file: the header of the weights file, and what a state is.
+
+    Options are those of this version, with all their names, as a reader has no defaults. The
+    digest of the header is that of the weights file, and left out.
+    """
     from zoo_onnx.graph import ML_OPSET, OPSET
 
+    header = {key: value for key, value in model.info.items() if key != "digest"}
+    run, spec = dict(header["run"]), model.spec
+    parts = {"task": spec.task, "model": spec.model}
+    for part, component in parts.items():
+        run[part] = {**run[part], "options": asdict(component.options)}
     described = {"opset": OPSET, "ml_opset": ML_OPSET, "state": dict(translation.state)}
-    text = json.dumps({**header, "onnx": described}, sort_keys=True, ensure_ascii=False)
-    licence = header.get("license")
-    return {KEY: text} | ({"license": licence} if isinstance(licence, str) else {})
+    document = {**header, "run": run, "onnx": described}
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False)
+    license_ = header.get("license")
+    return {KEY: text} | ({"license": license_} if isinstance(license_, str) else {})

@@ -80,7 +80,9 @@ def add_stack(
     last = ends[0][-1]
     outputs = graph.add("Transpose", values, perm=(1, 0, 2))
     if model.merge and model.merge != "concat":
-        outputs = _merge(graph, graph.add_several(2, "Split", outputs, axis=2, num_outputs=2), model)
+        outputs = _merge(
+            graph, graph.add_several(2, "Split", outputs, axis=2, num_outputs=2), model
+        )
     halves = graph.add_several(directions, "Split", last, axis=0, num_outputs=directions)
     readout = _merge(graph, [graph.add("Squeeze", h, graph.constant([0])) for h in halves], model)
     whole = [graph.add("Concat", *found, axis=0) for found in ends]
@@ -93,9 +95,7 @@ def _in_order(weight: Tensor, gates: tuple[int, ...]) -> np.ndarray:
     return torch.cat([blocks[gate] for gate in gates]).numpy()
 
 
-def _starts(
-    graph: Graph, model: Stack, lengths: str, state: list[str] | None
-) -> list[list[str]]:
+def _starts(graph: Graph, model: Stack, lengths: str, state: list[str] | None) -> list[list[str]]:
     """Return the start of each part of the state, layer by layer; none where it is zero."""
     if state is None:
         if model.options.initial_state != "learned":
@@ -130,7 +130,9 @@ def add_output_recurrence(
     The state is one tensor (layers, B, O).
     """
     layers, size = model.options.num_layers, model.output_size
-    start = state[0] if state else graph.fill(0.0, graph.shape(layers, graph.size(lengths, 0), size))
+    start = (
+        state[0] if state else graph.fill(0.0, graph.shape(layers, graph.size(lengths, 0), size))
+    )
     starts = graph.add_several(layers, "Split", start, axis=0, num_outputs=layers)
     is_hidden = isinstance(model, OutputToHidden)
     values = graph.add("Transpose", vectors, perm=(1, 0, 2))
@@ -162,9 +164,7 @@ def add_output_recurrence(
     return ModelValues(outputs, [whole], readout)
 
 
-def _scan(
-    graph: Graph, products: str, start: str, w_ho: Tensor, w_oh: Tensor, b_o: Tensor
-) -> str:
+def _scan(graph: Graph, products: str, start: str, w_ho: Tensor, w_oh: Tensor, b_o: Tensor) -> str:
     """Return outputs (T, B, O) of an output-to-hidden layer: ONNX has no operator for it.
 
     Args:

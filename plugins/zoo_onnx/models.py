@@ -1,4 +1,4 @@
-"""Any recurrent model as part of a graph: built-in ones by operators, others as torch traces them."""
+"""Any recurrent model as part of a graph: built-in ones by operators, others traced by torch."""
 
 from __future__ import annotations
 

@@ -94,9 +94,8 @@ class TracedTranslation(Translation):
         inputs = graph.input("inputs", kind, ("batch", "steps", *probe.inputs.shape[2:]))
         lengths = graph.input("lengths", INT64, ("batch",))
         (value,) = splice(graph, traced, [inputs, lengths])
-        per_step = outputs.dim() > 1 and outputs.shape[1] == probe.inputs.shape[1]
-        shape = ("batch", "steps", *outputs.shape[2:]) if per_step else ("batch", *outputs.shape[1:])
-        graph.output("outputs", value, FLOAT, shape)
+        others = [f"dimension_{number}" for number in range(1, outputs.dim())]
+        graph.output("outputs", value, FLOAT, ("batch", *others))
 
     def examples(self, data: Data | None) -> tuple[str, Iterator[Batch]]:
         """Return batches of the test split, or the probe with other lengths."""

@@ -153,20 +153,21 @@ class TextTranslation(Translation):
             value = graph.add("Add", scaled, graph.constant(task.mean, np.float64))
             graph.output("values", value, DOUBLE, ("batch", 1))
             return
-        chosen_threshold = float(getattr(self.network, "threshold", 0.5))
-        threshold, half = graph.constant(chosen_threshold), chosen_threshold == 0.5
+        threshold = float(getattr(self.network, "threshold", 0.5))
         if isinstance(task, TextMultilabel):
             probabilities = graph.add("Sigmoid", logits)
-            chosen = graph.add("Greater", probabilities, threshold)
+            chosen = graph.add("Greater", probabilities, graph.constant(threshold))
             graph.output("labels", chosen, BOOL, ("batch", len(labels)))
         elif task.num_outputs == 1:
             zero = graph.add("Mul", logits, graph.constant(0.0))
             both = graph.add("Concat", zero, logits, axis=1)
             probabilities = graph.add("Softmax", both, axis=1)
             # Of one half the logit decides: a probability is rounded.
-            second = graph.slice(probabilities, 1, 2, 1)
-            pair = (logits, graph.constant(0.0)) if half else (second, threshold)
-            above = graph.add("Squeeze", graph.add("Greater", *pair), graph.constant([1]))
+            score, bound = logits, 0.0
+            if threshold != 0.5:
+                score, bound = graph.slice(probabilities, 1, 2, 1), threshold
+            above = graph.add("Greater", score, graph.constant(bound))
+            above = graph.add("Squeeze", above, graph.constant([1]))
             graph.output("label", graph.add("Cast", above, to=INT64), INT64, ("batch",))
         else:
             probabilities = graph.add("Softmax", logits, axis=1)

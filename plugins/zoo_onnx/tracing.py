@@ -89,24 +89,31 @@ def trace(
             why=str(error),
             fix="pip install 'seqzoo[onnx]'",
         ) from error
-    try:
-        with _quiet(), torch.no_grad():
-            # By itself torch.onnx.export would fix sizes that cannot be left open.
-            exported = torch.export.export(
-                module.eval(), tuple(arguments), dynamic_shapes=dict(dynamic_shapes), strict=True
-            )  # fmt: skip
-            program = torch.onnx.export(
-                exported, dynamo=True, opset_version=OPSET, verbose=False
-            )  # fmt: skip
-        assert program is not None
-        traced = inliner.inline_local_functions(program.model_proto)
-    # Besides its own errors torch raises whatever the module does when it is traced.
-    except Exception as error:  # noqa: BLE001
+    # torch follows the operators that a module calls, or else its code, where that asks for sizes
+    # in a way that would fix them, such as len(inputs).
+    for strict in (False, True):
+        try:
+            with _quiet(), torch.no_grad():
+                exported = torch.export.export(
+                    module.eval(), tuple(arguments), dynamic_shapes=dict(dynamic_shapes),
+                    strict=strict,
+                )  # fmt: skip
+                # By itself it would fix sizes that cannot be left open.
+                program = torch.onnx.export(
+                    exported, dynamo=True, opset_version=OPSET, verbose=False
+                )
+            break
+        # Besides its own errors torch raises whatever the module does when it is traced.
+        except Exception as error:  # noqa: BLE001
+            failure = error
+    else:
         raise UsageError(
             f"{what} cannot be exported to ONNX",
-            why=f"torch cannot trace it for any number of steps ({_cause(error)})",
+            why=f"torch cannot trace it for any number of steps ({_cause(failure)})",
             fix="it may not loop over steps, or look at values, in Python",
-        ) from error
+        ) from failure
+    assert program is not None
+    traced = inliner.inline_local_functions(program.model_proto)
     versions = {opset.domain: opset.version for opset in traced.opset_import}
     if versions.get("") != OPSET:
         raise UsageError(
