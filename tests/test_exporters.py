@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 import zoo
 import zoo.api
+from zoo import installed
 from zoo.errors import PluginError, UsageError
 from zoo.interfaces import Data, ExportedFile
 
@@ -30,7 +31,7 @@ def names_exporter() -> Iterator[None]:
         zoo.ExporterInfo(name="names", summary="Names", suffix=".names", target=write_names)
     )
     yield
-    zoo.installed.forget()
+    installed.forget()
 
 
 @pytest.mark.usefixtures("names_exporter")

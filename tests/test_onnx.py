@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import zoo
 import zoo.api
+from zoo import installed
 from zoo.errors import UsageError, WeightsError
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
@@ -338,7 +339,7 @@ def own_models() -> Iterator[None]:
     for name, target in {"running-mean": RunningMean, "looping": Looping}.items():
         zoo.register(zoo.ModelInfo(name=name, summary="", target=target, causal=True))
     yield
-    zoo.installed.forget()
+    installed.forget()
 
 
 @pytest.mark.usefixtures("own_models")

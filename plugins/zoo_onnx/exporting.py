@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import zoo
@@ -67,10 +66,7 @@ def _metadata(model: zoo.TrainedModel, translation: Translation) -> dict[str, st
     from zoo_onnx.graph import ML_OPSET, OPSET
 
     header = {key: value for key, value in model.info.items() if key != "digest"}
-    run, spec = dict(header["run"]), model.spec
-    parts = {"task": spec.task, "model": spec.model}
-    for part, component in parts.items():
-        run[part] = {**run[part], "options": asdict(component.options)}
+    run = {**header["run"], **model.spec.to_json()}
     described = {"opset": OPSET, "ml_opset": ML_OPSET, "state": dict(translation.state)}
     document = {**header, "run": run, "onnx": described}
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)

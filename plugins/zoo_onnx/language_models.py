@@ -51,8 +51,8 @@ class LanguageModelTranslation(Translation):
         ]
         vectors = add_embedding(graph, network.embedding, token_ids)
         found = add_model(graph, network.rnn, vectors, lengths, state)
-        logits = graph.linear(found.outputs, network.fc.weight, network.fc.bias)
-        graph.output("logits", logits, FLOAT, ("batch", "steps", len(network.fc.bias)))
+        logits = _add_logits(graph, network, found.outputs)
+        graph.output("logits", logits, FLOAT, ("batch", "steps", network.embedding.num_embeddings))
         for name, value, shape in zip(state, found.state, shapes, strict=True):
             graph.output(f"{name}_out", value, FLOAT, shape)
         self.state: Mapping[str, Mapping[str, Any]] = {
@@ -111,6 +111,11 @@ class LanguageModelTranslation(Translation):
                 arrays(token_ids=batch.inputs, lengths=batch.lengths, **given),
                 arrays(logits=logits.masked_fill(~mask[..., None], torch.nan), **ends),
             )
+
+
+def _add_logits(graph: Graph, network: CharPredictor, outputs: str) -> str:
+    """Return logits (B, T, V) of the model's outputs (B, T, F)."""
+    return graph.linear(outputs, network.fc.weight, network.fc.bias)
 
 
 def initial_state(model: nn.Module) -> State:

@@ -7,8 +7,10 @@ a layer is one node for any number of steps. Traced by torch, a layer would be a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from onnx import TensorProto, helper
 from torch import Tensor
@@ -89,7 +91,7 @@ def add_stack(
     return ModelValues(outputs, whole, readout)
 
 
-def _in_order(weight: Tensor, gates: tuple[int, ...]) -> np.ndarray:
+def _in_order(weight: Tensor, gates: tuple[int, ...]) -> npt.NDArray[Any]:
     """Return rows of a weight, gate by gate as ONNX has them."""
     blocks = weight.detach().cpu().chunk(len(gates))
     return torch.cat([blocks[gate] for gate in gates]).numpy()

@@ -43,7 +43,8 @@ class TextTranslation(Translation):
 
     def __init__(self, task: TextTask, network: TextNetwork) -> None:
         self.task, self.network = task, network
-        self.graph, self.state = graph, _ = Graph(), {}
+        self.graph = graph = Graph()
+        self.state = {}
         token_ids = graph.input("token_ids", INT64, ("batch", "steps"))
         lengths = graph.input("lengths", INT64, ("batch",))
         self._mask = _length_mask(graph, token_ids, lengths)
@@ -179,7 +180,8 @@ class TextTranslation(Translation):
 
     def examples(self, data: Data | None) -> tuple[str, Iterator[Batch]]:
         """Return texts of the data and, where there are fewer than a thousand, made-up ones."""
-        texts, split = [], None if data is None else data.splits["all"]
+        texts: list[str] = []
+        split = None if data is None else data.splits["all"]
         if isinstance(split, TextSplit):
             rows = np.linspace(0, split.num_examples - 1, NUMBER_OF_EXAMPLES).astype(np.int64)
             texts = [split.text(int(row)) for row in np.unique(rows)]

@@ -36,9 +36,7 @@ class _Model(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(
-        self, vectors: Tensor, lengths: Tensor, state: State | None
-    ) -> tuple[Tensor, Tensor, *State]:
+    def forward(self, vectors: Tensor, lengths: Tensor, state: State | None) -> tuple[Tensor, ...]:
         outputs, end = self.model(vectors, lengths, state)
         return outputs, read_out(self.model, outputs, lengths, end), *end
 

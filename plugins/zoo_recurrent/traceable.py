@@ -133,7 +133,8 @@ def run_steps(step: Callable[[Tensor, Tensor], Tensor], start: Tensor, inputs: T
             new = step(old, read)
             return new, new.clone()  # A scan does not return one tensor twice.
 
-        return scan(take, start, inputs.transpose(0, 1))[1].transpose(0, 1)
+        by_step: Tensor = scan(take, start, inputs.transpose(0, 1))[1]
+        return by_step.transpose(0, 1)
     outputs = []
     for read in inputs.unbind(1):
         start = step(start, read)
