@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 KEY = "zoo"
 """The key of the metadata that has the header of the weights file, as JSON."""
 
+MAX_BYTES = (1 << 31) - (1 << 27)
+"""The most that weights may have: the rest of a file is for the nodes and the metadata."""
+
 
 def export(model: zoo.TrainedModel, data: Data | None) -> ExportedFile:
     """Return a model as an ONNX file.
@@ -42,17 +45,17 @@ def export(model: zoo.TrainedModel, data: Data | None) -> ExportedFile:
             why=str(error),
             fix="pip install 'seqzoo[onnx]'",
         ) from error
+    tensors = model.module.state_dict().values()
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors) > MAX_BYTES:
+        why = "a file of protobuf holds 2 GB"
+        raise UsageError(f"{model.name!r} is too large for ONNX", why=why)
     model.module.eval()
     translation = translate(model)
     proto = translation.graph.proto(zoo.__version__)
     proto.doc_string = model.name
     for key, value in _metadata(model, translation).items():
         proto.metadata_props.add(key=key, value=value)
-    try:
-        content = proto.SerializeToString()
-    except ValueError as error:
-        why = "protobuf holds 2 GB in one file"
-        raise UsageError(f"{model.name!r} is too large for ONNX", why=why) from error
+    content = proto.SerializeToString()
     note = check(content, translation, model.task.probe(), data)
     return ExportedFile(content, note)
 
