@@ -23,10 +23,15 @@ PACKAGES = sorted(
 OURS = {
     "zoo_recurrent", "zoo_text", "zoo_sentiment", "zoo_lm", "zoo_optim", "zoo_diagnose",
     "zoo_tensorboard", "zoo_mlflow", "zoo_explain", "zoo_report", "zoo_runs", "zoo_serve",
+    "zoo_onnx",
 }  # fmt: skip
 
 # Plugins that are built on others.
-BUILT_ON = {"zoo_sentiment": {"zoo_text"}, "zoo_lm": {"zoo_text"}}
+BUILT_ON = {
+    "zoo_sentiment": {"zoo_text"},
+    "zoo_lm": {"zoo_text"},
+    "zoo_onnx": {"zoo_lm", "zoo_recurrent", "zoo_text"},
+}
 
 # It is on the lowest floor that may import torch; what is below is fast to import.
 TORCH_FROM = "zoo.interfaces"

@@ -27,7 +27,7 @@ RECIPES: dict[str, Any] = {
 }
 PLUGINS = {
     "recurrent", "text", "sentiment", "char-lm", "optim", "diagnose", "tensorboard", "mlflow",
-    "explain", "report", "runs", "serve",
+    "explain", "report", "runs", "serve", "onnx",
 }  # fmt: skip
 # What each kind has to contain.
 LISTED = {
@@ -36,6 +36,7 @@ LISTED = {
     "callbacks": {"tensorboard"},
     "metrics": {"top5"},
     "commands": {"diagnose"},
+    "exporters": {"onnx"},
     "datasets": {"imdb", "island"},
 }
 MODELS = {"rnn", "lstm", "gru", "birnn", "bilstm", "bigru"}

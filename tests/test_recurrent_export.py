@@ -30,7 +30,7 @@ def make_inputs(batch_size: int, num_steps: int, lengths: Tensor) -> Tensor:
     return inputs.masked_fill(padding[..., None], float("nan"))
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "birnn", "bilstm", "bigru", "rnn-oo"])
+@pytest.mark.parametrize("name", zoo.list_models())
 def test_an_exported_model_gives_the_same(name: str) -> None:
     model, inputs = create(name, num_layers=2), make_inputs(4, 9, LENGTHS)
     program = export(model, (inputs, LENGTHS))
@@ -60,7 +60,7 @@ class Several(nn.Module):
 
 
 def test_batch_size_and_number_of_steps_can_be_left_open() -> None:
-    models = Several("rnn", "bilstm", "gru").eval().requires_grad_(False)
+    models = Several("rnn", "bilstm", "gru", "rnn-oh", "rnn-oo").eval().requires_grad_(False)
     batch, steps = Dim("batch", min=1), Dim("steps", min=1)
     program = export(
         models,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.records import (
         CallbackInfo,
         CommandInfo,
+        ExporterInfo,
         MetricInfo,
         ModelInfo,
         OptimizerInfo,
@@ -41,6 +42,7 @@ _LAZY = {
     "option": "zoo.options",
     "CallbackInfo": "zoo.records",
     "CommandInfo": "zoo.records",
+    "ExporterInfo": "zoo.records",
     "MetricInfo": "zoo.records",
     "ModelInfo": "zoo.records",
     "OptimizerInfo": "zoo.records",
@@ -69,6 +71,7 @@ __all__ = [
     "Callback",
     "CallbackInfo",
     "CommandInfo",
+    "ExporterInfo",
     "MetricInfo",
     "ModelInfo",
     "OptimizerInfo",

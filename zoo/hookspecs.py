@@ -19,6 +19,7 @@ import pluggy
 from zoo.records import (
     CallbackInfo,
     CommandInfo,
+    ExporterInfo,
     MetricInfo,
     ModelInfo,
     OptimizerInfo,
@@ -175,6 +176,25 @@ def zoo_metrics() -> Sequence[MetricInfo]:  # type: ignore[empty-body]
         ...             summary="Share of examples whose label is among the three likeliest",
         ...             target="zoo_top3:Top3",
         ...             tasks=("sentiment",),
+        ...         )
+        ...     ]
+    """
+
+
+@hookspec
+def zoo_exporters() -> Sequence[ExporterInfo]:  # type: ignore[empty-body]
+    """Declare formats of ``zoo export``, which the end of a file's name chooses.
+
+    Example:
+        >>> import zoo
+        >>> @zoo.hookimpl
+        ... def zoo_exporters():
+        ...     return [
+        ...         zoo.ExporterInfo(
+        ...             name="npz",
+        ...             summary="Weights as arrays of NumPy",
+        ...             suffix=".npz",
+        ...             target="zoo_npz.export:export",
         ...         )
         ...     ]
     """

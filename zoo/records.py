@@ -198,6 +198,23 @@ class CommandInfo(Record):
     kind: ClassVar[str] = "command"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExporterInfo(Record):
+    """A further format of ``zoo export``.
+
+    ``target(model, data)`` gets a :class:`zoo.TrainedModel` and the :class:`zoo.interfaces.Data`
+    of its training, or None where that is not at hand, and returns a
+    :class:`zoo.interfaces.ExportedFile`.
+
+    Args:
+        suffix: How the names of its files end, in lower case: ``.onnx``.
+    """
+
+    kind: ClassVar[str] = "exporter"
+
+    suffix: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
     """A data set of the ``data`` table of a recipe file: a download, or a file beside it.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from zoo.interfaces import DecodeStep, State
 from zoo.nn import gather_last, length_mask, linear
 from zoo_recurrent.options import OutputRecurrenceOptions
+from zoo_recurrent.traceable import run_steps
 
 
 class OutputRecurrence(nn.Module):
@@ -154,13 +155,11 @@ class OutputToHidden(OutputRecurrence):
     def run_layer(
         self, products: Tensor, start: Tensor, w_ho: Tensor, w_recurrent: Tensor, b_o: Tensor
     ) -> Tensor:
-        output = start
-        outputs = []
-        for product in products.unbind(1):
+        def step(output: Tensor, product: Tensor) -> Tensor:
             hidden = torch.tanh(product + output @ w_recurrent.t())
-            output = torch.tanh(F.linear(hidden, w_ho, b_o))
-            outputs.append(output)
-        return torch.stack(outputs, dim=1)
+            return torch.tanh(F.linear(hidden, w_ho, b_o))
+
+        return run_steps(step, start, products)
 
 
 class OutputToOutput(OutputRecurrence):
@@ -174,6 +173,12 @@ class OutputToOutput(OutputRecurrence):
     def run_layer(
         self, products: Tensor, start: Tensor, w_ho: Tensor, w_recurrent: Tensor, b_o: Tensor
     ) -> Tensor:
+        if isinstance(products.shape[1], torch.SymInt):
+
+            def step(output: Tensor, hidden: Tensor) -> Tensor:
+                return torch.tanh(F.linear(hidden, w_ho, b_o) + output @ w_recurrent.t())
+
+            return run_steps(step, start, torch.tanh(products))
         weights = [w_ho, w_recurrent, b_o, torch.zeros_like(b_o)]
         outputs, _ = torch.rnn_tanh(
             torch.tanh(products), start[None], weights, True, 1, 0.0, self.training, False, True

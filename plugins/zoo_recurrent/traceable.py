@@ -7,6 +7,7 @@ exporter would trace for that number of steps alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -112,6 +113,33 @@ def _scan_layer(
     read = (F.linear(inputs, w_ih, b_ih).transpose(0, 1), mask.transpose(0, 1))
     end, outputs = scan(step, state, read)
     return outputs.transpose(0, 1), end
+
+
+def run_steps(step: Callable[[Tensor, Tensor], Tensor], start: Tensor, inputs: Tensor) -> Tensor:
+    """Return the outputs (B, T, O) of a function that is applied to one step after another.
+
+    Where the number of steps is left open it is a scan, else a loop.
+
+    Args:
+        step: From the last output (B, O) and an input (B, I) to the next output.
+        start: (B, O), the output before the first step.
+        inputs: (B, T, I).
+    """
+    if isinstance(inputs.shape[1], torch.SymInt):
+        # A prototype of torch; it is not public yet.
+        from torch._higher_order_ops.scan import scan
+
+        def take(old: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+            new = step(old, read)
+            return new, new.clone()  # A scan does not return one tensor twice.
+
+        by_step: Tensor = scan(take, start, inputs.transpose(0, 1))[1]
+        return by_step.transpose(0, 1)
+    outputs = []
+    for read in inputs.unbind(1):
+        start = step(start, read)
+        outputs.append(start)
+    return torch.stack(outputs, dim=1)
 
 
 def _take_step(mode: str, gates: Tensor, recurrent: Tensor, state: State) -> State:

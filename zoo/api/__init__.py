@@ -2,12 +2,13 @@
 
 from zoo.api.callbacks import default_callbacks
 from zoo.api.checking import check
+from zoo.api.exporting import export
 from zoo.api.locating import header_facts, locate_weights
 from zoo.api.models import create_model
 from zoo.api.same_run import check_same_run
 from zoo.api.training import fit, open_run, resume, train
 from zoo.api.verification import iter_verify, verify
-from zoo.api.weights import evaluate, export, load
+from zoo.api.weights import evaluate, load
 from zoo.engine.samples import SampleTexts
 from zoo.installed import list_models, list_recipes, list_tasks, register, registry
 

@@ -1,4 +1,4 @@
-"""Trained weights: loading, evaluation and export by file, run directory or recipe."""
+"""Trained weights: loading and evaluation by file, run directory or recipe."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def evaluate(
     model = load(name, device)
     directory = RunDirectory(Path(name))
     if not data and directory.exists():
-        data = _data_of(directory)
+        data = data_of(directory)
     elif not data and not Path(name).exists():
         data = registry().get(Recipe, str(name)).data
     result = model.evaluate(
@@ -123,31 +123,11 @@ def evaluate(
     return result
 
 
-def export(name: str | Path, path: str | Path, *, dtype: str = "", overwrite: bool = False) -> None:
-    """Write weights, and what was measured with them, as one file.
+def data_of(directory: RunDirectory) -> str:
+    """Return the data of a run, which may be a path: a run is evaluated on what it was trained on.
 
     Args:
-        name: As for :func:`load`. A file is written anew in the format of this version.
-        path: Where to.
-        dtype: ``float32``, ``float16`` or ``bfloat16``; empty: as the weights are.
-        overwrite: Whether an existing file is replaced.
-
-    Raises:
-        UsageError: There is no run, or the file exists and is not to be overwritten.
-        WeightsError: What is exported does not verify, or a 16-bit dtype changes the outputs by
-            too much.
-        DiskError: The file cannot be written.
-    """
-    directory = RunDirectory(Path(name))
-    if Path(name).is_dir():
-        directory.read_config()
-    model = load(name, probe=False)  # It is verified before it is saved.
-    measured = directory.read_evaluations() if directory.exists() else {}
-    model.save(path, dtype=dtype, metrics=measured, overwrite=overwrite)
-
-
-def _data_of(directory: RunDirectory) -> str:
-    """Return the data of a run, which may be a path: a run is evaluated on what it was trained on.
+        directory: The run directory.
 
     Raises:
         UsageError: It is a data set that is not in the cache: a directory starts no download.

@@ -17,6 +17,7 @@ DTYPES = ("float32", "float16", "bfloat16")
 Examples:
   zoo export runs/imdb -o imdb.safetensors
   zoo export runs/book -o book.safetensors --dtype float16
+  zoo export runs/imdb -o imdb.onnx
   zoo export old.safetensors -o new.safetensors
 """
 )
@@ -26,7 +27,7 @@ Examples:
     "--output",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write.",
+    help="The file to write; its name ends in .safetensors, or as those of another format do.",
 )
 @click.option(
     "--dtype",
@@ -42,12 +43,15 @@ def command(
     """Write the weights of a run as one self-describing file.
 
     RUN_OR_FILE is a run directory, a weights file or a recipe with weights, which is verified
-    first. The file is a safetensors file. Of what `zoo evaluate` measured it has what was measured
-    on these weights.
+    first. The end of the file's name chooses the format: a safetensors file, or one of `zoo list
+    --exporters`, such as an ONNX graph, which is checked against torch before it is written. Of
+    what `zoo evaluate` measured the file has what was measured on these weights.
     """
     from zoo.api import export
 
     if storage:
         warn_deprecated("--storage", since="0.2", removed="1.0", use="--dtype")
-    export(run_or_file, output, dtype=storage or dtype or "", overwrite=force)
+    note = export(run_or_file, output, dtype=storage or dtype or "", overwrite=force)
     click.echo(str(output))
+    if note:
+        click.echo(note, err=True)

@@ -9,6 +9,7 @@ from zoo.records import (
     CallbackInfo,
     CommandInfo,
     DatasetInfo,
+    ExporterInfo,
     MetricInfo,
     ModelInfo,
     OptimizerInfo,
@@ -28,6 +29,7 @@ KINDS: Mapping[str, type[Record | Recipe | DatasetInfo]] = {
     "callbacks": CallbackInfo,
     "metrics": MetricInfo,
     "commands": CommandInfo,
+    "exporters": ExporterInfo,
     "datasets": DatasetInfo,
 }
 

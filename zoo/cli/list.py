@@ -111,5 +111,9 @@ def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
         return {key: getattr(record, key) for key in keys} | {"weights": weights}
     found: dict[str, Any] = {"name": record.name, "summary": record.summary}
     facts = {"url": record.url} if isinstance(record, DatasetInfo) else record.facts
-    found |= {key: facts[key] for key in ("causal", "needs_causal", "tasks", "url") if key in facts}
+    found |= {
+        key: facts[key]
+        for key in ("causal", "needs_causal", "tasks", "suffix", "url")
+        if key in facts
+    }
     return found | {"plugin": record.plugin.name if record.plugin else ""}

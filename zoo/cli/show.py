@@ -101,7 +101,7 @@ def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
         place = {"file": record.file} if record.file else {"url": record.url}
         document |= {**place, "sha256": record.sha256, "bytes": record.bytes}
     elif isinstance(record, Declaration):
-        shown = ("causal", "needs_causal", "monitor", "tasks")
+        shown = ("causal", "needs_causal", "monitor", "suffix", "tasks")
         document |= {key: record.facts[key] for key in shown if key in record.facts}
     if record.plugin:
         plugin = record.plugin
@@ -129,8 +129,8 @@ def _options(declared: Mapping[str, Option], values: Mapping[str, Any]) -> dict[
 
 def _echo(document: Mapping[str, Any]) -> None:
     keys = (
-        "name", "kind", "summary", "task", "model", "data", "causal", "monitor", "url", "file",
-        "sha256", "bytes",
+        "name", "kind", "summary", "task", "model", "data", "causal", "monitor", "suffix", "url",
+        "file", "sha256", "bytes",
     )  # fmt: skip
     facts = [(key, str(document[key])) for key in keys if document.get(key) not in (None, "")]
     for part, submodel in document.get("submodels", {}).items():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from zoo.discovery.declarations import FACTS
 from zoo.options import Options, options_of
-from zoo.records import CallbackInfo, Record, TaskInfo
+from zoo.records import CallbackInfo, ExporterInfo, Record, TaskInfo
 
 # What the options of every run are grouped by, beside submodels and callbacks: the parts of keys
 # such as ``model.hidden_size``.
@@ -43,6 +43,8 @@ def check(record: Record) -> None:
         isinstance(record.settings, Mapping) and all(type(key) is str for key in record.settings)
     ):
         raise TypeError(f"{what}: settings is {record.settings!r}, not values by key")
+    if isinstance(record, ExporterInfo) and not re.fullmatch(r"\.[a-z0-9]+", record.suffix):
+        raise ValueError(f"{what}: suffix is {record.suffix!r}, not a dot and lower-case letters")
     sections = (record.name,) if isinstance(record, CallbackInfo) else submodels
     if taken := sorted({*sections} & {*SECTIONS}):
         raise ValueError(f"{what}: options of every run are grouped under {taken[0]!r} already")

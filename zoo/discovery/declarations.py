@@ -18,6 +18,7 @@ FACTS: Mapping[str, Mapping[str, type]] = {
     },
     "metric": {"tasks": tuple},
     "callback": {"default": bool},
+    "exporter": {"suffix": str},
 }  # fmt: skip
 Answer = dict[str, Any]
 """What a plugin declares, or ``{"error": ...}``, as JSON; with the ``files`` that it was read from.

@@ -15,6 +15,7 @@ from zoo.discovery.plugins import Plugin
 from zoo.records import (
     CallbackInfo,
     CommandInfo,
+    ExporterInfo,
     MetricInfo,
     ModelInfo,
     OptimizerInfo,
@@ -33,6 +34,7 @@ RECORD_HOOKS: Mapping[str, type[Record]] = {
     "zoo_callbacks": CallbackInfo,
     "zoo_metrics": MetricInfo,
     "zoo_commands": CommandInfo,
+    "zoo_exporters": ExporterInfo,
 }
 
 

@@ -24,6 +24,7 @@ from zoo.interfaces.capabilities import (
 )
 from zoo.interfaces.data import Batch, Data, ShufflesSteps, Split
 from zoo.interfaces.explanations import Explains, Explanation, Explanations, Piece
+from zoo.interfaces.exporting import ExportedFile
 from zoo.interfaces.models import (
     BuildModel,
     DecodesSteps,
@@ -62,6 +63,7 @@ __all__ = [
     "Explains",
     "Explanation",
     "Explanations",
+    "ExportedFile",
     "FindsMistakes",
     "FitsBaseline",
     "ForwardsEmbedded",
