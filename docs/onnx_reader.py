@@ -161,14 +161,18 @@ class Network:
         return found["logits"][0, -1], {n: found[each["output"]] for n, each in described.items()}
 
     def generate(self, text, length):
-        """Return a text and the likeliest characters that follow it."""
-        characters = self.learned["vocabulary"]
-        logits, state = self.read([self.token_ids[c] for c in text], self.start())
+        """Return a text and the likeliest characters, or known words, that follow it."""
+        is_words = self.header["run"]["task"]["name"] == "word-lm"
+        vocabulary = self.learned["vocabulary"]
+        tokens = split_words(text) if is_words else list(text)
+        logits, state = self.read([self.token_ids[token] for token in tokens], self.start())
         for _ in range(length):
+            if is_words:
+                logits[:2] = -np.inf  # <pad> and <unk>
             best = int(logits.argmax())
-            text += characters[best]
+            tokens.append(vocabulary[best])
             logits, state = self.read([best], state)
-        return text
+        return (" " if is_words else "").join(tokens)
 
 
 def padded(rows):

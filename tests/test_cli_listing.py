@@ -26,7 +26,7 @@ RECIPES: dict[str, Any] = {
     for name, recipe in tomllib.loads(file.read_text(encoding="utf-8"))["recipes"].items()
 }
 PLUGINS = {
-    "recurrent", "text", "sentiment", "char-lm", "optim", "diagnose", "tensorboard", "mlflow",
+    "recurrent", "text", "sentiment", "lm", "optim", "diagnose", "tensorboard", "mlflow",
     "explain", "report", "runs", "serve", "onnx",
 }  # fmt: skip
 # What each kind has to contain.

@@ -109,4 +109,4 @@ def test_an_exporter_of_a_package_is_listed_and_not_imported(
         "    )]\n",
     )
     assert "npz" in zoo_here("list", "--exporters").stdout
-    assert "suffix  .npz" in zoo_here("show", "npz").stdout
+    assert "suffix   .npz" in zoo_here("show", "npz").stdout

@@ -23,8 +23,9 @@ from zoo.errors import UsageError, WeightsError
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from zoo_lm.network import CharPredictor  # noqa: E402
-from zoo_lm.options import CharLMOptions  # noqa: E402
+from zoo_lm.char_network import CharPredictor  # noqa: E402
+from zoo_lm.options import CharLMOptions, WordLMOptions  # noqa: E402
+from zoo_lm.word_network import WordPredictor  # noqa: E402
 from zoo_onnx import checking, layers  # noqa: E402
 from zoo_onnx.language_models import LanguageModelTranslation  # noqa: E402
 from zoo_onnx.texts import TextTranslation  # noqa: E402
@@ -154,6 +155,22 @@ def test_a_language_model_continues_from_its_state(name: str) -> None:
             for end, part in zip(ends, torch_state, strict=True):
                 np.testing.assert_allclose(end, part.numpy(), atol=1e-5)
             state = dict(zip(state, ends, strict=True))
+
+
+@pytest.mark.parametrize("softmax", ["full", "adaptive"])
+def test_a_language_model_of_words_gives_what_torch_gives(softmax: str) -> None:
+    torch.manual_seed(1)
+    options = WordLMOptions(embed_size=8, softmax=softmax)
+    network = WordPredictor(builder("lstm", hidden_size=6), options, WORDS).eval()
+    found = session(LanguageModelTranslation(network))
+    token_ids, lengths = rows(9, 4, 6)
+    state = {name: np.zeros((1, 3, 6), np.float32) for name in ("h", "c")}
+    given = {"token_ids": token_ids.numpy(), "lengths": lengths.numpy(), **state}
+    (logits,) = found.run(["logits"], given)
+    with torch.no_grad():
+        expected = network(token_ids, lengths)[0].numpy()
+    for row, length in enumerate(lengths):
+        np.testing.assert_allclose(logits[row, :length], expected[row, :length], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -326,9 +343,9 @@ class Looping(RunningMean):
     def forward(
         self, inputs: Tensor, lengths: Tensor, state: tuple[Tensor, ...] | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        outputs, state = [], None
-        for x in inputs.unbind(1):
-            output, state = super().forward(x[:, None], lengths, state)
+        outputs = []
+        for step, x in enumerate(inputs.unbind(1)):
+            output, state = super().forward(x[:, None], (lengths - step).clamp_min(0), state)
             outputs.append(output)
         assert state
         return torch.cat(outputs, dim=1), state

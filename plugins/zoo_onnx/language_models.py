@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from zoo.data.sequence import TokenSequence
 from zoo.errors import UsageError
 from zoo.interfaces import Batch, Data, State
-from zoo_lm.network import CharPredictor
+from zoo_lm.char_network import CharPredictor
+from zoo_lm.network import TokenPredictor
+from zoo_lm.word_network import WordPredictor
 from zoo_onnx.graph import FLOAT, INT64, Graph
 from zoo_onnx.models import add_model
 from zoo_onnx.texts import add_embedding
@@ -32,13 +34,13 @@ _STEPS, _ROWS = 60, 50
 
 
 class LanguageModelTranslation(Translation):
-    """The graph of a :class:`zoo_lm.network.CharPredictor`.
+    """The graph of a :class:`zoo_lm.network.TokenPredictor`, of characters or of words.
 
     Args:
         network: The network, in evaluation mode.
     """
 
-    def __init__(self, network: CharPredictor) -> None:
+    def __init__(self, network: TokenPredictor) -> None:
         self.network = network
         self.graph = graph = Graph()
         token_ids = graph.input("token_ids", INT64, ("batch", "steps"))
@@ -73,8 +75,10 @@ class LanguageModelTranslation(Translation):
         split = None if data is None else data.splits["all"]
         if isinstance(split, TokenSequence):
             batches = replace(split, bptt_steps=_STEPS).windows(_ROWS).eval_batches()
-            number = min(len(batches), NUMBER_OF_EXAMPLES // _ROWS)
-            chosen = [batches[int(n)] for n in np.linspace(0, len(batches) - 1, number)]
+            # The last batch may be a single, shorter window.
+            full = max(1, len(batches) - 1)
+            number = min(full, NUMBER_OF_EXAMPLES // _ROWS)
+            chosen = [batches[int(n)] for n in np.linspace(0, full - 1, number)]
             what = counted("windows", sum(map(len, chosen)), 0)
         else:
             token_ids = self._generated(NUMBER_OF_EXAMPLES).split(_ROWS)
@@ -113,9 +117,37 @@ class LanguageModelTranslation(Translation):
             )
 
 
-def _add_logits(graph: Graph, network: CharPredictor, outputs: str) -> str:
+def _add_logits(graph: Graph, network: TokenPredictor, outputs: str) -> str:
     """Return logits (B, T, V) of the model's outputs (B, T, F)."""
-    return graph.linear(outputs, network.fc.weight, network.fc.bias)
+    if isinstance(network, CharPredictor):
+        return graph.linear(outputs, network.fc.weight, network.fc.bias)
+    assert isinstance(network, WordPredictor)
+    features = graph.linear(outputs, network.projection.weight, network.projection.bias)
+    if network.adaptive is None:
+        assert isinstance(network.embedding, nn.Embedding)
+        return graph.linear(features, network.embedding.weight, network.bias)
+    return _add_adaptive(graph, network.adaptive, features)
+
+
+def _add_adaptive(graph: Graph, adaptive: nn.AdaptiveLogSoftmaxWithLoss, features: str) -> str:
+    """Return logarithms of probabilities (B, T, V), as ``AdaptiveLogSoftmaxWithLoss.log_prob``."""
+    head = graph.add("LogSoftmax", _linear(graph, features, adaptive.head), axis=-1)
+    first = adaptive.shortlist_size
+    parts = [graph.slice(head, 0, first, 2)]
+    for number, tail in enumerate(adaptive.tail):
+        assert isinstance(tail, nn.Sequential)
+        hidden = features
+        for layer in tail:
+            hidden = _linear(graph, hidden, layer)
+        cluster = graph.slice(head, first + number, first + number + 1, 2)
+        inner = graph.add("LogSoftmax", hidden, axis=-1)
+        parts.append(graph.add("Add", inner, cluster))
+    return graph.add("Concat", *parts, axis=-1)
+
+
+def _linear(graph: Graph, values: str, layer: nn.Module) -> str:
+    assert isinstance(layer, nn.Linear)
+    return graph.linear(values, layer.weight, layer.bias)
 
 
 def initial_state(model: nn.Module) -> State:

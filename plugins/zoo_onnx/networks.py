@@ -13,7 +13,8 @@ from torch.export import Dim
 from zoo import TrainedModel
 from zoo.errors import UsageError
 from zoo.interfaces import Batch, Data, Task
-from zoo_lm.network import CharPredictor
+from zoo_lm.char_network import CharPredictor
+from zoo_lm.word_network import WordPredictor
 from zoo_onnx.graph import FLOAT, INT64, Graph
 from zoo_onnx.language_models import LanguageModelTranslation
 from zoo_onnx.texts import TextTranslation
@@ -44,7 +45,9 @@ def translate(model: TrainedModel) -> Translation:
             )
     if type(network) is TextNetwork and isinstance(task, TextTask):
         return TextTranslation(task, network)
-    if type(network) is CharPredictor:
+    if isinstance(network, CharPredictor | WordPredictor) and type(network) in (
+        CharPredictor, WordPredictor,
+    ):  # fmt: skip
         return LanguageModelTranslation(network)
     return TracedTranslation(model.name, task, network)
 
