@@ -24,7 +24,7 @@ def check_same_run(
     validation: str = "",
     test: str = "",
     settings: Mapping[str, object] | None = None,
-    init: str = "",
+    init: str | None = None,
     callbacks: Sequence[str] = (),
     metrics: Sequence[str] = (),
     seed: int | None = None,
@@ -38,7 +38,7 @@ def check_same_run(
         validation: A file of its own for the validation.
         test: A file of its own for the test.
         settings: Those of the user.
-        init: The weights that it started from.
+        init: The weights that it started from; empty: none; None: any.
         callbacks: Names of callbacks.
         metrics: Names of further metrics.
         seed: The seed.
@@ -56,7 +56,7 @@ def check_same_run(
         suggested=_chosen(started),
         data=absolute(data) or started.data,
         seed=started.seed if seed is None else seed,
-        init=absolute(init) or started.init,
+        init=started.init if init is None else absolute(init),
         callbacks=callbacks or tuple(started.callbacks),
         metrics=metrics or started.metrics,
     )
