@@ -99,8 +99,9 @@ class Suggestion:
         settings: Settings that differ from those of the task, keys as after ``--set``:
             ``task.text_column``, ``training.epochs``.
         notes: What the data was taken for, in a line or a few.
-        init: A recipe with weights that training starts from where it names neither a task nor
-            other weights. Left out where no such recipe is installed, or has no weights.
+        init: A recipe with weights that training starts from, where the user names neither a model
+            nor weights. It is left out where no such recipe is installed, where it has no weights,
+            and where these do not fit what the user sets.
         init_settings: Settings that count above the others where training starts from weights:
             those of ``init`` or of the user.
     """

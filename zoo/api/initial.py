@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from zoo.settings.naming import owners
 from zoo.spec import RunSpec
 from zoo.trained import TrainedModel
 from zoo.weights.transfer import row_names
+
+# As notes on the data, whose text begins in the tenth column.
+_INDENT, _WIDTH = "init     ", 80
 
 
 def choose_initial(
@@ -57,8 +61,11 @@ def choose_initial(
         return none, None
     source = load(choice.init, device)
     fitted = _fitting(choice, source, settings, registry, is_named=is_named)
-    if init is None and not is_named and _contradicts(settings, fitted.initial):
-        return none, None
+    if init is None and not is_named:
+        before, after = (_model(found.name, registry) for found in (choice, fitted))
+        lacking = options_of(before.options).keys() - options_of(after.options).keys()
+        if _contradicts(settings, fitted.initial, lacking):
+            return none, None
     return fitted, source
 
 
@@ -78,7 +85,7 @@ def _fitting(
     """
     recipe = find_recipe(choice.name, registry)
     task = registry.get(TaskInfo, recipe.task, prefer=owners(recipe))
-    model = registry.get(ModelInfo, recipe.model, prefer=owners(recipe))
+    model = _model(choice.name, registry)
     trained = source.spec.model.info
     if not is_named and (trained.causal or not task.needs_causal):
         owner = (trained.plugin.distribution,) if trained.plugin else ()
@@ -111,7 +118,7 @@ def describe_initial(
     initial: Mapping[str, object],
     registry: Registry,
 ) -> list[str]:
-    """Return lines on what a run starts from, and on settings under which it does not fit.
+    """Return what a run starts from, and under which settings it does not fit, in aligned lines.
 
     Args:
         unasked: The recipe of the weights where the user has not named them; empty: nothing is
@@ -123,8 +130,8 @@ def describe_initial(
     """
     lines = []
     if unasked:
-        summary = registry.get(Recipe, unasked).summary
-        lines.append(f"init     {unasked}: {summary}; to start from nothing: --init ''")
+        summary = registry.get(Recipe, unasked).summary if registry.has(Recipe, unasked) else ""
+        lines += [f"{unasked}: {summary}".removesuffix(": "), "to start from nothing: --init ''"]
     sections = {"task": spec.network.task.options, "model": spec.network.model.options}
     differ = []
     if (old := source.spec.model.info.name) != (new := spec.network.model.info.name):
@@ -134,12 +141,32 @@ def describe_initial(
         if (chosen := getattr(sections[section], option)) != value:
             differ.append(f"{option} is {chosen} and was {value}")
     if differ:
-        lines.append(f"init     what does not fit starts afresh: {', '.join(differ)}")
-    return lines
+        lines.append(f"what does not fit starts afresh: {', '.join(differ)}")
+    indent = " " * len(_INDENT)
+    wrapped = [
+        textwrap.fill(line, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+        for line in lines
+    ]
+    return ["\n".join(wrapped).replace(indent, _INDENT, 1)] if wrapped else []
 
 
-def _contradicts(settings: Mapping[str, object], initial: Mapping[str, object]) -> bool:
-    """Return whether the user sets another value than one that initial weights need."""
+def _model(name: str, registry: Registry) -> ModelInfo:
+    recipe = find_recipe(name, registry)
+    return registry.get(ModelInfo, recipe.model, prefer=owners(recipe))
+
+
+def _contradicts(
+    settings: Mapping[str, object], initial: Mapping[str, object], lacking: Collection[str]
+) -> bool:
+    """Return whether the user sets another value than initial weights need.
+
+    Args:
+        settings: Those of the user.
+        initial: What the weights need.
+        lacking: Options that their model does not have.
+    """
+    if any(key.removeprefix("model.") in lacking for key in settings):
+        return True
     for key, value in initial.items():
         given = settings.get(key, settings.get(key.partition(".")[2]))
         if given is not None and str(given) != str(value):
