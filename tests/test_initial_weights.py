@@ -67,9 +67,8 @@ def test_data_and_weights_are_enough(
         assert options(run, "task")[name] == options(source, "task")[name], name
     vocabulary = source.model.info["task_state"]["vocabulary"]
     assert run.model.info["task_state"]["vocabulary"][: len(vocabulary)] == vocabulary
-    assert (
-        f"start: {source.path}: 12 tensors taken; embedding.weight: all 16 rows, and 12 fresh"
-        in (done.stderr)
+    assert f"start: {source.path}: 12 tensors taken; embedding.weight: all 16 rows, 12 fresh" in (
+        done.stderr
     )
     assert "init     " not in done.stderr
 
@@ -82,7 +81,7 @@ def test_the_same_is_one_call_in_python(source: zoo.Run, tmp_path: Path) -> None
     )  # fmt: skip
     assert run.config["name"] == "text-classification/gru"
     assert options(run, "model")["hidden_size"] == 5
-    assert run.transfer.startswith("12 tensors taken; embedding.weight: all 16 rows, and ")
+    assert run.transfer.startswith("12 tensors taken; embedding.weight: all 16 rows, ")
 
 
 def test_sizes_are_taken_for_a_named_model_and_the_user_goes_first(
@@ -102,10 +101,17 @@ def test_sizes_are_taken_for_a_named_model_and_the_user_goes_first(
     assert (options(run, "task")["embed_size"], options(run, "model")["num_layers"]) == (3, 1)
     # Between the layers of one layer there is no dropout.
     assert (options(run, "model")["hidden_size"], options(run, "model")["dropout"]) == (5, 0)
+    # Without vectors of this size the words of before are of no use.
+    assert len(run.model.info["task_state"]["vocabulary"]) == 2 + 15
     assert (
-        "init     what does not fit starts afresh: the model is bigru and was gru, "
-        "num_layers is 1 and was 2, embed_size is 3 and was 6"
-    ) in " ".join(done.stderr.split()).replace("init ", "init     ")
+        "init what does not fit starts afresh: the model is bigru and was gru, num_layers is 1 and "
+        "was 2, embed_size is 3 and was 6"
+    ) in " ".join(done.stderr.split())
+    again = zoo_here(
+        "train", "--resume", "--init", source.path, "--set", "embed_size=3", "--set",
+        "max_vocab=100", "--out", tmp_path / "run", "--no-test",
+    )  # fmt: skip
+    assert "task.max_vocab differ" in again.stderr
 
 
 def test_a_second_direction_is_said_to_be_fresh(
@@ -126,7 +132,7 @@ def test_units_of_words_are_kept_as_words_are(
     run = train_here("", tmp_path / "run", "steps=1", data=other, init=start.path)
     assert options(run, "task")["tokens"] == tokens
     number = start.model.info["task_state"]["num_units"] + 1
-    assert f"embedding.weight: all {number} rows, and " in run.transfer
+    assert f"embedding.weight: all {number} rows, " in run.transfer
     with_words = train_here(
         "", tmp_path / "words", "steps=1", "tokens=words", data=other, init=start.path
     )

@@ -92,7 +92,7 @@ def test_the_vocabulary_is_kept_and_its_vectors_are_taken_word_by_word(
     rest = {name for name in tuned if name != "embedding.weight"}
     assert equal({n: tuned[n] for n in rest}, {n: trained[n] for n in rest})
     assert run.transfer == (
-        f"{len(rest)} tensors taken; embedding.weight: all {len(known)} rows, and 3 fresh ones"
+        f"{len(rest)} tensors taken; embedding.weight: all {len(known)} rows, 3 fresh"
     )
 
 

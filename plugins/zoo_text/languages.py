@@ -16,7 +16,7 @@ _ENGLISH = frozenset((
     "by", "at", "have", "are", "this", "not", "but", "had", "his", "they", "from", "she", "which",
     "or", "we", "an", "there", "were", "one", "been", "what", "would", "who", "has", "if", "out",
     "its", "about", "into", "than", "them", "can", "only", "other", "some", "my", "like", "very",
-    "your", "just", "how", "good", "too", "all", "as", "do", "me", "your", "when", "up", "no",
+    "your", "just", "how", "good", "too", "all", "as", "do", "me", "when", "up", "no", "more",
 ))  # fmt: skip
 _ENGLISH_SHARE = 0.2
 _WORD = re.compile(r"[^\W\d_]+")

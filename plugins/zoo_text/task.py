@@ -223,9 +223,14 @@ class TextTask(TargetTask):
             self._source,
         )  # fmt: skip
 
-    def keep_rows(self, rows: Mapping[str, RowNames]) -> None:
-        """Keep words or units of other weights; see :class:`zoo.interfaces.KeepsRows`."""
-        if (vectors := rows.get("embedding.weight")) is not None:
+    def keep_rows(self, rows: Mapping[str, RowNames], shapes: Mapping[str, Sequence[int]]) -> None:
+        """Keep words or units of other weights; see :class:`zoo.interfaces.KeepsRows`.
+
+        Without vectors of the same size they would be of no use.
+        """
+        name = "embedding.weight"
+        vectors = rows.get(name)
+        if vectors is not None and tuple(shapes[name][1:]) == (self.options.embed_size,):
             self.encoder.keep(kept_names(vectors.names, self.options.tokens))
 
     # Training

@@ -144,7 +144,14 @@ def describe_initial(
         lines.append(f"what does not fit starts afresh: {', '.join(differ)}")
     indent = " " * len(_INDENT)
     wrapped = [
-        textwrap.fill(line, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+        textwrap.fill(
+            line,
+            _WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
         for line in lines
     ]
     return ["\n".join(wrapped).replace(indent, _INDENT, 1)] if wrapped else []

@@ -54,6 +54,7 @@ def check_same_run(
         registry(),
         settings,
         suggested=_chosen(started),
+        initial=_sizes(started) if name in ("", started.name) else {},
         data=absolute(data) or started.data,
         seed=started.seed if seed is None else seed,
         init=started.init if init is None else absolute(init),
@@ -95,6 +96,20 @@ def _chosen(spec: RunSpec) -> dict[str, str]:
         "training.optimizer": spec.optimizer.info.name,
         "training.schedule": spec.scheduler.info.name,
         **{f"task.{part}": model.info.name for part, model in submodels},
+    }
+
+
+def _sizes(spec: RunSpec) -> dict[str, Any]:
+    """Return settings of task and model: what is given is checked beside them.
+
+    The weights that the run started from have decided some, and may be gone.
+    """
+    network = spec.network
+    parts: dict[str, Component[Any]] = {"task": network.task, "model": network.model}
+    return {
+        f"{part}.{name}": value
+        for part, component in parts.items()
+        for name, value in component.to_json()["options"].items()
     }
 
 

@@ -31,7 +31,8 @@ from zoo.spec import RunSpec, TrainingOptions
 from zoo.weights import writer
 from zoo.weights.transfer import Transfer, row_names, transfer
 
-# Of the header of a checkpoint: what rows of the initial weights stand for.
+# Of the header of a checkpoint: what rows of the initial weights stand for. These may have changed
+# when the run is resumed, or be gone.
 _KEPT_ROWS = "kept_rows"
 
 
@@ -83,7 +84,7 @@ def set_up(
         ZooError: Any of them; nothing is written before the data is read and found fit.
     """
     changed: list[dict[str, Any]] = []
-    kept = row_names(init.task, init.network) if init is not None else {}
+    kept = _rows_of(init) if init is not None else {}
     if resume and directory.checkpoint.exists():
         header = checkpoint.read_header(directory.checkpoint)
         changed = origin.changes(header, directory, spec, device, registry)
@@ -91,15 +92,14 @@ def set_up(
         if changed and goes_on and not allow_changed:
             raise _changed(directory, changed)
         extend = extend or _is_longer(header, spec)
-        # The weights that the run started from may have changed since, or be gone.
-        kept = _kept_rows(header)
+        kept = header.get(_KEPT_ROWS, {})
     path = locate(spec.data, spec.dataset)
     with _naming(named(spec.task, "prepare")):
         task = build_task(spec.network.task)
         if not isinstance(task, KeepsRows):
             kept = {}
         elif kept:
-            task.keep_rows(kept)
+            _keep_rows(task, kept)
         data = task.prepare(path, spec.seed)
     if not isinstance(data, Data):
         raise PluginError(f"{named(spec.task, 'prepare')} returned no zoo.interfaces.Data")
@@ -129,8 +129,7 @@ def set_up(
     trainer = Trainer(spec, task, data, network, directory, followers, metrics)
     trainer.origin = origin.describe(spec, data.digest, device)
     if kept:
-        rows = {name: asdict(each) | {"names": list(each.names)} for name, each in kept.items()}
-        trainer.origin = {**trainer.origin, _KEPT_ROWS: rows}
+        trainer.origin = {**trainer.origin, _KEPT_ROWS: kept}
     if resume:
         trainer.resume()
         if changed and (extend or not trainer.state.done):
@@ -145,12 +144,26 @@ def set_up(
     return trainer, taken
 
 
-def _kept_rows(header: Mapping[str, Any]) -> dict[str, RowNames]:
-    """Return what a checkpoint says of the rows of the weights that its run started from."""
+def _rows_of(init: InitialWeights) -> dict[str, Any]:
+    """Return names and shapes of the rows of initial weights, as JSON values for a checkpoint."""
+    state = init.network.state_dict()
+    return {
+        name: {**asdict(rows), "names": list(rows.names), "shape": list(state[name].shape)}
+        for name, rows in row_names(init.task, init.network).items()
+        if name in state
+    }
+
+
+def _keep_rows(task: KeepsRows, kept: Mapping[str, Any]) -> None:
     try:
-        return {name: RowNames(**rows) for name, rows in header.get(_KEPT_ROWS, {}).items()}
-    except (TypeError, AttributeError) as error:
+        shapes = {name: rows["shape"] for name, rows in kept.items()}
+        rows = {
+            name: RowNames(rows["names"], rows["by_row"], rows["match_norm"])
+            for name, rows in kept.items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
         raise WeightsError("the checkpoint is damaged", why=f"{_KEPT_ROWS}: {error}") from error
+    task.keep_rows(rows, shapes)
 
 
 def _changed(directory: RunDirectory, changed: list[dict[str, Any]]) -> UsageError:

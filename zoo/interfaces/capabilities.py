@@ -157,13 +157,14 @@ class KeepsRows(Protocol):
     Without it the vocabulary is that of the new data alone, and rows of all other words are lost.
     """
 
-    def keep_rows(self, rows: Mapping[str, RowNames]) -> None:
-        """Keep what rows of other weights stand for, where it is of the kind that the task learns.
+    def keep_rows(self, rows: Mapping[str, RowNames], shapes: Mapping[str, Sequence[int]]) -> None:
+        """Keep what rows of other weights stand for, where these are of use to the task.
 
         Called before :meth:`Task.prepare` with ``fit=True``, also when the training is resumed.
 
         Args:
             rows: What :meth:`NamesRows.row_names` of the other task returned.
+            shapes: Shapes of these parameters.
         """
         ...
 

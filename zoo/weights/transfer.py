@@ -33,7 +33,7 @@ class Transfer:
         parts = [f"{len(self.taken)} tensors taken"]
         for name, (some, all_) in self.rows.items():
             if name in self.complete:
-                parts.append(f"{name}: all {some:,} rows, and {all_ - some:,} fresh ones")
+                parts.append(f"{name}: all {some:,} rows, {all_ - some:,} fresh")
             else:
                 parts.append(f"{name}: {some:,} of {all_:,} rows")
         if self.fresh:
