@@ -266,10 +266,10 @@ class TextTask(TargetTask):
 
         assert isinstance(network, TextNetwork)
         texts = batch if training and isinstance(batch, TextBatch) else None
-        if texts and self.options.unfreeze_every:
+        if texts is not None and self.options.unfreeze_every:
             freeze(network, texts.epoch)
         linear = None
-        if texts and self.options.adversarial:
+        if texts is not None and self.options.adversarial:
             outputs, loss = adversarial_step(network, texts, losses_of)
             losses = losses_of(outputs)
         else:
