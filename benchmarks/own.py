@@ -94,7 +94,13 @@ def baseline(train: Rows, test: Rows, analyzer: str, longest: int) -> float:
 
 
 def train(
-    data: Path, test: Path, seed: int, settings: Sequence[str] = (), *, compiled: bool = True
+    data: Path,
+    test: Path,
+    seed: int,
+    settings: Sequence[str] = (),
+    *,
+    init: str | None = None,
+    compiled: bool = True,
 ) -> Run:
     """Run ``zoo train --data FILE --test FILE`` and read its score.
 
@@ -105,6 +111,8 @@ def train(
         command = [*ZOO, "train", "--data", str(data), "--test", str(test), "--seed", str(seed)]
         for setting in settings:
             command += ["--set", setting]
+        if init is not None:
+            command += ["--init", init]
         if not compiled:
             env["XDG_CACHE_HOME"] = name
         done = process([*command, "--out", str(out)], env=env)

@@ -56,6 +56,10 @@ WRONG = {
         RECIPE.replace('"lstm"', "7"),
         r"key 'model' is not a string in FILE, recipes.book-lstm: got 7",
     ),
+    "number for initial weights": (
+        RECIPE + "init = 7\n",
+        r"key 'init' is not a string in FILE, recipes.book-lstm: got 7",
+    ),
     "string for an integer": (
         DATA.replace("12", "'12'"),
         r"key 'bytes' is not an integer in FILE, data.book: got '12'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,28 +76,69 @@ def rows_by_word(run: zoo.Run, embedding: Tensor) -> dict[str, Tensor]:
     return dict(zip(run.model.info["task_state"]["vocabulary"], embedding, strict=True))
 
 
-def test_word_vectors_are_taken_word_by_word_and_the_rest_whole(
+def test_the_vocabulary_is_kept_and_its_vectors_are_taken_word_by_word(
     start: zoo.Run, train_here: Train, tmp_path: Path
 ) -> None:
     # Half of the words are known, in another order; the labels are the same.
     words = [*reversed(WORDS[4:]), "new", "unseen", "words"]
     data = reviews(tmp_path / "reviews.csv", words, ["neg", "pos"])
     run, tuned = first(train_here, tmp_path / "run", "sentiment/lstm", data=data, init=start.path)
-    _, fresh = first(train_here, tmp_path / "fresh", "sentiment/lstm", data=data)
     trained = load_file(start.path / "weights.safetensors")
     known = rows_by_word(start, trained["embedding.weight"])
-    found, drawn = (rows_by_word(run, part["embedding.weight"]) for part in (tuned, fresh))
-    assert set(found) == {"<pad>", "<unk>", *words}
-    for word, row in found.items():
-        expected = known[word] if word in known else drawn[word]
-        assert torch.equal(row, expected), word
-        assert (word in known) == (word not in ("new", "unseen", "words"))
+    found = rows_by_word(run, tuned["embedding.weight"])
+    assert list(found)[: len(known)] == list(known)
+    assert set(list(found)[len(known) :]) == {"new", "unseen", "words"}
+    assert equal({word: found[word] for word in known}, known)
     rest = {name for name in tuned if name != "embedding.weight"}
     assert equal({n: tuned[n] for n in rest}, {n: trained[n] for n in rest})
-    shared = len(found) - 3
     assert run.transfer == (
-        f"{len(rest)} tensors taken; embedding.weight: {shared} of {len(found)} rows"
+        f"{len(rest)} tensors taken; embedding.weight: all {len(known)} rows, 3 fresh"
     )
+
+
+def test_fresh_vectors_are_as_long_as_those_that_are_taken(
+    start: zoo.Run, train_here: Train, tmp_path: Path
+) -> None:
+    words = [*WORDS, *(f"new{n}" for n in range(15))]
+    data = reviews(tmp_path / "reviews.csv", words, ["neg", "pos"])
+    settings = ("embed_std=0.01",)
+    run, tuned = first(
+        train_here, tmp_path / "run", "sentiment/lstm", *settings, data=data, init=start.path
+    )
+    lengths = {
+        word: row.norm() for word, row in rows_by_word(run, tuned["embedding.weight"]).items()
+    }
+    taken = [lengths[word] for word in [*WORDS, "<unk>"]]
+    fresh = [length for word, length in lengths.items() if word.startswith("new")]
+    assert float(statistics.median(fresh)) == pytest.approx(
+        float(statistics.median_low(taken)), rel=1e-5
+    )
+    assert len({round(float(length), 4) for length in fresh}) == 15
+
+
+def test_further_words_alone_are_counted_and_limited(
+    start: zoo.Run, train_here: Train, tmp_path: Path
+) -> None:
+    data = reviews(tmp_path / "reviews.csv", ["the", "new", "unseen", "words"], ["neg", "pos"])
+    run, _ = first(
+        train_here, tmp_path / "run", "sentiment/lstm", "max_vocab=2", data=data, init=start.path
+    )
+    assert len(run.model.info["task_state"]["vocabulary"]) == 2 + len(WORDS) + 2
+
+
+def test_a_run_keeps_the_vocabulary_when_its_initial_weights_are_gone(
+    start: zoo.Run, train_here: Train, tmp_path: Path
+) -> None:
+    data = reviews(tmp_path / "reviews.csv", ["the", "new", "unseen", "words"], ["neg", "pos"])
+    start.model.save(tmp_path / "start.safetensors")
+    arguments = {"data": data, "init": tmp_path / "start.safetensors"}
+    long = ("steps=6", "checkpoint_every=0", "evaluate_every=2")
+    whole = train_here("sentiment/lstm", tmp_path / "whole", *SETTINGS, *long, **arguments)
+    train_here("sentiment/lstm", tmp_path / "run", *SETTINGS, *long, **arguments, stop_after=3)
+    (tmp_path / "start.safetensors").unlink()
+    resumed = train_here("", tmp_path / "run", resume=True)
+    one, other = (load_file(run.path / "weights.safetensors") for run in (whole, resumed))
+    assert equal(one, other)
 
 
 def test_other_labels_start_the_head_afresh(
@@ -177,7 +219,7 @@ def test_training_goes_on_from_weights_by_file_run_and_recipe(
     settings = (*PLAIN, "hidden_size=64", "steps=1")
     run = train_here("sentiment/bilstm", tmp_path / "tuned", *settings, data=data,
                      init="imdb-bilstm-book")  # fmt: skip
-    assert "embedding.weight: 16 of 16 rows" in run.transfer
+    assert run.transfer == "13 tensors taken"
 
 
 def test_weights_that_do_not_exist_are_refused_before_anything_is_written(tmp_path: Path) -> None:

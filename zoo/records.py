@@ -99,11 +99,18 @@ class Suggestion:
         settings: Settings that differ from those of the task, keys as after ``--set``:
             ``task.text_column``, ``training.epochs``.
         notes: What the data was taken for, in a line or a few.
+        init: A recipe with weights that training starts from, where the user names neither a model
+            nor weights. It is left out where no such recipe is installed, where it has no weights,
+            and where these do not fit what the user sets.
+        init_settings: Settings that count above the others where training starts from weights:
+            those of ``init`` or of the user.
     """
 
     model: str
     settings: Mapping[str, Value] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    init: str = ""
+    init_settings: Mapping[str, Value] = field(default_factory=dict)
 
 
 Suggest = Callable[[Path | None, Any], Suggestion | None]
@@ -111,6 +118,14 @@ Suggest = Callable[[Path | None, Any], Suggestion | None]
 
 The path is None for the sample. The options are an instance of the task's class that has the
 settings of the user. Data that is for the task and broken is a :class:`zoo.errors.DataError`.
+"""
+
+
+SettingsFrom = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Value]]
+"""(options, rows) of the task of other weights to settings under which these weights fit.
+
+The options are those of that task, by name; the rows are what :class:`zoo.interfaces.NamesRows` of
+it returns, by parameter name. Keys of the settings are as after ``--set``: ``task.embed_size``.
 """
 
 
@@ -131,6 +146,9 @@ class TaskInfo(Record):
             settings, see :data:`Suggest`. Empty: the task has no suggestions.
         for_any_data: Whether the task is asked early about data that no task is named for. False
             where a more general task should be asked first.
+        settings_from: ``"module:function"`` or the function: settings of the task under which
+            initial weights (``--init``) fit, see :data:`SettingsFrom`. Empty: those weights decide
+            settings of the model alone.
         upgrade: Brings a weights file of an earlier version of the plugin to this one.
     """
 
@@ -143,6 +161,7 @@ class TaskInfo(Record):
     settings: Mapping[str, Any] = field(default_factory=dict)
     suggest: str | Suggest = ""
     for_any_data: bool = True
+    settings_from: str | SettingsFrom = ""
     upgrade: Upgrade | None = None
 
 
@@ -270,6 +289,7 @@ class Recipe:
         task: Name of the task.
         model: Name of the model.
         data: Name of a data set; empty for the sample that the task carries.
+        init: Recipe with weights that training starts from; empty: fresh ones.
         settings: Values that differ from the defaults, under the keys that ``--set`` takes.
         metrics: What was measured, and on what.
         seconds: How long the training takes on two cores, from the data to the score; 0 where it
@@ -287,6 +307,7 @@ class Recipe:
     task: str
     model: str
     data: str = ""
+    init: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Scalar] = field(default_factory=dict)
     seconds: float = 0

@@ -77,7 +77,7 @@ class LanguageModelTranslation(Translation):
             batches = replace(split, bptt_steps=_STEPS).windows(_ROWS).eval_batches()
             # The last batch may be a single, shorter window.
             full = max(1, len(batches) - 1)
-            number = min(full, NUMBER_OF_EXAMPLES // _ROWS)
+            number = min(full, -(-NUMBER_OF_EXAMPLES // _ROWS))
             chosen = [batches[int(n)] for n in np.linspace(0, full - 1, number)]
             what = counted("windows", sum(map(len, chosen)), 0)
         else:

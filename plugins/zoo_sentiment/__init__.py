@@ -21,6 +21,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             higher_is_better=True,
             settings=SETTINGS,
             suggest="zoo_sentiment.suggest:suggest",
+            settings_from="zoo_text.initial:settings_from",
             for_any_data=False,
         )
     ]

@@ -32,6 +32,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             higher_is_better=True,
             settings=SETTINGS,
             suggest="zoo_text.suggest:suggest_classification",
+            settings_from="zoo_text.initial:settings_from",
         ),
         zoo.TaskInfo(
             name="text-multilabel",
@@ -42,6 +43,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             higher_is_better=True,
             settings=SETTINGS,
             suggest="zoo_text.suggest:suggest_multilabel",
+            settings_from="zoo_text.initial:settings_from",
         ),
         zoo.TaskInfo(
             name="text-regression",
@@ -52,6 +54,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             higher_is_better=False,
             settings=SETTINGS,
             suggest="zoo_text.suggest:suggest_regression",
+            settings_from="zoo_text.initial:settings_from",
         ),
     ]
 

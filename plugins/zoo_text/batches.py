@@ -31,6 +31,7 @@ class TextBatch(Batch):
             own is asked.
         baseline: (B, K) what a linear model says that is no part of the network.
         rows: (B,) which texts these are.
+        epoch: Number of the epoch of the training, from 0.
     """
 
     units: Tensor | None = None
@@ -41,6 +42,7 @@ class TextBatch(Batch):
     linear: Tensor | None = None
     baseline: Tensor | None = None
     rows: Tensor | None = None
+    epoch: int = 0
 
     @property
     def ngrams(self) -> NGrams | None:
@@ -106,7 +108,7 @@ class TextSplit:
     def train_batches(self, seed: int, epoch: int, batch_size: int) -> Batches:
         """Return batches of texts of similar length, in random order; without n-grams."""
         planned = self.tokens.train_batches(seed, epoch, batch_size)
-        return Batches(planned.plan, self._training_batch)
+        return Batches(planned.plan, lambda rows: replace(self._batch(rows), epoch=epoch))
 
     def eval_batches(self) -> Batches:
         """Return batches that hold every text once, with n-grams."""
@@ -121,7 +123,7 @@ class TextSplit:
 
     def batch(self, rows: IntArray) -> TextBatch:
         """Return some texts, by index, with their n-grams."""
-        batch = self._training_batch(rows)
+        batch = self._batch(rows)
         assert batch.rows is not None
         if self.held_out is not None:
             return replace(batch, linear=self.held_out.outputs(batch.rows.numpy()))
@@ -135,7 +137,7 @@ class TextSplit:
             ngram_segments=found.segments,
         )  # fmt: skip
 
-    def _training_batch(self, rows: IntArray) -> TextBatch:
+    def _batch(self, rows: IntArray) -> TextBatch:
         padded = self.tokens.batch(rows)
         inputs, units, starts = padded.inputs, None, None
         if self.types is not None:

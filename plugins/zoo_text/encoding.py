@@ -17,7 +17,7 @@ from zoo_text.options import TextOptions
 from zoo_text.subwords import SubwordEmbedding, Types, choose_units, index_tokens
 from zoo_text.tokens import spaced
 from zoo_text.truncation import truncate
-from zoo_text.vocabulary import UNKNOWN, build_vocabulary, load_vectors
+from zoo_text.vocabulary import SPECIALS, UNKNOWN, build_vocabulary, load_vectors
 
 
 class TokenEncoder:
@@ -37,12 +37,22 @@ class TokenEncoder:
         self.units: IntArray | None = None
         self.pretrained: Tensor | None = None
         self._num_units = 0
+        self._kept: Sequence[str] = ()
         self.set_words([])
 
     def set_words(self, words: list[str]) -> None:
         """Take a vocabulary."""
         self.words = words
         self._lookup = Lookup(words, UNKNOWN)
+
+    def keep(self, names: Sequence[str]) -> None:
+        """Have what is learned begin with a vocabulary of words, or hold hashes of units."""
+        self._kept = names
+
+    @property
+    def num_kept(self) -> int:
+        """How many words or units are those of other weights."""
+        return len(self._kept)
 
     @property
     def num_tokens(self) -> int:
@@ -65,14 +75,18 @@ class TokenEncoder:
         rows = zip(tokens.starts[train], tokens.lengths[train], strict=True)
         seen = np.concatenate([tokens.values[start : start + length] for start, length in rows])
         counts = np.bincount(seen, minlength=len(types.starts) - 1)
-        self.units = choose_units(types, counts, self.options.max_units)
+        kept = np.array([int(unit) for unit in self._kept], np.int64)
+        self.units = np.union1d(kept, choose_units(types, counts, self.options.max_units))
         self._num_units = len(self.units)
         return tokens, types
 
     def fit_words(self, counts: Counter[str]) -> None:
-        """Learn the vocabulary from how often each word occurs."""
-        options = self.options
-        self.set_words(build_vocabulary(counts, options.min_count, options.max_vocab))
+        """Learn the vocabulary from how often each word occurs; words that are kept come first."""
+        options, kept = self.options, self._kept or SPECIALS
+        known = set(kept)
+        further = Counter({word: count for word, count in counts.items() if word not in known})
+        learned = build_vocabulary(further, options.min_count, options.max_vocab)
+        self.set_words([*kept, *learned[len(SPECIALS) :]])
         if options.vectors:
             path = Path(options.vectors)
             self.pretrained = load_vectors(path, self.words, options.embed_size)

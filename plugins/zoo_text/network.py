@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from zoo.interfaces import Batch, BuildModel, HasReadout, State
+from zoo.interfaces import Batch, BuildModel, HasParameterGroups, HasReadout, State
 from zoo.nn import OneHot, forward_embedded, pool
 from zoo_text.batches import TextBatch
 from zoo_text.hashed_ngrams import HashedNGrams
@@ -61,6 +63,8 @@ class TextNetwork(nn.Module):
         self.linear: NGramLinear | None = None
         if num_ngrams is not None:
             self.linear = NGramLinear(num_ngrams, num_outputs)
+        # Parameters that a model never trains.
+        self.constant = {name for name, p in self.named_parameters() if not p.requires_grad}
         if calibrated:
             self.register_buffer("temperature", torch.ones(()))
             self.register_buffer("threshold", torch.full((), 0.5))
@@ -104,6 +108,25 @@ class TextNetwork(nn.Module):
         logits: Tensor = self.fc2(pooled)
         return logits
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return embedding and model, if they have a learning rate of their own.
+
+        See :class:`zoo.interfaces.HasParameterGroups`. Parts of the model that have groups of
+        their own keep these.
+        """
+        share = self.options.encoder_learning_rate
+        if share == 1:
+            return []
+        own = {
+            id(parameter)
+            for module in self.rnn.modules()
+            if isinstance(module, HasParameterGroups)
+            for group in module.parameter_groups()
+            for parameter in group["params"]
+        }
+        encoder = [*self.embedding.parameters(), *self.rnn.parameters()]
+        return [{"params": [p for p in encoder if id(p) not in own], "lr_scale": share}]
+
     def forward_vectors(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return what the model alone adds to the outputs (B, K), for vectors (B, T, E) of tokens.
 
@@ -144,34 +167,49 @@ class TextNetwork(nn.Module):
 
         Outputs may be empty where ``return_outputs`` is False.
         """
-        dropped = None
-        if self.training and self.options.word_dropout:
-            dropped = torch.rand(token_ids.shape, device=token_ids.device)
-            dropped = dropped < self.options.word_dropout
+        if self.training and not isinstance(self.embedding, OneHot):
+            vectors = self.training_vectors(token_ids, units, starts)
+            result: tuple[Tensor, State] = self.rnn(vectors, lengths, state)
+            return result
+        table = self.embedding
+        if isinstance(table, SubwordEmbedding):
+            assert units is not None
+            assert starts is not None
+            table = nn.Embedding.from_pretrained(table(units, starts))
+        elif (dropped := self._dropped(token_ids)) is not None:
+            token_ids = token_ids.masked_fill(dropped & (token_ids != PAD), UNKNOWN)
+        return forward_embedded(
+            self.rnn, table, token_ids, lengths, state, return_outputs=return_outputs
+        )
+
+    def training_vectors(
+        self, token_ids: Tensor, units: Tensor | None = None, starts: Tensor | None = None
+    ) -> Tensor:
+        """Return vectors (B, T, E) of token ids as a training step reads them, with dropout.
+
+        Args:
+            token_ids: As for :meth:`forward`, and so are ``units`` and ``starts``.
+            units: See there.
+            starts: See there.
+        """
+        dropped = self._dropped(token_ids)
         if isinstance(self.embedding, SubwordEmbedding):
             assert units is not None
             assert starts is not None
-            weight = self.embedding(units, starts)
-            if not self.training:
-                table = nn.Embedding.from_pretrained(weight)
-                return forward_embedded(
-                    self.rnn, table, token_ids, lengths, state, return_outputs=return_outputs
-                )
-            vectors = nn.functional.embedding(token_ids, weight)
+            vectors = nn.functional.embedding(token_ids, self.embedding(units, starts))
             if dropped is not None:
                 vectors = vectors.masked_fill(dropped[..., None], 0.0)
         else:
             if dropped is not None:
                 token_ids = token_ids.masked_fill(dropped & (token_ids != PAD), UNKNOWN)
-            if not self.training or isinstance(self.embedding, OneHot):
-                return forward_embedded(
-                    self.rnn, self.embedding, token_ids, lengths, state,
-                    return_outputs=return_outputs,
-                )  # fmt: skip
             vectors = self.embedding(token_ids)
-        vectors = nn.functional.dropout(vectors, self.options.embed_dropout, self.training)
-        result: tuple[Tensor, State] = self.rnn(vectors, lengths, state)
-        return result
+        return nn.functional.dropout(vectors, self.options.embed_dropout, self.training)
+
+    def _dropped(self, token_ids: Tensor) -> Tensor | None:
+        """Return which tokens (B, T) are replaced by an unknown one in this training step."""
+        if not self.training or not self.options.word_dropout:
+            return None
+        return torch.rand(token_ids.shape, device=token_ids.device) < self.options.word_dropout
 
     def linear_outputs(self, batch: TextBatch) -> Tensor | None:
         """Return the outputs (B, K) of the linear model; None where there is none."""

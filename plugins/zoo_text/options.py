@@ -9,7 +9,17 @@ import zoo
 
 @dataclass(frozen=True)
 class TextOptions(zoo.Options):
-    """Options that all text tasks share: the file, the parts and the network."""
+    """Options that all text tasks share: the file, the parts, the network and its training.
+
+    Those of the training are for fine-tuning, above all:
+
+    * ``adversarial``: T. Miyato, A. Dai, I. Goodfellow, *Adversarial training methods for
+      semi-supervised text classification*, ICLR 2017, arXiv:1605.07725; see
+      :mod:`zoo_text.adversarial`.
+    * ``encoder_learning_rate`` and ``unfreeze_every``: discriminative learning rates and gradual
+      unfreezing of J. Howard and S. Ruder, *Universal language model fine-tuning for text
+      classification*, ACL 2018, arXiv:1801.06146; see :mod:`zoo_text.layers`.
+    """
 
     # The file
     text_column: str = zoo.option("", "column of a table that has the texts; empty: it is found")
@@ -108,6 +118,27 @@ class TextOptions(zoo.Options):
         0.5, "dropout probability of the pooled vector", minimum=0.0, maximum=0.99
     )
     fc_size: int = zoo.option(0, "units of a hidden linear layer; 0: none", minimum=0)
+    # Training
+    adversarial: float = zoo.option(
+        0.0,
+        "norm of an adversarial change of the vectors of a text, as a share of their norm; a "
+        "second loss is computed with it; 0: none",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    encoder_learning_rate: float = zoo.option(
+        1.0,
+        "learning rate of embedding and model, as a share of that of the layers above",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    unfreeze_every: int = zoo.option(
+        0,
+        "epochs until the next layer is trained, too, from the top down to the embedding; 0: all "
+        "layers are trained from the start",
+        minimum=0,
+    )
+    # Linear models
     ngram_weight: float = zoo.option(
         0.7,
         "share of the linear model of n-grams in the outputs; 0: the recurrent part alone",
@@ -123,8 +154,9 @@ class TextOptions(zoo.Options):
     )
 
     def validate(self) -> None:
-        if self.vectors and self.input == "onehot":
-            raise ValueError("vectors are for input=embedding, and input is onehot")
+        for name, value in (("vectors", self.vectors), ("adversarial", self.adversarial)):
+            if value and self.input == "onehot":
+                raise ValueError(f"{name} is for input=embedding, and input is onehot")
         if self.tokens != "words":
             for name, value, off in (
                 ("input", self.input, "embedding"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,24 @@ from typing import Any
 import numpy as np
 
 from zoo import Suggestion
-from zoo_text.languages import choose_tokens, mean_words
+from zoo_text.languages import choose_tokens, is_english, mean_words
 from zoo_text.options import TextOptions
 from zoo_text.tables import LabeledTexts, load_table, looks_like_table
 from zoo_text.tables.labels import is_number
+
+INITIAL_WEIGHTS = "reviews-lm"
+"""A recipe: a language model of English reviews that a training on English texts starts from."""
+
+FINE_TUNING: Mapping[str, Any] = {
+    "task.encoder_learning_rate": 0.25,
+    "task.word_dropout": 0.15,
+    "task.embed_dropout": 0.3,
+    "training.learning_rate": 2e-3,
+}
+"""Settings of a training that starts from other weights."""
+
+# Training texts, at least and at most, and words of one on average, for INITIAL_WEIGHTS.
+_FEWEST, _MOST, _SHORTEST = 20, 1_000_000, 3
 
 # Texts and tokens that a training reads, and tokens that a word is, with punctuation marks.
 _TEXTS, _TOKENS, _TOKENS_A_WORD = 100_000, 2_500_000, 1.2
@@ -69,7 +84,14 @@ def suggest_for(source: LabeledTexts, options: TextOptions) -> Suggestion:
     )
     if mean_words(train) < 3:
         settings["task.word_dropout"] = 0.1
-    return Suggestion("bilstm", settings)
+    init = INITIAL_WEIGHTS if starts_from_weights(train) else ""
+    return Suggestion("bilstm", settings, init=init, init_settings=FINE_TUNING)
+
+
+def starts_from_weights(texts: Sequence[str]) -> bool:
+    """Return whether a training on these texts starts from :data:`INITIAL_WEIGHTS`."""
+    enough = _FEWEST <= len(texts) <= _MOST and mean_words(texts) >= _SHORTEST
+    return enough and is_english(texts)
 
 
 def training_settings(num_texts: int, num_labels: int, length: float) -> dict[str, Any]:

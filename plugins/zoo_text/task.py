@@ -27,15 +27,17 @@ from zoo.interfaces import (
     Step,
 )
 from zoo_text import explaining, inference
+from zoo_text.adversarial import adversarial_step
 from zoo_text.baseline import with_baseline
 from zoo_text.batches import HeldOut, TextBatch, TextSplit
 from zoo_text.encoding import TokenEncoder
+from zoo_text.layers import freeze
 from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes
 from zoo_text.linear_fitting import LinearFitting
 from zoo_text.network import TextNetwork
 from zoo_text.options import TextOptions
 from zoo_text.probing import probe_answers, probe_texts
-from zoo_text.row_names import row_names
+from zoo_text.row_names import kept_names, row_names
 from zoo_text.sources import TEST, TRAIN, VALIDATION, read_again, read_training
 from zoo_text.subwords import SubwordEmbedding
 from zoo_text.tables import LabeledTexts, load_table
@@ -216,7 +218,20 @@ class TextTask(TargetTask):
     def row_names(self, network: nn.Module) -> dict[str, RowNames]:
         """Return what rows stand for; see :class:`zoo.interfaces.NamesRows`."""
         assert isinstance(network, TextNetwork)
-        return row_names(network, self.encoder.words, self.known_labels() or [], self._source)
+        return row_names(
+            network, self.encoder.words, self.encoder.num_kept, self.known_labels() or [],
+            self._source,
+        )  # fmt: skip
+
+    def keep_rows(self, rows: Mapping[str, RowNames], shapes: Mapping[str, Sequence[int]]) -> None:
+        """Keep words or units of other weights; see :class:`zoo.interfaces.KeepsRows`.
+
+        Without vectors of the same size they would be of no use.
+        """
+        name = "embedding.weight"
+        vectors = rows.get(name)
+        if vectors is not None and tuple(shapes[name][1:]) == (self.options.embed_size,):
+            self.encoder.keep(kept_names(vectors.names, self.options.tokens))
 
     # Training
 
@@ -243,19 +258,32 @@ class TextTask(TargetTask):
 
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         del state
-        outputs, linear = self.outputs(network, batch)
         training = network.training
-        losses = self.losses(
-            outputs, batch.targets, weighted=training, smoothing=self.smoothing if training else 0.0
-        )
+
+        def losses_of(outputs: Tensor) -> Tensor:
+            smoothing = self.smoothing if training else 0.0
+            return self.losses(outputs, batch.targets, weighted=training, smoothing=smoothing)
+
+        assert isinstance(network, TextNetwork)
+        texts = batch if training and isinstance(batch, TextBatch) else None
+        if texts is not None and self.options.unfreeze_every:
+            freeze(network, texts.epoch)
+        linear = None
+        if texts is not None and self.options.adversarial:
+            outputs, loss = adversarial_step(network, texts, losses_of)
+            losses = losses_of(outputs)
+        else:
+            outputs, linear = self.outputs(network, batch)
+            losses = losses_of(outputs)
+            loss = losses.mean()
         sums = {
             "loss": losses.detach().sum(),
             "examples": torch.tensor(float(len(batch)), device=losses.device),
         }
-        if network.training:
+        if training:
             sums |= self.training_sums(outputs.detach(), batch.targets)
         return Step(
-            losses.mean(),
+            loss,
             sums,
             outputs=self.in_units(outputs.detach()),
             baseline_outputs=None if linear is None else self.in_units(linear),

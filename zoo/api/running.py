@@ -28,6 +28,7 @@ from zoo.interfaces import Callback
 from zoo.records import MetricInfo
 from zoo.runs import Run
 from zoo.spec import RunSpec
+from zoo.trained import TrainedModel
 
 
 def run_training(
@@ -38,6 +39,7 @@ def run_training(
     threads: int,
     progress: bool,
     *,
+    source: TrainedModel | None = None,
     resume: bool = False,
     extend: bool = False,
     allow_changed: bool = False,
@@ -54,6 +56,7 @@ def run_training(
         device: Where to compute.
         threads: Threads of torch; 0: those of the checkpoint, or one for each processor.
         progress: Whether to show progress, and the notes, on stderr.
+        source: The initial weights, where they are loaded already.
         resume: Whether to continue from the checkpoint.
         extend: Whether the run that is resumed was given a length.
         allow_changed: Whether it may go on under other versions, threads or another device.
@@ -75,7 +78,7 @@ def run_training(
     check_metrics(metrics, spec.task)
     initial = None
     if spec.init and not directory.checkpoint.exists():
-        source = load(spec.init, str(target))
+        source = source or load(spec.init, str(target))
         initial = InitialWeights(source.task, source.module)
     if resume and not threads and directory.checkpoint.exists():
         threads = origin.threads(checkpoint.read_header(directory.checkpoint))

@@ -24,7 +24,7 @@ def check_same_run(
     validation: str = "",
     test: str = "",
     settings: Mapping[str, object] | None = None,
-    init: str = "",
+    init: str | None = None,
     callbacks: Sequence[str] = (),
     metrics: Sequence[str] = (),
     seed: int | None = None,
@@ -38,7 +38,7 @@ def check_same_run(
         validation: A file of its own for the validation.
         test: A file of its own for the test.
         settings: Those of the user.
-        init: The weights that it started from.
+        init: The weights that it started from; empty: none; None: any.
         callbacks: Names of callbacks.
         metrics: Names of further metrics.
         seed: The seed.
@@ -54,9 +54,10 @@ def check_same_run(
         registry(),
         settings,
         suggested=_chosen(started),
+        initial=_sizes(started) if name in ("", started.name) else {},
         data=absolute(data) or started.data,
         seed=started.seed if seed is None else seed,
-        init=absolute(init) or started.init,
+        init=started.init if init is None else absolute(init),
         callbacks=callbacks or tuple(started.callbacks),
         metrics=metrics or started.metrics,
     )
@@ -95,6 +96,20 @@ def _chosen(spec: RunSpec) -> dict[str, str]:
         "training.optimizer": spec.optimizer.info.name,
         "training.schedule": spec.scheduler.info.name,
         **{f"task.{part}": model.info.name for part, model in submodels},
+    }
+
+
+def _sizes(spec: RunSpec) -> dict[str, Any]:
+    """Return settings of task and model: what is given is checked beside them.
+
+    The weights that the run started from have decided some, and may be gone.
+    """
+    network = spec.network
+    parts: dict[str, Component[Any]] = {"task": network.task, "model": network.model}
+    return {
+        f"{part}.{name}": value
+        for part, component in parts.items()
+        for name, value in component.to_json()["options"].items()
     }
 
 

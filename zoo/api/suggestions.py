@@ -24,11 +24,17 @@ class Choice:
         name: A recipe, or ``TASK/MODEL``.
         suggested: Settings of the task's suggestion.
         notes: What the data was taken for.
+        init: Weights to start from, unless the user gives others or none.
+        init_settings: Settings above ``suggested``, where training starts from weights.
+        initial: Settings under which these weights fit.
     """
 
     name: str
     suggested: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    init: str = ""
+    init_settings: Mapping[str, object] = field(default_factory=dict)
+    initial: Mapping[str, object] = field(default_factory=dict)
 
 
 def choose(name: str, data: str, settings: Mapping[str, object], registry: Registry) -> Choice:
@@ -52,7 +58,7 @@ def choose(name: str, data: str, settings: Mapping[str, object], registry: Regis
     if not name:
         return _choose_task(data, settings, registry)
     if registry.has(Recipe, name):
-        return Choice(name)
+        return Choice(name, init=registry.get(Recipe, name).init)
     recipe = find_recipe(name, registry)
     task = registry.get(TaskInfo, recipe.task)
     registry.get(ModelInfo, recipe.model)  # Before the data is looked at.
@@ -61,7 +67,9 @@ def choose(name: str, data: str, settings: Mapping[str, object], registry: Regis
     suggestion = _ask(task, _locate(data, registry), settings)
     if suggestion is None:
         return Choice(name)
-    return Choice(name, suggestion.settings, suggestion.notes)
+    return Choice(
+        name, suggestion.settings, suggestion.notes, init_settings=suggestion.init_settings
+    )
 
 
 def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) -> Choice:
@@ -108,7 +116,14 @@ def _followed(task: str, suggestion: Suggestion, registry: Registry) -> Choice:
     owner = registry.declaration(TaskInfo, task).plugin
     prefer = (owner.distribution if owner else "", DISTRIBUTION)
     model = registry.full_name(ModelInfo, suggestion.model, prefer=prefer)
-    return Choice(f"{task}/{model}", suggestion.settings, suggestion.notes)
+    init = suggestion.init if _has_weights(suggestion.init, registry) else ""
+    return Choice(
+        f"{task}/{model}", suggestion.settings, suggestion.notes, init, suggestion.init_settings
+    )
+
+
+def _has_weights(name: str, registry: Registry) -> bool:
+    return registry.has(Recipe, name) and registry.get(Recipe, name).weights is not None
 
 
 def _locate(data: str, registry: Registry) -> Path | None:

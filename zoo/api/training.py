@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoo.api import frames
 from zoo.api.frames import Source
+from zoo.api.initial import choose_initial, describe_initial
 from zoo.api.running import lock_new, run_training
 from zoo.api.sources import check_files, with_files
 from zoo.api.suggestions import Choice, choose
@@ -34,7 +35,7 @@ def train(
     settings: Mapping[str, object] | None = None,
     callbacks: Sequence[Callback | str] = (),
     metrics: Sequence[str] = (),
-    init: str | Path = "",
+    init: str | Path | None = None,
     seed: int = 1,
     device: str = "auto",
     threads: int = 0,
@@ -57,7 +58,9 @@ def train(
         callbacks: Callbacks, or names of installed ones.
         metrics: Names of further metrics of evaluations.
         init: Weights to start from: a weights file, a run directory or a recipe with weights.
-            What fits is taken by name; ``run.transfer`` says what was.
+            They decide the model, where none is named, and settings under which they fit, unless
+            ``settings`` has others. What fits is taken by name; ``run.transfer`` says what was.
+            Empty: none. None: what the recipe or the suggestion for the data names, if anything.
         seed: Seed of everything that is drawn.
         device: ``auto``, ``cpu``, ``cuda`` ...
         threads: Threads of torch during the training; 0: one for each processor.
@@ -96,23 +99,30 @@ def train(
         given = with_files(settings or {}, files)
         choice = choose(name, data_file, given, registry())
         check_files(find_task(choice.name, registry()), files)
+        choice, source = choose_initial(
+            choice, init, given, registry(), is_named=bool(name), device=device
+        )
         spec = resolve(
             choice.name,
             registry(),
             given,
             suggested=choice.suggested,
+            initial=choice.initial,
             data=data_file,
             seed=seed,
-            init=absolute(init),
+            init=absolute(choice.init),
             callbacks=names,
             metrics=metrics,
         )
         directory = directory or lock_new(stack, choice.name)
         objects = [callback for callback in callbacks if not isinstance(callback, str)]
         notes = [*choice.notes, *([] if name else [_chosen(choice, spec)])]
+        if source is not None:
+            unasked = choice.init if init is None else ""
+            notes += describe_initial(unasked, source, spec, choice.initial, registry())
         return run_training(
             spec, directory, objects, device, threads, progress,
-            check=check, evaluate_test=evaluate_test, notes=notes,
+            source=source, check=check, evaluate_test=evaluate_test, notes=notes,
         )  # fmt: skip
 
 
@@ -125,7 +135,7 @@ def fit(
     settings: Mapping[str, object] | None = None,
     callbacks: Sequence[Callback | str] = (),
     metrics: Sequence[str] = (),
-    init: str | Path = "",
+    init: str | Path | None = None,
     seed: int = 1,
     device: str = "auto",
     threads: int = 0,

@@ -155,6 +155,8 @@ def check_targets(case: PluginCase) -> None:
                 raise CheckError(f"the target of {what} builds no zoo Task")
             if record.suggest:
                 resolve_target(record.suggest)
+            if record.settings_from:
+                resolve_target(record.settings_from)
         elif not callable(target):
             raise CheckError(f"the target of {what} cannot be called")
 

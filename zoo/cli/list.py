@@ -96,7 +96,7 @@ def _echo_recipes(known: Registry, names: list[str]) -> None:
             f"{recipe.weights.bytes / 1e6:.1f} MB" if recipe.weights else "",
             f"{recipe.seconds:,.0f} s" if recipe.seconds else "",
         ))  # fmt: skip
-        summaries.append(recipe.summary)
+        summaries.append(recipe.summary + (f" (from {recipe.init})" if recipe.init else ""))
     taken = 2 + sum(2 + max(display_width(row[i]) for row in rows) for i in range(4))
     room = max(width() - taken, 20)
     shown = [one_line(summary, room) for summary in summaries]
@@ -106,7 +106,9 @@ def _echo_recipes(known: Registry, names: list[str]) -> None:
 def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
     """Return what ``--json`` prints of a record."""
     if isinstance(record, Recipe):
-        keys = ("name", "summary", "task", "model", "data", "settings", "metrics", "seconds")
+        keys = (
+            "name", "summary", "task", "model", "data", "init", "settings", "metrics", "seconds",
+        )  # fmt: skip
         weights = asdict(record.weights) if record.weights else None
         return {key: getattr(record, key) for key in keys} | {"weights": weights}
     found: dict[str, Any] = {"name": record.name, "summary": record.summary}

@@ -12,6 +12,7 @@ from zoo.cli import completion, options
 from zoo.cli.kinds import KINDS, declared
 from zoo.cli.output import echo_columns, echo_json, format_value
 from zoo.discovery import Declaration
+from zoo.errors import PluginError, WeightsError
 from zoo.options import options_of
 from zoo.records import DatasetInfo, Recipe
 from zoo.registry import Registry
@@ -64,7 +65,7 @@ def _run(name: str, known: Registry) -> dict[str, Any]:
     from zoo.spec import TrainingOptions
 
     recipe = find_recipe(name, known)
-    spec = resolve(name, known)
+    spec = resolve(name, known, initial=_initial(recipe, known))
     run = spec.to_json()
     components: dict[str, Component[Any]] = {
         "model": spec.network.model, "task": spec.network.task, **spec.network.submodels,
@@ -86,11 +87,25 @@ def _run(name: str, known: Registry) -> dict[str, Any]:
             for part, chosen in spec.network.submodels.items()
         },
         "data": recipe.data or "sample",
+        "init": recipe.init,
         "metrics": dict(recipe.metrics),
         "weights": asdict(recipe.weights) if recipe.weights else None,
         "options": sections,
         "run": run,
     }
+
+
+def _initial(recipe: Recipe, known: Registry) -> Mapping[str, object]:
+    """Return the settings that a recipe has of the weights that it starts from."""
+    if not recipe.init:
+        return {}
+    from zoo.api.initial import settings_of_recipe
+
+    try:
+        return settings_of_recipe(recipe.name, known)
+    except (WeightsError, PluginError) as error:
+        click.echo(f"warning: settings of {recipe.init} are not shown: {error}", err=True)
+        return {}
 
 
 def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
@@ -129,7 +144,8 @@ def _options(declared: Mapping[str, Option], values: Mapping[str, Any]) -> dict[
 
 def _echo(document: Mapping[str, Any]) -> None:
     keys = (
-        "name", "kind", "summary", "task", "model", "data", "causal", "monitor", "suffix", "url",
+        "name", "kind", "summary", "task", "model", "data", "init", "causal", "monitor", "suffix",
+        "url",
         "file", "sha256", "bytes",
     )  # fmt: skip
     facts = [(key, str(document[key])) for key in keys if document.get(key) not in (None, "")]

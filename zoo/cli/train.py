@@ -43,7 +43,7 @@ Examples:
   zoo train --data reviews.csv --track tensorboard
   zoo train imdb-bilstm --data aclImdb_v1.tar.gz
   zoo train char-lm/lstm --data book.txt --steps 2000 --hidden-size 256
-  zoo train sentiment/bilstm --data reviews.csv --init imdb-bilstm
+  zoo train --data reviews.csv --init imdb-bilstm
   zoo train --out runs/reviews --resume
   zoo train --out runs/reviews --resume --epochs 20
 
@@ -66,8 +66,8 @@ Settings are those that `zoo show NAME` lists.
     "--keep-duplicates", is_flag=True, help="Keep training texts that the other parts have, too."
 )
 @click.option(
-    "--init", default="", metavar="FILE", shell_complete=completion.weights,
-    help="Start from these weights: a file, a run or a recipe.",
+    "--init", metavar="FILE", shell_complete=completion.weights,
+    help="Start from these weights: a file, a run or a recipe; '': from none.",
 )  # fmt: skip
 @click.option(
     "--callback", "--track", "callbacks", multiple=True, metavar="NAME",
@@ -116,7 +116,7 @@ def command(
     learning_rate: float | None,
     hidden_size: int | None,
     keep_duplicates: bool,
-    init: str,
+    init: str | None,
     callbacks: tuple[str, ...],
     metrics: tuple[str, ...],
     checkpoint_every: float | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -22,14 +22,18 @@ from zoo.engine.origin import CHANGES, DATA_SHA256
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.startup import check_start
 from zoo.engine.trainer import Trainer
-from zoo.errors import DataError, DiskError, PluginError, UsageError, ZooWarning
-from zoo.interfaces import Callback, Data, Task
+from zoo.errors import DataError, DiskError, PluginError, UsageError, WeightsError, ZooWarning
+from zoo.interfaces import Callback, Data, KeepsRows, RowNames, Task
 from zoo.options import from_json
 from zoo.records import MetricInfo
 from zoo.registry import Registry
 from zoo.spec import RunSpec, TrainingOptions
 from zoo.weights import writer
-from zoo.weights.transfer import Transfer, transfer
+from zoo.weights.transfer import Transfer, row_names, transfer
+
+# Of the header of a checkpoint: what rows of the initial weights stand for. These may have changed
+# when the run is resumed, or be gone.
+_KEPT_ROWS = "kept_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def set_up(
         ZooError: Any of them; nothing is written before the data is read and found fit.
     """
     changed: list[dict[str, Any]] = []
+    kept = _rows_of(init) if init is not None else {}
     if resume and directory.checkpoint.exists():
         header = checkpoint.read_header(directory.checkpoint)
         changed = origin.changes(header, directory, spec, device, registry)
@@ -87,9 +92,14 @@ def set_up(
         if changed and goes_on and not allow_changed:
             raise _changed(directory, changed)
         extend = extend or _is_longer(header, spec)
+        kept = header.get(_KEPT_ROWS, {})
     path = locate(spec.data, spec.dataset)
     with _naming(named(spec.task, "prepare")):
         task = build_task(spec.network.task)
+        if not isinstance(task, KeepsRows):
+            kept = {}
+        elif kept:
+            _keep_rows(task, kept)
         data = task.prepare(path, spec.seed)
     if not isinstance(data, Data):
         raise PluginError(f"{named(spec.task, 'prepare')} returned no zoo.interfaces.Data")
@@ -118,6 +128,8 @@ def set_up(
     followers = [saving, MetricsLog(), EarlyStopping(), *chosen, *callbacks]
     trainer = Trainer(spec, task, data, network, directory, followers, metrics)
     trainer.origin = origin.describe(spec, data.digest, device)
+    if kept:
+        trainer.origin = {**trainer.origin, _KEPT_ROWS: kept}
     if resume:
         trainer.resume()
         if changed and (extend or not trainer.state.done):
@@ -130,6 +142,28 @@ def set_up(
             check_start(spec, task, data, network, header, registry, tuple(metrics))
         directory.create({**writer.versions(), **spec.to_json(), DATA_SHA256: data.digest})
     return trainer, taken
+
+
+def _rows_of(init: InitialWeights) -> dict[str, Any]:
+    """Return names and shapes of the rows of initial weights, as JSON values for a checkpoint."""
+    state = init.network.state_dict()
+    return {
+        name: {**asdict(rows), "names": list(rows.names), "shape": list(state[name].shape)}
+        for name, rows in row_names(init.task, init.network).items()
+        if name in state
+    }
+
+
+def _keep_rows(task: KeepsRows, kept: Mapping[str, Any]) -> None:
+    try:
+        shapes = {name: rows["shape"] for name, rows in kept.items()}
+        rows = {
+            name: RowNames(rows["names"], rows["by_row"], rows["match_norm"])
+            for name, rows in kept.items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WeightsError("the checkpoint is damaged", why=f"{_KEPT_ROWS}: {error}") from error
+    task.keep_rows(rows, shapes)
 
 
 def _changed(directory: RunDirectory, changed: list[dict[str, Any]]) -> UsageError:

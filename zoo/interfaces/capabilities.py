@@ -128,10 +128,13 @@ class RowNames:
         names: A word, label or character for each row; or all that the parameter depends on.
         by_row: Whether each row can be taken by itself. False: the parameter is taken where all
             names are the same, and starts afresh otherwise.
+        match_norm: Whether rows that start afresh beside others that are taken are scaled to the
+            median norm of these, as suits vectors of words.
     """
 
     names: Sequence[str]
     by_row: bool = True
+    match_norm: bool = False
 
 
 @runtime_checkable
@@ -143,6 +146,25 @@ class NamesRows(Protocol):
 
         Args:
             network: The network.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsRows(Protocol):
+    """A task whose vocabulary can begin with that of the weights that a training starts from.
+
+    Without it the vocabulary is that of the new data alone, and rows of all other words are lost.
+    """
+
+    def keep_rows(self, rows: Mapping[str, RowNames], shapes: Mapping[str, Sequence[int]]) -> None:
+        """Keep what rows of other weights stand for, where these are of use to the task.
+
+        Called before :meth:`Task.prepare` with ``fit=True``, also when the training is resumed.
+
+        Args:
+            rows: What :meth:`NamesRows.row_names` of the other task returned.
+            shapes: Shapes of these parameters.
         """
         ...
 

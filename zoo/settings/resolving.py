@@ -31,16 +31,18 @@ def resolve(
     settings: Mapping[str, object] | None = None,
     *,
     suggested: Mapping[str, object] | None = None,
+    initial: Mapping[str, object] | None = None,
     data: str = "",
     seed: int = 1,
-    init: str = "",
+    init: str | None = None,
     callbacks: Sequence[str] = (),
     metrics: Sequence[str] = (),
 ) -> RunSpec:
     """Return the run of a recipe or ``TASK/MODEL`` under the user's settings.
 
-    A recipe has settings of its own. ``TASK/MODEL`` has those that the task declares, and above
-    them those that it suggests for the data. Above all are those of the user.
+    A recipe has settings of its own, and below them those under which its initial weights fit.
+    ``TASK/MODEL`` has those that the task declares, above them those that it suggests for the data,
+    and above these those under which initial weights fit. Above all are those of the user.
 
     Args:
         name: A recipe, or ``TASK/MODEL``.
@@ -48,9 +50,10 @@ def resolve(
         settings: Values by key. A key is ``hidden_size`` or, where more than one part of the run
             has such an option, ``model.hidden_size``. A string is read as it is after ``--set``.
         suggested: The settings of the task's :class:`zoo.Suggestion` for ``TASK/MODEL``.
+        initial: Settings under which the initial weights fit.
         data: A path or the name of a data set; empty for what the recipe says.
         seed: Seed of everything that is drawn.
-        init: The weights that training starts from.
+        init: The weights that training starts from; None: those of the recipe, if it has any.
         callbacks: Names of callbacks; their options are set by ``NAME.option``.
         metrics: Names of further metrics.
 
@@ -70,7 +73,9 @@ def resolve(
     task = registry.get(TaskInfo, recipe.task, prefer=owners(recipe))
     model = registry.get(ModelInfo, recipe.model, prefer=owners(recipe))
     presets_of = owners(recipe) if is_recipe else (task.plugin.distribution,) if task.plugin else ()
-    layers = [recipe.settings] if is_recipe else [task.settings, suggested or {}]
+    layers = [task.settings, suggested or {}, initial or {}]
+    if is_recipe:
+        layers = [initial or {}, recipe.settings]
     choices = Choices(
         registry,
         layers,
@@ -121,7 +126,7 @@ def resolve(
         data=data,
         dataset=find_dataset(data, registry),
         seed=seed,
-        init=init,
+        init=recipe.init if init is None else init,
     )
 
 
