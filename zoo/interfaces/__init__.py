@@ -20,6 +20,7 @@ from zoo.interfaces.capabilities import (
     Predicts,
     ProbesTexts,
     RowNames,
+    WeighsLoss,
     WrapsModel,
 )
 from zoo.interfaces.data import Batch, Data, ShufflesSteps, Split
@@ -96,5 +97,6 @@ __all__ = [
     "TextPrediction",
     "Tracker",
     "ValuesPrediction",
+    "WeighsLoss",
     "WrapsModel",
 ]
