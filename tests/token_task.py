@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +99,32 @@ class Tokens(Unweighted):
         return float(batch.lengths.sum())
 
 
-@dataclass(frozen=True)
-class TokenOptions(SumOptions):
-    pass
+send: dict[bool, tuple[int, signal.Signals]] = {}
+"""A signal that the task sends its process, and at which call, by whether it trains."""
+
+
+class Signalled(Tokens):
+    """The same, with a signal."""
+
+    def __init__(self, options: SumOptions) -> None:
+        super().__init__(options)
+        self.calls = {True: 0, False: 0}
+
+    def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
+        training = network.training
+        self.calls[training] += 1
+        if training in send and send[training][0] == self.calls[training]:
+            os.kill(os.getpid(), send[training][1])
+        return super().step(network, batch, state)
 
 
 def record(name: str, target: type[Unweighted]) -> zoo.TaskInfo:
     return zoo.TaskInfo(
-        name=name, summary="Add numbers", target=target, options=TokenOptions, monitor="loss",
+        name=name, summary="Add numbers", target=target, options=SumOptions, monitor="loss",
         higher_is_better=False,
     )  # fmt: skip
 
 
-TOKENS, UNWEIGHTED = record("tokens", Tokens), record("unweighted", Unweighted)
+TOKENS = record("tokens", Tokens)
+UNWEIGHTED = record("unweighted", Unweighted)
+SIGNALLED = record("signalled", Signalled)

@@ -15,7 +15,7 @@ from zoo.api.sources import check_files, with_files
 from zoo.api.suggestions import Choice, choose
 from zoo.api.weights import load
 from zoo.engine.evaluation import installed_metrics
-from zoo.engine.joining import joined, restarts
+from zoo.engine.joining import check_launch, is_restarted, joined
 from zoo.engine.processes import Processes
 from zoo.engine.run_directory import ReadOnlyRunDirectory, RunDirectory
 from zoo.environment import launch
@@ -93,8 +93,8 @@ def train(
     objects = [callback for callback in callbacks if not isinstance(callback, str)]
     with ExitStack() as stack:
         processes = stack.enter_context(joined(device))
-        if restarts(processes, out, tables=bool(tables)):
-            assert out
+        check_launch(processes, out, tables=bool(tables))
+        if out and is_restarted(processes, out):
             files = {part: str(source) for part, source in sources.items()}
             check_same_run(
                 out, name, data=files["data"], validation=files["validation_data"],

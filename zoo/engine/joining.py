@@ -17,7 +17,7 @@ import torch
 
 from zoo.engine.processes import ONE_PROCESS, Processes, SharedFailureError
 from zoo.engine.run_directory import RunDirectory
-from zoo.environment import Launch, choose_device, launch
+from zoo.environment import Launch, launch
 from zoo.errors import NetworkError, UsageError, ZooError, ZooWarning
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def joined(device: str) -> Iterator[Processes]:
 
     from zoo.engine.distributed import ProcessGroup
 
-    store = _meet(here, choose_device(device))
+    # Which device it is, and whether it exists, is found out together: one process says so.
+    store = _meet(here, "cpu:gloo,cuda:nccl" if _uses_cuda(device) else "gloo")
     processes = ProcessGroup(here.rank, here.size, here.address)
     try:
         with warnings.catch_warnings():
@@ -70,8 +71,8 @@ def joined(device: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def restarts(processes: Processes, out: str | Path | None, *, tables: bool) -> bool:
-    """Return whether ``torchrun`` has started a training again that has a run in ``out``.
+def check_launch(processes: Processes, out: str | Path | None, *, tables: bool) -> None:
+    """Refuse what several processes, or processes that are started again, cannot train.
 
     Args:
         processes: Those of the training.
@@ -79,25 +80,32 @@ def restarts(processes: Processes, out: str | Path | None, *, tables: bool) -> b
         tables: Whether it has data that is in no file.
 
     Raises:
-        UsageError: A training that may be started again has no directory of its own, or several
-            processes have data that is in no file.
+        UsageError: A table cannot be shared, or a training that is started again would not find
+            its run.
     """
-    here = launch()
     if tables and processes.size > 1:
         raise UsageError(
             "several processes cannot share a table in memory", fix="write it into a file"
         )
-    if here.max_restarts and not out:
+    if (most := launch().max_restarts) and not out:
         raise UsageError(
-            f"torchrun may start this training again (--max-restarts={here.max_restarts}), and "
-            "it has no directory to find its run in",
+            f"torchrun may start this training again (--max-restarts={most}), and it has no "
+            "directory to find its run in",
             fix="name one with --out (out=)",
         )
-    found = bool(out and here.restarts and RunDirectory(Path(out)).exists())
+
+
+def is_restarted(processes: Processes, out: str | Path | None) -> bool:
+    """Return whether ``torchrun`` has started a training again that has begun a run in ``out``."""
+    found = bool(out and launch().restarts and RunDirectory(Path(out)).exists())
     return processes.broadcast_text("found" if found else "") == "found"
 
 
-def _meet(here: Launch, device: torch.device) -> Store:
+def _uses_cuda(device: str) -> bool:
+    return not device.startswith("cpu") and torch.cuda.is_available()
+
+
+def _meet(here: Launch, backend: str) -> Store:
     """Open the group of all processes for a training, and return what they have in common."""
     import torch.distributed as dist
 
@@ -105,10 +113,8 @@ def _meet(here: Launch, device: torch.device) -> Store:
     meeting = timedelta(seconds=seconds or _MEETING)
     try:
         store = dist.PrefixStore(f"zoo/{next(_TRAININGS)}", _common_store(meeting))
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
         dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+            backend,
             store=store,
             rank=here.rank,
             world_size=here.size,
@@ -128,9 +134,9 @@ def _meet(here: Launch, device: torch.device) -> Store:
 @cache
 def _common_store(timeout: timedelta) -> Store:
     """Return the store of the processes; it stays open, as others may still read it."""
-    import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
-    store: Store = next(dist.rendezvous("env://", timeout=timeout))[0]
+    store: Store = next(rendezvous("env://", timeout=timeout))[0]
     return store
 
 

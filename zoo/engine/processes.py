@@ -157,7 +157,12 @@ def share_of(task: Task, batch: Batch, rank: int, size: int) -> tuple[Batch, flo
 
 
 class SharedFailureError(ZooError):
-    """A failure of a training that another of its processes reports."""
+    """A failure of a training that another of its processes reports.
+
+    Args:
+        message: What failed in this process.
+        exit_code: The exit code of it.
+    """
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
