@@ -204,10 +204,11 @@ class ProcessGroup(Processes):
         try:
             yield
         except RuntimeError as error:
+            said = str(error).partition("\n")[0].partition("] ")  # After the place in the source.
             raise LostProcessError(
                 "another process of the training has ended or does not answer",
                 where=f"the processes of {self._address}",
-                why=str(error).partition("\n")[0].rpartition("] ")[2] or str(error),
+                why=(said[2] or said[0]).partition(". ")[0],
                 fix="see what it said; the last checkpoint, if there is one, is complete",
             ) from error
 
