@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from zoo.engine.meeting import meet
 from zoo.engine.processes import ONE_PROCESS, Processes, SharedFailureError
 from zoo.engine.run_directory import RunDirectory
 from zoo.environment import Launch, launch
@@ -29,8 +30,7 @@ _MEETING, _EXCHANGE = 300.0, 1800.0
 # Seconds that a process which fails waits for what another one says.
 _REPORTING = 3.0
 _FAILED = "failed/"
-# Trainings of this process: each has keys of its own in the store.
-_TRAININGS = itertools.count()
+_TRAININGS = itertools.count(1)  # Of this process.
 
 
 @contextmanager
@@ -55,8 +55,10 @@ def joined(device: str) -> Iterator[Processes]:
     from zoo.engine.distributed import ProcessGroup
 
     # Which device it is, and whether it exists, is found out together: one process says so.
-    store = _meet(here, "cpu:gloo,cuda:nccl" if _uses_cuda(device) else "gloo")
+    store, number = _open(here, "cpu:gloo,cuda:nccl" if _uses_cuda(device) else "gloo")
     processes = ProcessGroup(here.rank, here.size, here.address)
+    # There were more trainings than these processes have begun: others came before them.
+    processes.is_restarted = number > next(_TRAININGS)
     try:
         with warnings.catch_warnings():
             if not processes.is_main:
@@ -97,7 +99,8 @@ def check_launch(processes: Processes, out: str | Path | None, *, tables: bool) 
 
 def is_restarted(processes: Processes, out: str | Path | None) -> bool:
     """Return whether ``torchrun`` has started a training again that has begun a run in ``out``."""
-    found = bool(out and launch().restarts and RunDirectory(Path(out)).exists())
+    again = processes.is_restarted or launch().restarts > 0
+    found = bool(out and again and RunDirectory(Path(out)).exists())
     return processes.broadcast_text("found" if found else "") == "found"
 
 
@@ -105,14 +108,18 @@ def _uses_cuda(device: str) -> bool:
     return not device.startswith("cpu") and torch.cuda.is_available()
 
 
-def _meet(here: Launch, backend: str) -> Store:
-    """Open the group of all processes for a training, and return what they have in common."""
+def _open(here: Launch, backend: str) -> tuple[Store, int]:
+    """Open the group of all processes; return a store, and the number of the training in it."""
     import torch.distributed as dist
 
     seconds = _timeout()
     meeting = timedelta(seconds=seconds or _MEETING)
     try:
-        store = dist.PrefixStore(f"zoo/{next(_TRAININGS)}", _common_store(meeting))
+        common = _common_store(meeting)
+        number = meet(
+            dist.PrefixStore("zoo", common), here.rank, here.size, meeting.total_seconds()
+        )
+        store = dist.PrefixStore(f"zoo {number}", common)
         dist.init_process_group(
             backend,
             store=store,
@@ -120,7 +127,7 @@ def _meet(here: Launch, backend: str) -> Store:
             world_size=here.size,
             timeout=timedelta(seconds=seconds or _EXCHANGE),
         )
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TimeoutError) as error:
         raise NetworkError(
             f"process {here.rank} of {here.size} has not met the others",
             where=here.address,
@@ -128,7 +135,7 @@ def _meet(here: Launch, backend: str) -> Store:
             fix=f"start all {here.size}, let them reach this address, or have them wait longer "
             f"({TIMEOUT_VARIABLE}, in seconds)",
         ) from error
-    return store
+    return store, number
 
 
 @cache
@@ -163,15 +170,18 @@ def _is_reported_elsewhere(store: Store, processes: Processes, error: Exception)
     from zoo.engine.distributed import LostProcessError
 
     is_lost = isinstance(error, LostProcessError)
+    seconds = _REPORTING
     own = f"{'lost' if is_lost else 'said'}: {error}"
     with suppress(RuntimeError):  # The process that has the store may be the one that is gone.
         store.set(f"{_FAILED}{processes.rank}", own)
     if processes.is_main and not is_lost:
         return False
+    if is_lost and processes.is_main:
+        seconds = 0.0  # It is ended soon, as torchrun has noticed, too; the cause was said before.
     others = [rank for rank in range(processes.size) if rank != processes.rank]
-    ends = time.monotonic() + _REPORTING
+    ends = time.monotonic() + seconds
     found: dict[int, str] = {}
-    while time.monotonic() < ends:
+    while True:
         with suppress(RuntimeError):
             for rank in others:
                 if rank not in found and store.check([f"{_FAILED}{rank}"]):
@@ -180,5 +190,6 @@ def _is_reported_elsewhere(store: Store, processes: Processes, error: Exception)
             return True
         if found.get(0) == own:
             return True
+        if time.monotonic() >= ends:
+            return is_lost and 0 in found
         time.sleep(0.05)
-    return is_lost and 0 in found

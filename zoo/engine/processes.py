@@ -28,11 +28,12 @@ class Processes:
         rank: The number of this process, from 0.
         size: How many there are.
         interrupted: Whether a signal has come to this process, where there are several.
+        is_restarted: Whether ``torchrun`` had started others before these, for the same training.
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
-        self.interrupted = False
+        self.interrupted = self.is_restarted = False
 
     @property
     def is_main(self) -> bool:
