@@ -248,11 +248,12 @@ def test_a_process_that_dies_resumes_when_torchrun_starts_it_again(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert_same_bits(tmp_path / "run", two / "whole")
-    # What the first attempt said of the process that it lost; the results of the second, once.
+    # torchrun may end the first attempt before it has said that it lost a process.
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1
-    assert "another process of the training has ended" in errors[0]
-    assert done.stdout.count("test loss") == 1
+    assert len(errors) <= 1
+    assert all("another process of the training has ended" in error for error in errors)
+    # The results of the second attempt, once.
+    assert done.stdout.count("next:") == 1
     assert done.stdout.splitlines()[-1] == str(tmp_path / "run")
     assert done.stderr.count("network:") == 2
 
