@@ -22,7 +22,7 @@ from zoo.environment import Launch, launch
 from zoo.errors import NetworkError, UsageError, ZooError, ZooWarning
 
 if TYPE_CHECKING:
-    from torch.distributed import Store
+    from torch.distributed.distributed_c10d import Store
 
 TIMEOUT_VARIABLE = "ZOO_PROCESS_TIMEOUT"
 """Environment variable with the seconds that processes wait for each other."""
@@ -111,15 +111,14 @@ def _uses_cuda(device: str) -> bool:
 def _open(here: Launch, backend: str) -> tuple[Store, int]:
     """Open the group of all processes; return a store, and the number of the training in it."""
     import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
 
     seconds = _timeout()
     meeting = timedelta(seconds=seconds or _MEETING)
     try:
         common = _common_store(meeting)
-        number = meet(
-            dist.PrefixStore("zoo", common), here.rank, here.size, meeting.total_seconds()
-        )
-        store = dist.PrefixStore(f"zoo {number}", common)
+        number = meet(PrefixStore("zoo", common), here.rank, here.size, meeting.total_seconds())
+        store = PrefixStore(f"zoo {number}", common)
         dist.init_process_group(
             backend,
             store=store,
