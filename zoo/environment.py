@@ -1,5 +1,7 @@
 """The process under the arithmetic: device, threads, and settings that are worth a factor of two.
 
+Also which of several processes it is, as ``torchrun`` says in the environment.
+
 This is the one place that changes settings of the process. The command line calls
 :func:`set_up_process` once. Python programs are left as they are: :func:`computing` sets threads
 and denormal handling for the duration of a training, an evaluation or a prediction and restores
@@ -16,6 +18,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,17 +30,83 @@ _RETAINED_BYTES = 1 << 30
 _PROCESS = os.getpid()
 
 
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How this process was started: alone, or by ``torchrun`` as one of several.
+
+    Args:
+        rank: Its number, from 0.
+        size: How many processes there are.
+        local_rank: Its number among those of this machine.
+        local_size: How many of them are on this machine.
+        address: Where they meet, ``HOST:PORT``; empty where there is one process alone.
+        restarts: How often ``torchrun`` has started them again.
+        max_restarts: How often it may.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+    address: str = ""
+    restarts: int = 0
+    max_restarts: int = 0
+
+
+def launch() -> Launch:
+    """Return what the environment says: ``RANK``, ``WORLD_SIZE`` and what belongs to them.
+
+    Raises:
+        UsageError: There are several processes, and a variable is missing or no such number.
+    """
+    size = _variable("WORLD_SIZE", 1, minimum=1)
+    restarts = _variable("TORCHELASTIC_RESTART_COUNT", 0)
+    max_restarts = _variable("TORCHELASTIC_MAX_RESTARTS", 0)
+    if size == 1:
+        return Launch(restarts=restarts, max_restarts=max_restarts)
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing:
+        raise UsageError(
+            f"the environment has no {missing[0]}",
+            why=f"WORLD_SIZE={size} says that this is one of {size} processes",
+            fix="start them with torchrun, or unset WORLD_SIZE",
+        )
+    address = f"{os.environ['MASTER_ADDR']}:{_variable('MASTER_PORT', 0)}"
+    return Launch(
+        _variable("RANK", 0, below=size), size, _variable("LOCAL_RANK", 0),
+        _variable("LOCAL_WORLD_SIZE", 1, minimum=1), address, restarts, max_restarts,
+    )  # fmt: skip
+
+
+def is_main_process() -> bool:
+    """Return whether this process calls callbacks and writes files and messages of a training."""
+    return launch().rank == 0
+
+
+def _variable(name: str, default: int, minimum: int = 0, below: int | None = None) -> int:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    if text.isdecimal() and int(text) >= minimum and (below is None or int(text) < below):
+        return int(text)
+    numbers = f"from {minimum}" if below is None else f"from {minimum} to {below - 1}"
+    raise UsageError(f"{name}={text!r} in the environment", why=f"it is no integer {numbers}")
+
+
 def choose_device(name: str = "auto") -> torch.device:
     """Return a device.
 
     Args:
-        name: ``auto``, or a device as torch names it: ``cpu``, ``cuda``, ``cuda:1`` ...
+        name: ``auto``, or a device as torch names it: ``cpu``, ``cuda``, ``cuda:1`` ... Of several
+            processes each has the CUDA device of its local rank.
 
     Raises:
         UsageError: There is no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and (here := launch()).size > 1:
+        name = _of_local_rank(name, here)
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -53,6 +122,20 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def _of_local_rank(name: str, here: Launch) -> str:
+    if name != "cuda":
+        raise UsageError(
+            f"{name} is one device for {here.size} processes", fix="use --device cuda, or cpu"
+        )
+    if torch.cuda.is_available() and here.local_rank >= torch.cuda.device_count():
+        raise UsageError(
+            f"no CUDA device for process {here.local_rank} of this machine",
+            why=f"it has {torch.cuda.device_count()}",
+            fix="start as many processes on a machine as it has devices",
+        )
+    return f"cuda:{here.local_rank}"
+
+
 def num_processors() -> int:
     """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -60,17 +143,22 @@ def num_processors() -> int:
     return os.cpu_count() or 1
 
 
+def default_threads() -> int:
+    """Return the processors that this process may use, shared with those that torchrun started."""
+    return max(1, num_processors() // launch().local_size)
+
+
 def set_up_process(threads: int = 0) -> None:
     """Set this process up for arithmetic, as a command of ``zoo`` does.
 
     Args:
-        threads: Threads of torch; 0: one for each processor that this process may use.
+        threads: Threads of torch; 0: :func:`default_threads`.
     """
     retain_memory()
     # What is loaded by now stays; the garbage collector need not traverse it again and again.
     gc.freeze()
     _flush_denormals(True)
-    torch.set_num_threads(threads or num_processors())
+    torch.set_num_threads(threads or default_threads())
 
 
 @contextmanager
@@ -81,7 +169,7 @@ def computing(threads: int | None = None) -> Iterator[None]:
     times slower with them.
 
     Args:
-        threads: Threads of torch; 0: one for each processor; None: as many as are set. One in a
+        threads: Threads of torch; 0: :func:`default_threads`; None: as many as are set. One in a
             process that was forked.
     """
     use_one_thread_if_forked()
@@ -91,7 +179,7 @@ def computing(threads: int | None = None) -> Iterator[None]:
     # Worker threads inherit the setting when they are started, so it comes first.
     _flush_denormals(True)
     if threads is not None:
-        torch.set_num_threads(threads or num_processors())
+        torch.set_num_threads(threads or default_threads())
     try:
         yield
     finally:

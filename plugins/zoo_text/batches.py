@@ -51,6 +51,11 @@ class TextBatch(Batch):
             return None
         return NGrams(self.ngram_keys, self.ngram_counts, self.ngram_segments)
 
+    def select(self, rows: slice) -> TextBatch:
+        """Return some texts of a training batch, with the units of the tokens of all."""
+        by_row = Batch.select(replace(self, units=None, starts=None), rows)
+        return replace(by_row, units=self.units, starts=self.starts)
+
 
 class HeldOut:
     """Outputs of a linear model for texts that it has not seen, computed when they are needed.

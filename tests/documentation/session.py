@@ -122,6 +122,7 @@ def _write_programs(folder: Path, python: str) -> None:
         "python": f'exec {run} "$@"',
         "python3": f'exec {run} "$@"',
         "zoo": f'exec {run} -m zoo "$@"',
+        "torchrun": f'exec {run} -m torch.distributed.run "$@"',
         "pytest": f'exec {run} -m pytest -p no:cacheprovider "$@"',
         "pip": _PIP + f'exec {pip} "$@"',
     }

@@ -9,11 +9,14 @@ from zoo.api.same_run import check_same_run
 from zoo.api.training import fit, open_run, resume, train
 from zoo.api.verification import iter_verify, verify
 from zoo.api.weights import evaluate, load
+from zoo.engine.processes import SharedFailureError
 from zoo.engine.samples import SampleTexts
+from zoo.environment import is_main_process
 from zoo.installed import list_models, list_recipes, list_tasks, register, registry
 
 __all__ = [
     "SampleTexts",
+    "SharedFailureError",
     "check",
     "check_same_run",
     "create_model",
@@ -22,6 +25,7 @@ __all__ = [
     "export",
     "fit",
     "header_facts",
+    "is_main_process",
     "iter_verify",
     "list_models",
     "list_recipes",

@@ -18,10 +18,11 @@ from zoo.discovery import described
 from zoo.engine import checkpoint, origin
 from zoo.engine.callbacks import StopOnSignal
 from zoo.engine.evaluation import check_metrics
+from zoo.engine.processes import ONE_PROCESS, Processes
 from zoo.engine.progress import make_display, say, showing_log
-from zoo.engine.run_directory import RunDirectory
+from zoo.engine.run_directory import ReadOnlyRunDirectory, RunDirectory
 from zoo.engine.setup import InitialWeights, set_up
-from zoo.environment import choose_device, computing, retain_memory
+from zoo.environment import choose_device, computing, num_processors, retain_memory
 from zoo.errors import UsageError, ZooWarning
 from zoo.installed import registry
 from zoo.interfaces import Callback
@@ -46,6 +47,7 @@ def run_training(
     check: bool = True,
     evaluate_test: bool = True,
     notes: Sequence[str] = (),
+    processes: Processes = ONE_PROCESS,
 ) -> Run:
     """Train a run to its end, or until it is stopped. Its directory is locked by the caller.
 
@@ -64,6 +66,7 @@ def run_training(
         evaluate_test: Whether callbacks that follow the end of the run find its score on the test
             part.
         notes: What is said before the first step.
+        processes: Train together. The main one alone has callbacks, shows progress and checks.
 
     Raises:
         ZooError: Any of them.
@@ -72,6 +75,8 @@ def run_training(
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(f"{callback!r} is not a zoo.Callback")
+    if not processes.is_main:
+        callbacks, progress, check = (), False, False
     target = choose_device(device)
     known = registry()
     metrics = [known.get(MetricInfo, metric) for metric in spec.metrics]
@@ -92,7 +97,7 @@ def run_training(
         trainer, taken = set_up(
             spec, directory, target, [*callbacks, *shown, StopOnSignal()], metrics,
             init=initial, resume=resume, extend=extend, registry=known,
-            allow_changed=allow_changed, check=check,
+            allow_changed=allow_changed, check=check, processes=processes,
         )  # fmt: skip
         for callback in trainer.callbacks:
             stack.callback(callback.close)
@@ -108,7 +113,8 @@ def run_training(
             transfer=str(taken) if taken is not None else "",
             data=trainer.data,
             device=str(target),
-            threads=threads,
+            # The main process evaluates the test part when the others have ended.
+            threads=threads or (num_processors() if processes.size > 1 else 0),
             progress=progress,
         )
         if trainer.state.done:
@@ -134,18 +140,32 @@ def _end_run(run: Run, callbacks: Sequence[Callback], evaluate_test: bool) -> tu
     return tuple(messages)
 
 
-def lock_new(stack: ExitStack, name: str, out: str | Path | None = None) -> RunDirectory:
-    """Lock the directory of a new run until the stack is closed.
+def lock_new(
+    stack: ExitStack,
+    name: str,
+    out: str | Path | None = None,
+    processes: Processes = ONE_PROCESS,
+) -> RunDirectory:
+    """Lock the directory of a new run until the stack is closed; of several processes in one.
 
     Args:
         stack: Holds the lock.
         name: Of what is trained.
         out: The directory; None: one under ``runs/`` that does not exist yet.
+        processes: Train in it together.
 
     Raises:
         UsageError: Another process trains in it, or there is a run.
         DiskError: It cannot be made.
     """
+    if not processes.is_main:
+        return ReadOnlyRunDirectory(Path(processes.broadcast_text("")))
+    directory = _lock_new(stack, name, out)
+    processes.broadcast_text(str(directory.path))
+    return directory
+
+
+def _lock_new(stack: ExitStack, name: str, out: str | Path | None) -> RunDirectory:
     if out:
         directory = RunDirectory(Path(out))
         stack.enter_context(directory.lock())

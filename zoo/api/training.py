@@ -11,11 +11,15 @@ from zoo.api import frames
 from zoo.api.frames import Source
 from zoo.api.initial import choose_initial, describe_initial
 from zoo.api.running import lock_new, run_training
+from zoo.api.same_run import check_same_run
 from zoo.api.sources import check_files, with_files
 from zoo.api.suggestions import Choice, choose
 from zoo.api.weights import load
 from zoo.engine.evaluation import installed_metrics
-from zoo.engine.run_directory import RunDirectory
+from zoo.engine.joining import check_launch, is_restarted, joined
+from zoo.engine.processes import Processes
+from zoo.engine.run_directory import ReadOnlyRunDirectory, RunDirectory
+from zoo.environment import launch
 from zoo.errors import UsageError
 from zoo.files import absolute
 from zoo.installed import registry
@@ -89,9 +93,23 @@ def train(
     sources = {"data": data, "validation_data": validation, "test_data": test}
     tables = {part: source for part, source in sources.items() if frames.is_table(source)}
     names = tuple(callback for callback in callbacks if isinstance(callback, str))
+    objects = [callback for callback in callbacks if not isinstance(callback, str)]
     with ExitStack() as stack:
+        processes = stack.enter_context(joined(device))
+        check_launch(processes, out, tables=bool(tables))
+        if out and is_restarted(processes, out):
+            files = {part: str(source) for part, source in sources.items()}
+            check_same_run(
+                out, name, data=files["data"], validation=files["validation_data"],
+                test=files["test_data"], settings=settings, init=None if init is None else str(init), callbacks=names,
+                metrics=metrics, seed=seed,
+            )  # fmt: skip
+            return _resume(
+                out, 0, 0, objects, device, threads, progress, evaluate_test=evaluate_test,
+                allow_changed=True, processes=processes,
+            )  # fmt: skip
         # Before anything is read or written: the directory is this process's alone.
-        directory = lock_new(stack, name or "table", out) if out or tables else None
+        directory = lock_new(stack, name or "table", out, processes) if out or tables else None
         if directory and tables:
             sources |= stack.enter_context(frames.written(tables, directory))
         files = {part: str(source) for part, source in sources.items()}
@@ -114,8 +132,7 @@ def train(
             callbacks=names,
             metrics=metrics,
         )
-        directory = directory or lock_new(stack, choice.name)
-        objects = [callback for callback in callbacks if not isinstance(callback, str)]
+        directory = directory or lock_new(stack, choice.name, processes=processes)
         notes = [*choice.notes, *([] if name else [_chosen(choice, spec)])]
         if source is not None:
             unasked = choice.init if init is None else ""
@@ -123,6 +140,7 @@ def train(
         return run_training(
             spec, directory, objects, device, threads, progress,
             source=source, check=check, evaluate_test=evaluate_test, notes=notes,
+            processes=processes,
         )  # fmt: skip
 
 
@@ -236,7 +254,27 @@ def resume(
         >>> zoo.resume("runs/b", steps=4, progress=False).history["step"][-1]
         4
     """
-    directory = RunDirectory(Path(out))
+    with joined(device) as processes:
+        return _resume(
+            out, epochs, steps, callbacks, device, threads, progress, evaluate_test=evaluate_test,
+            allow_changed=allow_changed or launch().restarts > 0, processes=processes,
+        )  # fmt: skip
+
+
+def _resume(
+    out: str | Path,
+    epochs: int,
+    steps: int,
+    callbacks: Sequence[Callback],
+    device: str,
+    threads: int,
+    progress: bool,
+    *,
+    evaluate_test: bool,
+    allow_changed: bool,
+    processes: Processes,
+) -> Run:
+    directory = (RunDirectory if processes.is_main else ReadOnlyRunDirectory)(Path(out))
     directory.read_config()  # Nothing is made where there is no run.
     with directory.lock():
         started = RunSpec.from_json(directory.read_config(), registry())
@@ -251,7 +289,7 @@ def resume(
         return run_training(
             spec, directory, callbacks, device, threads, progress,
             resume=True, extend=bool(epochs or steps), allow_changed=allow_changed,
-            evaluate_test=evaluate_test, notes=notes,
+            evaluate_test=evaluate_test, notes=notes, processes=processes,
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli import completion, options
+from zoo.cli import completion, failures, options
 from zoo.cli.default_callbacks import TrainCommand, left_out
 from zoo.cli.result import echo_result
 from zoo.entry_points import REGISTRY_VARIABLE
@@ -46,6 +46,7 @@ Examples:
   zoo train --data reviews.csv --init imdb-bilstm
   zoo train --out runs/reviews --resume
   zoo train --out runs/reviews --resume --epochs 20
+  torchrun --nproc-per-node=2 -m zoo train imdb-bilstm --data aclImdb_v1.tar.gz
 
 Settings are those that `zoo show NAME` lists.
 """,
@@ -162,32 +163,37 @@ def command(
     added = api.default_callbacks(left_out(ctx))
     if sample_every:
         added.append(api.SampleTexts(sample_every))
-    if resume:
-        assert out
-        api.check_same_run(
-            out, name, data=data, validation=validation, test=test, settings=given, init=init,
-            callbacks=callbacks, metrics=metrics, seed=seed,
-        )  # fmt: skip
-        run = api.resume(
-            out, epochs=epochs or 0, steps=steps or 0, device=device, threads=threads,
-            allow_changed=allow_changed, callbacks=added, evaluate_test=not no_test,
-            progress=not quiet,
-        )  # fmt: skip
-    else:
-        if epochs:
-            given |= {"training.epochs": str(epochs), "training.steps": "0"}
-        if steps:
-            given |= {"training.steps": str(steps)}
-        run = api.train(
-            name, data, validation=validation, test=test, out=out, settings=given, init=init,
-            callbacks=[*callbacks, *added], metrics=metrics, seed=1 if seed is None else seed,
-            device=device, threads=threads, check=not no_check, evaluate_test=not no_test,
-            progress=not quiet,
-        )  # fmt: skip
+    try:
+        if resume:
+            assert out
+            api.check_same_run(
+                out, name, data=data, validation=validation, test=test, settings=given, init=init,
+                callbacks=callbacks, metrics=metrics, seed=seed,
+            )  # fmt: skip
+            run = api.resume(
+                out, epochs=epochs or 0, steps=steps or 0, device=device, threads=threads,
+                allow_changed=allow_changed, callbacks=added, evaluate_test=not no_test,
+                progress=not quiet,
+            )  # fmt: skip
+        else:
+            if epochs:
+                given |= {"training.epochs": str(epochs), "training.steps": "0"}
+            if steps:
+                given |= {"training.steps": str(steps)}
+            run = api.train(
+                name, data, validation=validation, test=test, out=out, settings=given, init=init,
+                callbacks=[*callbacks, *added], metrics=metrics, seed=1 if seed is None else seed,
+                device=device, threads=threads, check=not no_check, evaluate_test=not no_test,
+                progress=not quiet,
+            )  # fmt: skip
+    except api.SharedFailureError as error:  # Another process says it.
+        raise SystemExit(error.exit_code) from error
+    if not api.is_main_process():
+        raise SystemExit(failures.INTERRUPTED if run.interrupted else 0)
     if run.interrupted:
         click.echo(f"stopped: {run.stop_reason}; continue with: {_continuation(run)}", err=True)
         click.echo(str(run.path))
-        raise SystemExit(130)
+        raise SystemExit(failures.INTERRUPTED)
     if run.stop_reason:
         click.echo(f"stopped early: {run.stop_reason}", err=True)
     if not no_test:

@@ -143,8 +143,9 @@ class StopOnSignal(Callback):
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
         signal.signal(number, self._previous[number])
-        # Not through sys.stderr: the signal may have come while it was written to.
-        with contextlib.suppress(OSError):
-            os.write(2, b"stopping after this step; interrupt again to stop at once\n")
         assert self._trainer is not None
+        if self._trainer.processes.is_main:
+            # Not through sys.stderr: the signal may have come while it was written to.
+            with contextlib.suppress(OSError):
+                os.write(2, b"stopping after this step; interrupt again to stop at once\n")
         self._trainer.interrupt()

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from zoo.engine.finite import check_parameters, name_not_finite
 from zoo.engine.log_window import LogWindow
+from zoo.engine.run_directory import RunDirectory
 from zoo.engine.state import Scheduler, TrainState
 from zoo.errors import WeightsError
 from zoo.files import write_atomically
@@ -147,6 +148,23 @@ def load(
         raise _damaged(path, error) from error
     state.recurrent = tuple(part.to(device) for part in recurrent) or None
     return state
+
+
+def check_not_lost(directory: RunDirectory) -> None:
+    """Refuse to start a run again that has lost its checkpoint: its results would be too.
+
+    Raises:
+        WeightsError: It was evaluated more than once.
+    """
+    kinds = [line["kind"] for line in directory.read_metrics()]
+    # The first evaluation is logged before the checkpoint is written, all others after it.
+    if kinds.count("evaluation") > 1:
+        raise WeightsError(
+            "the checkpoint of the run is missing",
+            where=str(directory.checkpoint),
+            why=f"the run was evaluated {kinds.count('evaluation'):,} times",
+            fix="put the file back, or start again in another --out",
+        )
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zoo.engine.faults import naming_plugin
+from zoo.engine.processes import ONE_PROCESS, Evaluated, Processes
+from zoo.engine.sums import SumAccumulator
 from zoo.errors import DataError, PluginError, UsageError, ZooWarning, did_you_mean, listed
 from zoo.interfaces import (
     Batch,
@@ -16,7 +18,6 @@ from zoo.interfaces import (
     MakesMetrics,
     Metric,
     Metrics,
-    MetricSums,
     ShufflesSteps,
     Split,
     State,
@@ -29,29 +30,13 @@ Progress = Callable[[Sequence[Batch]], Iterable[Batch]]
 """Wraps a sequence of batches, for instance in a progress bar."""
 
 
-class SumAccumulator:
-    """Adds up metric sums in float64, on the device that they are on."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-
-    def add(self, sums: MetricSums) -> None:
-        """Add the sums of one batch."""
-        for name, value in sums.items():
-            value = value.detach().double()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-
-    def total(self) -> MetricSums:
-        """Return the sums on the CPU."""
-        return {name: value.cpu() for name, value in self.sums.items()}
-
-
 def evaluate(
     task: Task,
     network: nn.Module,
     split: Split,
     metrics: Sequence[MetricInfo] = (),
     progress: Progress = lambda batches: batches,
+    processes: Processes = ONE_PROCESS,
 ) -> Metrics:
     """Return the metrics of a split; the network is put into evaluation mode.
 
@@ -64,6 +49,7 @@ def evaluate(
         split: The examples.
         metrics: Further metrics.
         progress: Wraps the batches.
+        processes: Share the batches; the metrics are computed by the main one.
 
     Raises:
         PluginError: A metric has the name of another one; or a metric, the task or the model
@@ -87,17 +73,25 @@ def evaluate(
     def where() -> str:
         return f"evaluation, batch {count}"
 
+    def compute(batch: Batch) -> Evaluated:
+        nonlocal count, state
+        count += 1
+        with naming_plugin(f"step of {who}", where):
+            batch = batch.to(device)
+            step = task.step(network, batch, None if batch.reset_state else state)
+            state = step.state
+        return batch, step
+
     with torch.inference_mode():
-        for batch in progress(split.eval_batches()):
-            count += 1
+        batches = progress(split.eval_batches())
+        for batch, step in processes.evaluated(batches, compute, outputs=bool(made)):
             with naming_plugin(f"step of {who}", where):
-                batch = batch.to(device)
-                step = task.step(network, batch, None if batch.reset_state else state)
-                state = step.state
                 sums.add(step.metric_sums)
             for name, metric in made:
                 with naming_plugin(f"metric {name!r}", where):
                     metric.update(batch, step)
+    if not processes.is_main:
+        return processes.broadcast_metrics({})
     if not count:
         raise DataError("the split has no batches", why=f"it has {split.num_examples:,} examples")
     with naming_plugin(f"metrics of {who}"):
@@ -108,7 +102,7 @@ def evaluate(
         if clash := sorted(computed.keys() & values.keys()):
             raise PluginError(f"metric {name!r} returns {clash[0]!r}, which exists already")
         values |= computed
-    return values
+    return processes.broadcast_metrics(values)
 
 
 def evaluate_split(
@@ -117,10 +111,13 @@ def evaluate_split(
     split: Split,
     metrics: Sequence[MetricInfo] = (),
     progress: Progress = lambda batches: batches,
+    processes: Processes = ONE_PROCESS,
 ) -> Metrics:
     """Return what :meth:`zoo.interfaces.Task.evaluate` says of a split; as :func:`evaluate`."""
     with naming_plugin(f"evaluate of {_name(task)}"):
-        return task.evaluate(split, lambda part: evaluate(task, network, part, metrics, progress))
+        return task.evaluate(
+            split, lambda part: evaluate(task, network, part, metrics, progress, processes)
+        )
 
 
 def _name(task: Task) -> str:

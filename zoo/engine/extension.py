@@ -6,10 +6,10 @@ import warnings
 
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from zoo.building import build
+from zoo.engine.schedule import build_scheduler
 from zoo.engine.state import Scheduler
 from zoo.engine.trainer import Trainer
-from zoo.errors import PluginError, UsageError
+from zoo.errors import UsageError
 
 
 def extend(trainer: Trainer) -> None:
@@ -45,9 +45,7 @@ def _schedule(trainer: Trainer) -> Scheduler:
     """Return a schedule over all steps of the training, at the step that is reached."""
     for group in trainer.optimizer.param_groups:  # As they were before the first step.
         group["lr"] = group.pop("initial_lr", group["lr"])
-    scheduler = build(trainer.spec.scheduler, trainer.optimizer, trainer.total_steps)
-    if not isinstance(scheduler, Scheduler):
-        raise PluginError(f"{trainer.spec.training.schedule!r} is no torch learning-rate scheduler")
+    scheduler = build_scheduler(trainer.spec, trainer.optimizer, trainer.total_steps)
     with warnings.catch_warnings():  # The optimizer has taken these steps in another process.
         warnings.simplefilter("ignore")
         if not isinstance(scheduler, ReduceLROnPlateau):

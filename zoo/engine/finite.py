@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from zoo.errors import DivergedError, PluginError
+from zoo.errors import DivergedError, PluginError, ZooWarning, listed
+from zoo.interfaces import Metrics
 from zoo.records import TaskInfo
 
 
@@ -20,6 +22,30 @@ def not_finite(metrics: Mapping[str, Any]) -> set[str]:
         for name, value in metrics.items()
         if isinstance(value, float) and not math.isfinite(value)
     }
+
+
+class FiniteMetrics:
+    """Leaves metrics of training steps out that are not finite; a warning says so, once for each.
+
+    They choose nothing, and a metric may have no value on a few batches, such as a ROC area where
+    these have one class.
+    """
+
+    def __init__(self) -> None:
+        self._left_out: set[str] = set()
+
+    def __call__(self, metrics: Metrics, step: int) -> Metrics:
+        """Return the metrics of some steps without those that are not finite."""
+        left_out = not_finite(metrics)
+        if new := left_out - self._left_out:
+            self._left_out |= new
+            warnings.warn(
+                f"training {listed(sorted(new))} is not finite at step {step} and left out of the "
+                "log; the loss is finite",
+                ZooWarning,
+                stacklevel=3,
+            )
+        return {name: value for name, value in metrics.items() if name not in left_out}
 
 
 def name_not_finite(network: nn.Module) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -10,9 +11,57 @@ from torch import nn
 from zoo.engine.log_window import LogWindow
 from zoo.engine.state import TrainState
 
+T = TypeVar("T")
+
 
 class InterruptedTrainingError(BaseException):
     """Ends what a trainer can do again; not an Exception, which plugins may catch."""
+
+
+class Interruption:
+    """Whether a signal ends a training, and what it ends at once.
+
+    Attributes:
+        is_due: Whether the training ends.
+    """
+
+    def __init__(self) -> None:
+        self.is_due = False
+        self._may_raise = False
+
+    def request(self) -> None:
+        """End the training after this step, or at once what can be done again.
+
+        Raises:
+            InterruptedTrainingError: Something is going on that can be done again.
+        """
+        self.is_due = True
+        if self._may_raise:
+            raise InterruptedTrainingError
+
+    def attempt(
+        self, action: Callable[[], T], take_snapshot: Callable[[], Callable[[], None]]
+    ) -> T | None:
+        """Return what an action returns that trains no parameter; None where a signal ends it.
+
+        Args:
+            action: What is done.
+            take_snapshot: Returns what puts back all that the action changes.
+        """
+        if self.is_due:
+            return None
+        put_back = take_snapshot()
+        try:
+            try:
+                self._may_raise = True
+                return action()
+            finally:
+                self._may_raise = False
+        except InterruptedTrainingError:
+            self._may_raise = False
+            self.is_due = True  # It may have been raised for another process of the training.
+            put_back()
+            return None
 
 
 def snapshot(

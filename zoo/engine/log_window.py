@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from zoo.engine.evaluation import SumAccumulator
+from zoo.engine.sums import SumAccumulator
 from zoo.interfaces import MetricSums
 
 _LOSS, _SUMS = "loss", "sums."
@@ -37,6 +37,14 @@ class LogWindow:
     def rows_per_second(self) -> float:
         """Return the rate since the window was opened in this process."""
         return round(self._rows / max(time.monotonic() - self._since, 1e-9), 1)
+
+    def with_sums(self, parts: Sequence[MetricSums]) -> LogWindow:
+        """Return the same window with the sums of several processes, added up."""
+        window = LogWindow()
+        window.loss, window._rows, window._since = self.loss, self._rows, self._since
+        for part in parts:
+            window.sums.add(part)
+        return window
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what a resumed training needs to log what one that never stopped would."""

@@ -11,17 +11,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from zoo import __version__
 from zoo.engine.run_directory import RunDirectory
-from zoo.environment import versions
+from zoo.environment import launch, versions
 from zoo.errors import UsageError
 from zoo.options import options_of
 from zoo.registry import Registry
 from zoo.spec import Component, RunSpec
+from zoo.weights.file import weights_digest
 
 DATA_SHA256, CHANGES = "data_sha256", "changes"
-_CONFIG, _ENVIRONMENT, _THREADS = "config", "environment", "threads"
+_CONFIG, _ENVIRONMENT, _THREADS, _PROCESSES = "config", "environment", "threads", "processes"
 # What --epochs and --steps change.
 _LENGTH = ("training.epochs", "training.steps")
 # Those of the plugins that are installed are compared, with the environment.
@@ -45,6 +47,7 @@ def environment(spec: RunSpec, device: torch.device) -> dict[str, Any]:
     ]  # fmt: skip
     found = [component.info.plugin for component in components]
     plugins = [plugin for plugin in found if plugin and plugin.distribution]
+    processes = launch().size
     return {
         "zoo": __version__,
         **{
@@ -54,13 +57,21 @@ def environment(spec: RunSpec, device: torch.device) -> dict[str, Any]:
         },
         **versions(),
         _THREADS: torch.get_num_threads(),
+        **({_PROCESSES: processes} if processes > 1 else {}),
         "device": device.type,
     }
 
 
 def threads(header: Mapping[str, Any]) -> int:
-    """Return the number of threads of a checkpoint; 0 where its header does not say."""
-    found = _mapping(header, _ENVIRONMENT).get(_THREADS)
+    """Return the number of threads of a checkpoint.
+
+    0 where its header does not say, and where another number of processes goes on: they share the
+    processors in another way.
+    """
+    before = _mapping(header, _ENVIRONMENT)
+    if before.get(_PROCESSES, 1) != launch().size:
+        return 0
+    found = before.get(_THREADS)
     return found if type(found) is int and 0 < found <= 1024 else 0
 
 
@@ -107,8 +118,17 @@ def changes(
             fix="put it back; to go on with other settings start another run with "
             f"--init {directory.path}",
         )
-    before = _mapping(header, _ENVIRONMENT)
-    return found + list(_differences(before, environment(spec, device)))
+    one = {_PROCESSES: 1}
+    before, now = _mapping(header, _ENVIRONMENT), environment(spec, device)
+    return found + list(_differences({**one, **before}, {**one, **now}))
+
+
+def comparable(spec: RunSpec, data_sha256: str, network: nn.Module) -> dict[str, Any]:
+    """Return what several processes of a training have to have alike: all but places of files."""
+    paths = _paths(spec)
+    config = {key: value for key, value in _flat(spec.to_json()).items() if key not in paths}
+    parameters = {name: p.detach().cpu() for name, p in network.named_parameters()}
+    return {**config, DATA_SHA256: data_sha256, "parameters": weights_digest(parameters)}
 
 
 def is_longer(header: Mapping[str, Any], spec: RunSpec) -> bool:

@@ -280,3 +280,27 @@ def _baselines(before: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[st
     if "baselines" not in before or any(before.get(d) != metrics.get(d) for d in digests):
         return {}
     return {"baselines": {**before["baselines"], **metrics.get("baselines", {})}}
+
+
+class ReadOnlyRunDirectory(RunDirectory):
+    """The files of a run for a process that writes none: the main process of the training does."""
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    def rewrite_config(self, config: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Lock nothing: the main process holds the lock."""
+        yield
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    def sync_metrics(self) -> None:
+        """Write nothing."""
+
+    def rewind(self, step: int) -> None:
+        """Write nothing."""

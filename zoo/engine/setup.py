@@ -19,6 +19,7 @@ from zoo.engine.evaluation import get_split
 from zoo.engine.faults import named, naming_plugin
 from zoo.engine.memory import within_memory
 from zoo.engine.origin import CHANGES, DATA_SHA256
+from zoo.engine.processes import ONE_PROCESS, Processes
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.startup import check_start
 from zoo.engine.trainer import Trainer
@@ -62,6 +63,7 @@ def set_up(
     registry: Registry,
     allow_changed: bool = False,
     check: bool = True,
+    processes: Processes = ONE_PROCESS,
 ) -> tuple[Trainer, Transfer | None]:
     """Return the trainer of a run, ready to train, and what was taken from initial weights.
 
@@ -79,6 +81,7 @@ def set_up(
         allow_changed: Whether a run may be resumed under other versions, on another number of
             threads or another kind of device. What has changed is recorded in its files.
         check: Whether to check models, task and weights file of a new run before its first step.
+        processes: Train together; the main one alone has the callbacks of every run.
 
     Raises:
         ZooError: Any of them; nothing is written before the data is read and found fit.
@@ -122,11 +125,13 @@ def set_up(
                 why=f"no tensor of {spec.name} has its name and shape",
                 fix="see `zoo inspect` for its task, model and options",
             )
-    chosen = [build_callback(component) for component in spec.callbacks.values()]
     header = writer.describe(spec, task, data)
     saving = SaveWeights(header)
-    followers = [saving, MetricsLog(), EarlyStopping(), *chosen, *callbacks]
-    trainer = Trainer(spec, task, data, network, directory, followers, metrics)
+    followers = list(callbacks)
+    if processes.is_main:
+        chosen = [build_callback(component) for component in spec.callbacks.values()]
+        followers = [saving, MetricsLog(), EarlyStopping(), *chosen, *callbacks]
+    trainer = Trainer(spec, task, data, network, directory, followers, metrics, processes)
     trainer.origin = origin.describe(spec, data.digest, device)
     if kept:
         trainer.origin = {**trainer.origin, _KEPT_ROWS: kept}
@@ -136,10 +141,11 @@ def set_up(
             _record(trainer, changed)
         if extend:
             _extend(trainer)
-        saving.restore(trainer)
+        if processes.is_main:
+            saving.restore(trainer)
     else:
         if check:
-            check_start(spec, task, data, network, header, registry, tuple(metrics))
+            check_start(spec, task, data, network, header, registry, tuple(metrics), processes.size)
         directory.create({**writer.versions(), **spec.to_json(), DATA_SHA256: data.digest})
     return trainer, taken
 

@@ -16,6 +16,7 @@ from torch import nn
 from zoo.checks.startup import check_models
 from zoo.engine.evaluation import evaluate, get_split
 from zoo.engine.faults import check_step, named, naming_plugin
+from zoo.engine.processes import share_of
 from zoo.errors import PluginError
 from zoo.interfaces import Batch, Data, Split, Task
 from zoo.records import MetricInfo
@@ -53,6 +54,7 @@ def check_start(
     header: dict[str, Any],
     registry: Registry,
     metrics: tuple[MetricInfo, ...] = (),
+    processes: int = 1,
 ) -> None:
     """Check models, a training and an evaluation step, and a weights file of the fresh network.
 
@@ -66,15 +68,19 @@ def check_start(
         header: That of the weights file.
         registry: What is installed.
         metrics: Further metrics of evaluations.
+        processes: How many train together.
 
     Raises:
-        PluginError: A model does not keep what is promised of models, the task fails, or the
-            metric that chooses the best weights is missing.
+        PluginError: A model does not keep what is promised of models, the task fails, the
+            metric that chooses the best weights is missing, or several processes cannot share the
+            loss of a batch.
         WeightsError: The network cannot be saved, read and built again with the same answers.
     """
     check_models(spec.network)
     with torch.random.fork_rng():
         _check_steps(spec, task, data, network, metrics)
+        if processes > 1:
+            _check_shares(spec, task, data, network)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "weights.safetensors"
             writer.save(path, network, task, {**header, "metrics": {}})
@@ -107,6 +113,29 @@ def _check_steps(
             f"task {spec.task.name!r} has no metric {monitor!r} to monitor",
             why=f"it has {', '.join(found)}",
         )
+
+
+def _check_shares(spec: RunSpec, task: Task, data: Data, network: nn.Module) -> None:
+    """Compare the loss of a batch with the sum of the losses of two parts, by their weight."""
+    copied = copy.deepcopy(network).eval()  # Dropout is drawn by shape.
+    device = next(copied.parameters()).device
+    who = named(spec.task, "step")
+    for batch in _FirstBatch(get_split(data, "train")).train_batches(spec.seed, 0, ROWS):
+        if len(batch) < 2:
+            continue
+        total = 0.0
+        with _naming(who), torch.no_grad():
+            whole = float(task.step(copied, batch.to(device), None).loss)
+            for rank in range(2):
+                part, share = share_of(task, batch, rank, 2)
+                total += share * float(task.step(copied, part.to(device), None).loss)
+        if abs(total - whole) > 1e-3 * abs(whole) + 1e-6:
+            raise PluginError(
+                f"several processes cannot share the loss of task {spec.task.name!r}",
+                where="the first batch",
+                why=f"it is {whole:.6g}, and {total:.6g} as the weighted mean over its rows",
+                fix="have the task implement zoo.interfaces.WeighsLoss, or train in one process",
+            )
 
 
 def _naming(who: str) -> AbstractContextManager[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -13,17 +12,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from zoo.building import build
-from zoo.engine import checkpoint
+from zoo.engine import checkpoint, origin
+from zoo.engine.epoch import epoch_batches
 from zoo.engine.evaluation import evaluate_split, get_split
 from zoo.engine.faults import check_step, named, naming_plugin
-from zoo.engine.finite import check_metrics, diverged, not_finite
-from zoo.engine.interruption import InterruptedTrainingError, snapshot
+from zoo.engine.finite import FiniteMetrics, check_metrics, diverged
+from zoo.engine.interruption import Interruption, snapshot
 from zoo.engine.log_window import LogWindow
-from zoo.engine.parameters import averaged_copy, clip_gradients, parameter_groups
+from zoo.engine.parameters import averaged_copy, clip_gradients
+from zoo.engine.processes import ONE_PROCESS, Processes
 from zoo.engine.run_directory import RunDirectory
-from zoo.engine.state import Scheduler, TrainState
-from zoo.errors import DataError, PluginError, WeightsError, ZooWarning, listed
+from zoo.engine.schedule import build_optimizer, build_scheduler
+from zoo.engine.state import TrainState
+from zoo.errors import UsageError
 from zoo.interfaces import Batch, Calibrates, Callback, Data, HasPenalty, Metrics, Task
 from zoo.records import MetricInfo
 from zoo.spec import RunSpec
@@ -42,6 +43,7 @@ class Trainer:
         directory: Where checkpoints go.
         callbacks: Follow the training, in this order.
         metrics: Further metrics of evaluations.
+        processes: Train together. The main one alone has callbacks and writes files.
 
     Attributes:
         state: Where the training is.
@@ -61,33 +63,34 @@ class Trainer:
         directory: RunDirectory,
         callbacks: Sequence[Callback] = (),
         metrics: Sequence[MetricInfo] = (),
+        processes: Processes = ONE_PROCESS,
     ) -> None:
         self.spec, self.task, self.data, self.network = spec, task, data, network
         self.directory, self.callbacks, self.metrics = directory, callbacks, metrics
+        self.processes = processes
         training = spec.training
+        if training.batch_size < processes.size:
+            raise UsageError(
+                f"a batch of {training.batch_size} rows cannot be shared by {processes.size} "
+                "processes",
+                fix="start fewer of them, or set a larger batch_size",
+            )
         self.origin: Mapping[str, Any] = {}
         self.device = next(network.parameters()).device
         self.state = TrainState()
-        steps_per_epoch = self._steps_per_epoch()
+        steps_per_epoch = -(-len(self._train_batches()) // training.accumulate)
         self.total_steps = training.steps or training.epochs * steps_per_epoch
-        groups = parameter_groups(network, training.learning_rate)
-        with naming_plugin(named(spec.optimizer.info, "target")):
-            optimizer = build(spec.optimizer, groups, training.learning_rate)
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise PluginError(f"{training.optimizer!r} is no torch optimizer")
-        with naming_plugin(named(spec.scheduler.info, "target")):
-            scheduler = build(spec.scheduler, optimizer, self.total_steps)
-        if not isinstance(scheduler, Scheduler):
-            raise PluginError(f"{training.schedule!r} is no torch learning-rate scheduler")
-        self.optimizer, self.scheduler = optimizer, scheduler
+        self.optimizer = build_optimizer(spec, network)
+        self.scheduler = build_scheduler(spec, self.optimizer, self.total_steps)
         self.averaged = averaged_copy(network, training.average)
         self.stop_reason = ""
         self._penalties = [m for m in network.modules() if isinstance(m, HasPenalty)]
         self._window = LogWindow()
         self._started = self._saved = time.monotonic()
         self._is_first_step = True
-        self._interrupted = self._interruptible = False
-        self._left_out: set[str] = set()  # Metrics of training steps that were not finite.
+        self._interruption = Interruption()
+        self._checkpoint_is_agreed = False
+        self._finite = FiniteMetrics()
 
     @property
     def eval_network(self) -> nn.Module:
@@ -105,6 +108,7 @@ class Trainer:
         training, state = self.spec.training, self.state
         self._started = time.monotonic() - state.seconds
         self._saved = time.monotonic()
+        self.processes.check_same(self._facts)
         self._call("on_train_begin")
         if self._evaluation_is_pending():
             self._evaluate()
@@ -132,7 +136,7 @@ class Trainer:
                 if self._evaluation_is_due(epoch_ends):
                     self._evaluate()
                     self._save_checkpoint()
-                elif self.finished or self._checkpoint_is_due():
+                elif self.finished or self._checkpoint_is_agreed:
                     self._save_checkpoint()
                 if self.finished:
                     break
@@ -140,39 +144,32 @@ class Trainer:
 
     def _train_batches(self) -> Sequence[Batch]:
         """Return the batches of the epoch, of which some may have been trained on."""
-        training, state = self.spec.training, self.state
-        split = get_split(self.data, "train")
         with self._naming(self._task("train_batches of the data")):
-            batches = split.train_batches(self.spec.seed, state.epoch, training.batch_size)
-            count = len(batches)
-        if not count:
-            why = f"epoch {state.epoch} has no batches"
-            raise DataError("the training split is empty", where=self.data.summary, why=why)
-        if state.batch >= count:  # Batches are a function of seed and epoch alone, or should be.
-            raise DataError(
-                "the training split has become smaller",
-                where=self.data.summary,
-                why=f"epoch {state.epoch} has {count:,} batches and had more than {state.batch:,}",
-            )
-        return batches
+            return epoch_batches(self.data, self.spec, self.state)
 
     def _step(self, batches: Sequence[Batch], first: int, after: int) -> bool:
         """Take an optimizer step on some batches; False where a signal came before it was taken."""
 
-        def compute_gradients() -> bool:
-            for index in range(first, after):
-                self._backward(batches, index, 1 / (after - first))
-            return True
+        def compute_gradients() -> list[Tensor]:
+            share = 1 / (after - first)
+            return [self._backward(batches, index, share) for index in range(first, after)]
 
         self.network.train()
+        self.processes.seed(self.spec.seed, self.state.step)
         self.optimizer.zero_grad(set_to_none=True)
         if self._is_first_step:
             # It may compile for a while, and there is nothing yet that would be lost.
-            if not self._unless_interrupted(compute_gradients):
+            losses = self._unless_interrupted(compute_gradients)
+            if losses is None:
                 return False
             self._is_first_step = False
         else:
-            compute_gradients()
+            losses = compute_gradients()
+        sums = self.processes.sum_gradients(self.network, losses)
+        if self.processes.size > 1:
+            self._window.loss = sums[-1]
+            if self.device.type == "cpu":
+                self._check_loss(torch.stack(list(sums)).sum(), self.state.step + 1)
         with self._naming(named(self.spec.optimizer.info, "step")):
             clip_gradients(self.network, self.spec.training)
             self.optimizer.step()
@@ -188,6 +185,8 @@ class Trainer:
     def stop(self, reason: str, *, complete: bool = False) -> None:
         """End the training after this step, with a checkpoint.
 
+        Of several processes the main one, which has the callbacks, ends all.
+
         Args:
             reason: Why, in a few words.
             complete: Whether the training counts as complete; if not, it can be resumed.
@@ -198,14 +197,17 @@ class Trainer:
     def interrupt(self) -> None:
         """End the training as soon as nothing is lost by it; for handlers of signals.
 
+        Several processes end after the same step, or the same batches of an evaluation.
+
         Raises:
             InterruptedTrainingError: What goes on can be left out and done again; the trainer
                 catches it.
         """
+        if self.processes.size > 1:
+            self.processes.interrupted = True
+            return
         self.stop("interrupted")
-        self._interrupted = True
-        if self._interruptible:
-            raise InterruptedTrainingError
+        self._interruption.request()
 
     def resume(self) -> None:
         """Restore the checkpoint of the run, if it got as far as writing one.
@@ -215,80 +217,60 @@ class Trainer:
         """
         if self.directory.checkpoint.exists():
             self.state = checkpoint.load(
-                self.directory.checkpoint,
-                self.network,
-                self.optimizer,
-                self.scheduler,
-                self.averaged,
-                self._window,
-                higher_is_better=self.spec.task.higher_is_better,
-            )
+                self.directory.checkpoint, self.network, self.optimizer, self.scheduler,
+                self.averaged, self._window, higher_is_better=self.spec.task.higher_is_better,
+            )  # fmt: skip
+            self.processes.distribute(self.state, self._window)
         else:
-            self._check_start()
+            checkpoint.check_not_lost(self.directory)
         # A process that was killed while it extended the run may have left it unfinished.
         self.state.done = self.state.done or self._is_last_step()
         self.directory.rewind(self.state.step)
 
-    def _check_start(self) -> None:
-        """Refuse to start a run again that has lost its checkpoint: its results would be too."""
-        kinds = [line["kind"] for line in self.directory.read_metrics()]
-        # The first evaluation is logged before the checkpoint is written, all others after it.
-        if kinds.count("evaluation") > 1:
-            raise WeightsError(
-                "the checkpoint of the run is missing",
-                where=str(self.directory.checkpoint),
-                why=f"the run was evaluated {kinds.count('evaluation'):,} times",
-                fix="put the file back, or start again in another --out",
-            )
+    def _backward(self, batches: Sequence[Batch], index: int, share: float) -> Tensor:
+        """Add the gradients of a batch, multiplied by ``share``, and return its loss.
 
-    def _backward(self, batches: Sequence[Batch], index: int, share: float) -> None:
-        """Compute the loss of a batch and add its gradients, multiplied by ``share``."""
+        Of several processes each computes some of its rows, and their share in the loss.
+        """
         mixed = self.spec.training.precision != "float32"
         state, who = self.state, self._task("step")
         with self._naming(who):
-            batch = batches[index].to(self.device)
+            whole = batches[index]
+            part, part_share = self.processes.part(self.task, whole)
+            if part is None:
+                return torch.zeros((), device=self.device)
+            batch = part.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
                 step = self.task.step(
                     self.network, batch, None if batch.reset_state else state.recurrent
                 )
                 check_step(step, who)
                 loss = sum((module.penalty() for module in self._penalties), start=step.loss)
-            if self.device.type == "cpu":  # Elsewhere reading a value waits for the device.
+            if part_share != 1:
+                loss = loss * part_share
+            # Elsewhere reading a value waits for the device; several processes check the sum.
+            if self.device.type == "cpu" and self.processes.size == 1:
                 self._check_loss(loss, state.step + 1)
             (loss if share == 1 else loss * share).backward()
             # Truncated backpropagation through time: the state is carried, its history is not.
             state.recurrent = tuple(part.detach() for part in step.state) if step.state else None
-            self._window.add(loss.detach(), len(batch), step.metric_sums)
+            self._window.add(loss.detach(), len(whole), step.metric_sums)
+            return loss.detach()
 
     def _log(self) -> None:
-        window, self._window = self._window, LogWindow()
+        window, self._window = self.processes.collect_window(self._window), LogWindow()
         self._check_loss(window.loss, self.state.step)
-        with self._naming(self._task("metrics")):
-            computed = self.task.metrics(window.sums.total())
-        metrics = {
-            **self._finite(computed),
-            "batch_loss": float(window.loss),
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "rows_per_second": window.rows_per_second(),
-        }
+        metrics: Metrics = {}
+        if self.processes.is_main:
+            with self._naming(self._task("metrics")):
+                computed = self.task.metrics(window.sums.total())
+            metrics = {
+                **self._finite(computed, self.state.step),
+                "batch_loss": float(window.loss),
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "rows_per_second": window.rows_per_second(),
+            }
         self._call("on_log", metrics)
-
-    def _finite(self, metrics: Metrics) -> Metrics:
-        """Return metrics of training steps without those that are not finite; a warning says so.
-
-        They choose nothing, and a metric may have no value on a few batches, such as a ROC area
-        where these have one class.
-        """
-        left_out = not_finite(metrics)
-        if new := left_out - self._left_out:
-            self._left_out |= new
-            warnings.warn(
-                f"training {listed(sorted(new))} is not finite at step {self.state.step} and left "
-                "out of the log; the loss is finite",
-                ZooWarning,
-                stacklevel=2,
-            )
-        return {name: value for name, value in metrics.items() if name not in left_out}
 
     def _is_last_step(self) -> bool:
         training, state = self.spec.training, self.state
@@ -313,6 +295,7 @@ class Trainer:
         metrics = self._unless_interrupted(self._measure)
         if metrics is None:
             self.state.done = False  # The resumed training evaluates first.
+            self.stop_reason = self.stop_reason or "interrupted"
             return
         info = self.spec.task
         check_metrics(metrics, self.eval_network, info, self.state.step)
@@ -323,32 +306,25 @@ class Trainer:
         self._call("on_evaluate", metrics)
 
     def _measure(self) -> Metrics:
+        task, network = self.task, self.eval_network
         split = get_split(self.data, "validation")
-        if isinstance(self.task, Calibrates):
-            self.eval_network.eval()
+        self.processes.check_same(self._facts)
+        if isinstance(task, Calibrates) and self.processes.is_main:
+            network.eval()
             with naming_plugin(self._task("calibrate"), lambda: f"step {self.state.step}"):
-                self.task.calibrate(self.eval_network, split)
-        return evaluate_split(self.task, self.eval_network, split, self.metrics)
+                task.calibrate(network, split)
+        self.processes.broadcast_buffers(network)
+        return evaluate_split(task, network, split, self.metrics, processes=self.processes)
 
     def _unless_interrupted(self, action: Callable[[], T]) -> T | None:
         """Return what an action returns that trains no parameter; None where a signal ends it.
 
         What it has changed until then is put back, so that it can be done again.
         """
-        if self._interrupted:
-            return None
         networks = [self.network, *([] if self.averaged is None else [self.averaged])]
-        put_back = snapshot(networks, self.state, self._window, self.device)
-        try:
-            try:
-                self._interruptible = True
-                return action()
-            finally:
-                self._interruptible = False
-        except InterruptedTrainingError:
-            self._interruptible = False
-            put_back()
-            return None
+        return self._interruption.attempt(
+            action, lambda: snapshot(networks, self.state, self._window, self.device)
+        )
 
     def _save_checkpoint(self) -> None:
         self._write_checkpoint()
@@ -358,6 +334,7 @@ class Trainer:
             self._write_checkpoint()
 
     def _checkpoint_is_due(self) -> bool:
+        """Return whether the last one is long ago."""
         every = self.spec.training.checkpoint_every
         return bool(every) and time.monotonic() - self._saved >= every
 
@@ -375,10 +352,14 @@ class Trainer:
             DivergedError: A parameter is not finite; the checkpoint that is there stays.
             DiskError: It cannot be written.
         """
+        state = self.processes.collect_state(self.state)
+        window = self.processes.collect_window(self._window)
+        if not self.processes.is_main:
+            return
         self.directory.sync_metrics()
         checkpoint.save(
-            self.directory.checkpoint, self.state, self.network, self.optimizer, self.scheduler,
-            self.averaged, self._window, self.origin,
+            self.directory.checkpoint, state, self.network, self.optimizer, self.scheduler,
+            self.averaged, window, self.origin,
         )  # fmt: skip
 
     def _check_loss(self, loss: Tensor, step: int) -> None:
@@ -393,12 +374,28 @@ class Trainer:
                 "the last checkpoint, if there is one, is complete",
             ):
                 getattr(callback, method)(self, *arguments)
+        self._agree()
+
+    def _agree(self) -> None:
+        """Take the decisions of callbacks, signals and the clock: in all processes the same."""
+        processes = self.processes
+        flags = (
+            bool(self.stop_reason), self.state.done, processes.interrupted,
+            processes.is_main and self._checkpoint_is_due(),
+        )  # fmt: skip
+        stopped, self.state.done, interrupted, self._checkpoint_is_agreed = processes.any(flags)
+        if stopped:
+            self.stop_reason = self.stop_reason or "stopped by the main process"
+        if interrupted:
+            self.stop_reason, self._interruption.is_due = "interrupted", True
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what has to be the same in all processes."""
+        found = origin.comparable(self.spec, self.data.digest, self.network)
+        return {**found, "total steps": self.total_steps, "step": self.state.step}
 
     def _naming(self, who: str) -> AbstractContextManager[None]:
         return naming_plugin(who, lambda: f"step {self.state.step + 1}, epoch {self.state.epoch}")
 
     def _task(self, part: str) -> str:
         return named(self.spec.task, part)
-
-    def _steps_per_epoch(self) -> int:
-        return -(-len(self._train_batches()) // self.spec.training.accumulate)

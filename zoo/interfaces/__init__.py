@@ -21,6 +21,7 @@ from zoo.interfaces.capabilities import (
     Predicts,
     ProbesTexts,
     RowNames,
+    WeighsLoss,
     WrapsModel,
 )
 from zoo.interfaces.data import Batch, Data, ShufflesSteps, Split
@@ -100,5 +101,6 @@ __all__ = [
     "TextPrediction",
     "Tracker",
     "ValuesPrediction",
+    "WeighsLoss",
     "WrapsModel",
 ]

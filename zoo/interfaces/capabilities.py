@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from zoo.interfaces.data import Data, Split
+from zoo.interfaces.data import Batch, Data, Split
 from zoo.interfaces.models import DecodeStep
 from zoo.interfaces.predictions import Mistake, Prediction
 from zoo.interfaces.training import Metric
@@ -181,6 +181,23 @@ class MakesMetrics(Protocol):
 
         Args:
             network: The network, in evaluation mode.
+        """
+        ...
+
+
+@runtime_checkable
+class WeighsLoss(Protocol):
+    """A task whose loss is no mean over the rows of a batch: over its tokens, for instance.
+
+    Of several processes each computes the loss of some rows, and their gradients are added up by
+    weight. Without it the weight is the number of rows.
+    """
+
+    def loss_weight(self, batch: Batch) -> float:
+        """Return over how many items the loss of a batch is a mean; 1 where it is a sum.
+
+        Args:
+            batch: A batch of training, or some of its rows.
         """
         ...
 

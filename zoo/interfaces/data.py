@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -41,17 +41,40 @@ class Batch:
         Args:
             device: Where its tensors go.
         """
-        moved = {f.name: _to(getattr(self, f.name), device) for f in fields(self)}
-        return replace(self, **moved)
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def select(self, rows: slice) -> Self:
+        """Return some of the rows, for one of several processes of a training.
+
+        A subclass that has tensors whose first dimension is not that of the rows overrides it.
+
+        Args:
+            rows: Which rows.
+
+        Raises:
+            ValueError: A tensor has another first dimension than the batch has rows.
+        """
+        return self._map(lambda tensor: _rows(tensor, rows, len(self)))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        changed = {f.name: _map(getattr(self, f.name), change) for f in fields(self)}
+        return replace(self, **changed)
 
 
-def _to(value: Any, device: torch.device) -> Any:
+def _rows(tensor: Tensor, rows: slice, count: int) -> Tensor:
+    if tensor.dim() and len(tensor) != count:
+        shape = tuple(tensor.shape)
+        raise ValueError(f"a batch of {count} rows has a tensor {shape}: it needs its own select()")
+    return tensor[rows].contiguous() if tensor.dim() else tensor
+
+
+def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+        return change(value)
     if isinstance(value, dict):
-        return {key: _to(item, device) for key, item in value.items()}
+        return {key: _map(item, change) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        items = [_to(item, device) for item in value]
+        items = [_map(item, change) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return value
 
