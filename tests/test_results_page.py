@@ -258,7 +258,7 @@ def test_size_time_and_rate_of_a_run_are_noted(
 
 
 def test_a_target_that_is_none_is_refused_in_a_line() -> None:
-    command = [sys.executable, DOCS / "make_results.py", "nowhere"]
+    command = [sys.executable, str(DOCS / "make_results.py"), "nowhere"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "error: no run directory in nowhere; give one, or RECIPE=DATA\n"

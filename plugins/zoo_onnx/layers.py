@@ -61,7 +61,7 @@ def add_stack(
     counts = graph.add("Cast", lengths, to=INT32)
     starts = _starts(graph, model, lengths, state)
     values = graph.add("Transpose", vectors, perm=(1, 0, 2))
-    attributes = {"linear_before_reset": 1} if operator == "GRU" else {}
+    attributes: dict[str, Any] = {"linear_before_reset": 1} if operator == "GRU" else {}
     ends: list[list[str]] = [[] for _ in range(parts)]
     for layer in range(layers.num_layers):
         weights = layers.weights[layer * directions : (layer + 1) * directions]

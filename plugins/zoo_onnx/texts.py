@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from zoo.interfaces import Batch, Data
 from zoo.nn import OneHot
 from zoo_onnx.graph import BOOL, DOUBLE, FLOAT, INT64, UINT64, Graph
-from zoo_onnx.models import ModelValues, add_model
+from zoo_onnx.layers import ModelValues
+from zoo_onnx.models import add_model
 from zoo_onnx.translation import NUMBER_OF_EXAMPLES, Arrays, Translation, arrays, counted
 from zoo_text.batches import TextBatch, TextSplit
 from zoo_text.classification import TextClassification

@@ -101,8 +101,9 @@ def train(
             files = {part: str(source) for part, source in sources.items()}
             check_same_run(
                 out, name, data=files["data"], validation=files["validation_data"],
-                test=files["test_data"], settings=settings, init=None if init is None else str(init), callbacks=names,
-                metrics=metrics, seed=seed,
+                test=files["test_data"], settings=settings,
+                init=None if init is None else str(init), callbacks=names, metrics=metrics,
+                seed=seed,
             )  # fmt: skip
             return _resume(
                 out, 0, 0, objects, device, threads, progress, evaluate_test=evaluate_test,
