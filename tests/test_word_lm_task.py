@@ -175,6 +175,21 @@ def test_a_text_without_words_is_refused(text: str, tmp_path: Path) -> None:
         make().prepare(path, 1)
 
 
+def test_the_vocabulary_of_initial_weights_is_kept(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "texts.jsonl", texts())
+    settings = {"hidden_size": 6, "embed_size": 4, "steps": 2, "min_count": 2}
+    first = zoo.train("word-lm/lstm", table, out=tmp_path / "a", settings=settings, progress=False)
+    other = write_table(tmp_path / "other.jsonl", ["The zebra saw the emu"] * 40)
+    tuned = zoo.train(
+        "word-lm/lstm", other, out=tmp_path / "b", init=first.path, progress=False,
+        settings={"steps": 2},
+    )  # fmt: skip
+    words = first.model.task.words
+    assert tuned.model.task.words == [*words, "emu", "zebra"]
+    assert tuned.model.spec.task.options.embed_size == 4
+    assert f"all {len(words)} rows, 2 fresh" in str(tuned.transfer)
+
+
 def test_texts_of_words_that_do_not_repeat_are_noted(tmp_path: Path) -> None:
     path = write_table(tmp_path / "texts.jsonl", texts())
     assert not any("char-lm" in note for note in make().prepare(path, 1).notes)

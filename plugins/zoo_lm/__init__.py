@@ -19,6 +19,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             monitor="loss",
             higher_is_better=False,
             needs_causal=True,
+            settings_from="zoo_lm.initial:char_settings",
         ),
         zoo.TaskInfo(
             name="word-lm",
@@ -28,6 +29,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             monitor="loss",
             higher_is_better=False,
             needs_causal=True,
+            settings_from="zoo_lm.initial:word_settings",
             settings={
                 "hidden_size": 256,
                 "embed_size": 128,

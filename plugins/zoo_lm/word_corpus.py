@@ -24,7 +24,7 @@ from zoo_text.tokens import spaced
 from zoo_text.vocabulary import UNKNOWN, build_vocabulary
 
 # Increase it when the encoding or the layout of a cache entry changes.
-VERSION = 1
+VERSION = 2
 # Follows the last word of every text.
 END_OF_TEXT = 2
 SPECIALS = ("<pad>", "<unk>", "<eos>")
@@ -59,7 +59,11 @@ class Corpus:
 
 
 def load(
-    path: Path | None, options: WordLMOptions, seed: int, words: Sequence[str] | None
+    path: Path | None,
+    options: WordLMOptions,
+    seed: int,
+    words: Sequence[str] | None,
+    kept: Sequence[str] = SPECIALS,
 ) -> Corpus:
     """Return a corpus, encoding it if it is not in the cache.
 
@@ -71,6 +75,7 @@ def load(
         options: The task's options.
         seed: Decides the order of independent texts.
         words: The vocabulary; None: it is built of the training texts.
+        kept: Words that such a vocabulary begins with.
 
     Raises:
         DataError: A source is missing, damaged or without words.
@@ -82,7 +87,7 @@ def load(
     digest = digests[0]
     if len(digests) > 1:
         digest = hashlib.sha256("".join(f"{d}\n" for d in digests).encode()).hexdigest()
-    known = None if words is None else files.digest_text("\n".join(words))
+    known = files.digest_text("\n".join(kept if words is None else words))
     key = {
         "task": "word-lm",
         "version": VERSION,
@@ -90,12 +95,12 @@ def load(
         "text_column": options.text_column,
         "seed": seed,
         "sizes": [options.validation_size, options.test_size],
-        "vocabulary": known or [options.max_vocab, options.min_count],
+        "vocabulary": [known, *([options.max_vocab, options.min_count] if words is None else [])],
     }
     where = str(path or "Python's manual")
 
     def build(folder: Path) -> None:
-        _Builder(folder, sources, options, where).build(seed, words)
+        _Builder(folder, sources, options, where).build(seed, words, kept)
 
     entry = store.cached(key, build)
     found = json.loads((entry / "corpus.json").read_text(encoding="utf-8"))
@@ -122,13 +127,13 @@ class _Builder:
         self._folder, self._options, self._where = folder, options, where
         self._sources = sources
 
-    def build(self, seed: int, words: Sequence[str] | None) -> None:
+    def build(self, seed: int, words: Sequence[str] | None, kept: Sequence[str]) -> None:
         """Write token ids, counts, vocabulary and sizes."""
         path = self._folder / "words.txt"
         starts, lengths = self._normalise(path)
         try:
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as texts:
-                self._encode(texts, starts, lengths, seed, words)
+                self._encode(texts, starts, lengths, seed, words, kept)
         finally:
             path.unlink()
 
@@ -155,6 +160,7 @@ class _Builder:
         lengths: IntArray,
         seed: int,
         words: Sequence[str] | None,
+        kept: Sequence[str],
     ) -> None:
         options, number = self._options, len(lengths)
         order = np.arange(number)
@@ -174,7 +180,9 @@ class _Builder:
         if words is None:
             counted = _count(lines(order[: np.searchsorted(ends, num_train) + 1]))
             decoded = Counter({word.decode(): count for word, count in counted.items()})
-            words = build_vocabulary(decoded, options.min_count, options.max_vocab, SPECIALS)
+            for word in kept:
+                del decoded[word]
+            words = build_vocabulary(decoded, options.min_count, options.max_vocab, kept)
         counts = np.zeros(len(words), np.int64)
 
         def parts() -> Iterator[IntArray]:

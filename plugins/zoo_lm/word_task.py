@@ -45,6 +45,7 @@ class WordLM(LanguageModel[WordLMOptions]):
         super().__init__(options)
         self._sampler: SampledSoftmax | None = None
         self._source = ""
+        self._kept: list[str] = list(SPECIALS)
         self._log_frequency: Tensor | None = None
         self._set_vocabulary(list(SPECIALS))
 
@@ -66,7 +67,7 @@ class WordLM(LanguageModel[WordLMOptions]):
             self._source = source
         elif source != self._source:  # Other data is evaluated by itself.
             options = replace(options, more_data="")
-        corpus = load(path, options, seed, None if fit else self.words)
+        corpus = load(path, options, seed, None if fit else self.words, self._kept)
         if fit:
             self._set_vocabulary(corpus.words)
             frequency = np.maximum(corpus.counts, 1) / max(1, corpus.num_train)
@@ -127,6 +128,14 @@ class WordLM(LanguageModel[WordLMOptions]):
             elif name.startswith("adaptive."):  # Which words are in a cluster depends on all.
                 names[name] = RowNames(self.words, by_row=False)
         return names
+
+    def keep_rows(self, rows: Mapping[str, RowNames], shapes: Mapping[str, Sequence[int]]) -> None:
+        """Keep the words of another word model; see :class:`zoo.interfaces.KeepsRows`."""
+        vectors = rows.get("embedding.weight")
+        if vectors is None or tuple(shapes["embedding.weight"][1:]) != (self.options.embed_size,):
+            return
+        if tuple(vectors.names[: len(SPECIALS)]) == SPECIALS:
+            self._kept = list(vectors.names)
 
     # Training
 
