@@ -66,12 +66,15 @@ class ModelInfo(Record):
 
     Args:
         causal: Whether the output at step t depends on steps 1..t alone.
+        runtime: ``"module:name"`` of a :class:`zoo.interfaces.RuntimeModel`, by which files answer
+            without torch; empty: torch computes.
         upgrade: Brings a weights file of an earlier version of the plugin to this one.
     """
 
     kind: ClassVar[str] = "model"
 
     causal: bool
+    runtime: str | Callable[..., Any] = ""
     upgrade: Upgrade | None = None
 
 
@@ -131,6 +134,8 @@ class TaskInfo(Record):
             settings, see :data:`Suggest`. Empty: the task has no suggestions.
         for_any_data: Whether the task is asked early about data that no task is named for. False
             where a more general task should be asked first.
+        runtime: ``"module:name"`` of a :class:`zoo.interfaces.RuntimeTask`, by which files answer
+            without torch; empty: torch computes.
         upgrade: Brings a weights file of an earlier version of the plugin to this one.
     """
 
@@ -143,6 +148,7 @@ class TaskInfo(Record):
     settings: Mapping[str, Any] = field(default_factory=dict)
     suggest: str | Suggest = ""
     for_any_data: bool = True
+    runtime: str | Callable[..., Any] = ""
     upgrade: Upgrade | None = None
 
 

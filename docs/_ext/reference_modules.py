@@ -27,7 +27,7 @@ from sphinx.util.docutils import SphinxDirective
 MODULES = (
     "zoo", "zoo.api", "zoo.interfaces", "zoo.nn", "zoo.data.download", "zoo.data.ragged",
     "zoo.data.sequence", "zoo.data.source", "zoo.data.store", "zoo.data.text", "zoo.generation",
-    "zoo.prediction", "zoo.testing", "zoo.sklearn", "zoo.errors", "zoo.records", "zoo.options",
+    "zoo.prediction", "zoo.runtime", "zoo.testing", "zoo.sklearn", "zoo.errors", "zoo.records", "zoo.options",
     "zoo.files", "zoo.intervals", "zoo.deprecation",
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,14 @@ from zoo.interfaces import (
 from zoo.nn import pool
 from zoo_lm import explaining
 from zoo_lm.char_corpus import load
+from zoo_lm.characters import Characters
 from zoo_lm.metrics import compute_metrics, sum_losses
 from zoo_lm.network import CharPredictor
 from zoo_lm.options import CharLMOptions
 from zoo_lm.outcomes import of_characters
 
-# In the probe of a weights file; larger vocabularies, such as of Chinese, are sampled.
-PROBE_CHARACTERS = 200
 
-
-class CharLM(Task):
+class CharLM(Characters, Task):
     """Many-to-many in step: predicts the next character at every character.
 
     Args:
@@ -52,10 +50,6 @@ class CharLM(Task):
     def __init__(self, options: CharLMOptions) -> None:
         self.options = options
         self._set_vocabulary("")
-
-    def _set_vocabulary(self, characters: str) -> None:
-        self.characters = characters
-        self._token_ids = {character: index for index, character in enumerate(characters)}
 
     # Data
 
@@ -94,19 +88,6 @@ class CharLM(Task):
         )
 
     # Network
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"vocabulary": list(self.characters)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        characters = state["vocabulary"]
-        if not isinstance(characters, list) or not all(
-            isinstance(c, str) and len(c) == 1 for c in characters
-        ):
-            raise ValueError("vocabulary is not a list of characters")
-        if len(set(characters)) < len(characters):
-            raise ValueError("the vocabulary has a character twice")
-        self._set_vocabulary("".join(characters))
 
     def network(self, build_model: BuildModel) -> nn.Module:
         return CharPredictor(build_model, self.options, len(self.characters))
@@ -150,12 +131,6 @@ class CharLM(Task):
         inputs = torch.arange(24).view(2, 12) % max(len(self.characters), 1)
         return Batch(inputs, torch.tensor([12, 12]), inputs)
 
-    def probe_texts(self) -> list[str]:
-        """Return characters from all over the vocabulary, and some of them backwards."""
-        step = max(1, -(-len(self.characters) // PROBE_CHARACTERS))
-        spread = self.characters[::step]
-        return [spread, spread[::-1][:12], self.characters[-1:]]
-
     @torch.inference_mode()
     def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return token ids, the text that they stand for, and the logits (V,) that follow.
@@ -183,23 +158,6 @@ class CharLM(Task):
         """Return the surprise of every character; see :class:`zoo.interfaces.Explains`."""
         return explaining.explain(self, network, texts, target)
 
-    def encode(self, text: str, where: str = "the prompt") -> list[int]:
-        missing = sorted({character for character in text if character not in self._token_ids})
-        if missing:
-            raise DataError(
-                f"the vocabulary lacks {', '.join(map(repr, missing))}",
-                where=where,
-                why=f"it has {len(self.characters)} characters: {self.characters!r}",
-                fix="leave them out",
-            )
-        return [self._token_ids[character] for character in text]
-
-    def decode(self, token_ids: Iterable[int]) -> str:
-        return "".join(self.characters[token_id] for token_id in token_ids)
-
-    def start_token(self) -> int:
-        return self._token_ids.get("\n", 0)
-
     def decode_step(self, network: nn.Module) -> DecodeStep:
         assert isinstance(network, CharPredictor)
         return network.decode_step()
@@ -216,7 +174,7 @@ class CharLM(Task):
             DataError: The vocabulary lacks a character of a text; the message names it.
         """
         assert isinstance(network, CharPredictor)
-        rows = [self.encode(t, f"the text {t[:40]!r}") or [self.start_token()] for t in texts]
+        rows = self.encode_texts(texts)
         device = next(network.parameters()).device
         vectors: dict[int, npt.NDArray[np.float32]] = {}
         for batch in Ragged.of(rows, range(len(rows))).eval_batches():

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from zoo.api import frames
 from zoo.api.frames import Source
+from zoo.api.loading import load
 from zoo.api.running import lock_new, run_training
 from zoo.api.sources import check_files, with_files
 from zoo.api.suggestions import Choice, choose
-from zoo.api.weights import load
 from zoo.engine.evaluation import installed_metrics
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import UsageError

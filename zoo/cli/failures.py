@@ -9,7 +9,7 @@ import traceback
 import click
 
 from zoo.entry_points import read_points
-from zoo.errors import DiskError, PluginError, ZooError, printable, shortened
+from zoo.errors import DiskError, NeedsTorchError, PluginError, ZooError, printable, shortened
 
 OUT_OF_MEMORY, INTERNAL, INTERRUPTED, LOST_READER = 9, 70, 130, 141
 REPORT = "https://github.com/seqzoo/zoo/issues"
@@ -41,6 +41,9 @@ def describe(error: BaseException) -> tuple[str, int]:
         isinstance(error, RuntimeError) and _NO_MEMORY.search(said)
     ):
         return "not enough memory; make the network or the batches smaller", OUT_OF_MEMORY
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        # An installation that answers without it; see NeedsTorchError.
+        return str(NeedsTorchError("torch is not installed")), NeedsTorchError.exit_code
     if isinstance(error, OSError):
         return f"input or output failed: {error}", DiskError.exit_code
     advice = "run `zoo --debug ...` for the traceback, and please report it"
