@@ -236,9 +236,7 @@ def test_torch_is_not_imported_for_answers() -> None:
 
 def test_what_numpy_cannot_compute_is_computed_by_torch(tmp_path: Path) -> None:
     path = make_file(tmp_path, "text-classification/rnn-oh", TWO, ngram_weight=0, embed_size=4)
-    with pytest.raises(
-        NeedsTorchError, match=r"model 'rnn-oh' needs torch in .*pip install"
-    ):
+    with pytest.raises(NeedsTorchError, match=r"model 'rnn-oh' needs torch in .*pip install"):
         zoo.load(path, runtime="numpy")
     assert isinstance(zoo.load(path, runtime="auto"), zoo.TrainedModel)
 

@@ -70,7 +70,7 @@ def run_layer(
     each = 2 * NUM_SAVED[cell] * array_size
     value_bounds = np.arange(len(bounds)) * each
     outputs = np.empty((batch_size, num_steps, size) if return_outputs else (0, 0, 0), np.float32)
-    start = tuple(np.ascontiguousarray(part) for part in state)
+    start = tuple(np.array(part, order="C") for part in state)
     ends = tuple(np.empty_like(part) for part in start)
     batching = Batching(lengths, order, np.stack((bounds, value_bounds), axis=1), reverse, 1)
     saved = SavedSteps(
@@ -106,5 +106,5 @@ def _pack_panels(matrices: Array) -> Array:
     number, depth, columns = matrices.shape
     width = round_up(columns, PANEL_WIDTH)
     wide = np.pad(matrices, ((0, 0), (0, 0), (0, width - columns)))
-    panels = wide.reshape(number, depth, -1, PANEL_WIDTH).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(panels)
+    panels = wide.reshape(number, depth, width // PANEL_WIDTH, PANEL_WIDTH)
+    return np.ascontiguousarray(panels.transpose(0, 2, 1, 3))

@@ -64,7 +64,7 @@ class Tensors:
         self._taken.add(full)
         if full not in self._arrays:
             self._missing.append(full)
-            return np.zeros(shape, kind or np.float32)
+            return _zeros(shape, kind)
         array, wanted, fits = self._arrays[full], kind or self._dtype, True
         if array.shape != shape:
             self._different.append(f"{full} has shape {array.shape}, not {shape}")
@@ -73,7 +73,7 @@ class Tensors:
             self._different.append(f"{full} is {self._dtypes[full]}, not {wanted}")
             fits = False
         if not fits:
-            return np.zeros(shape, kind or np.float32)
+            return _zeros(shape, kind)
         if array.dtype.kind == "f" and array.size:
             low, high = array.min(), array.max()
             if np.isnan(low) or not (buffer or (np.isfinite(low) and np.isfinite(high))):
@@ -92,6 +92,11 @@ class Tensors:
     def not_finite(self) -> list[str]:
         """Return which tensors are not finite numbers, after all were taken."""
         return sorted(self._infinite)
+
+
+def _zeros(shape: tuple[int, ...], kind: str) -> Array:
+    """Return zeros that take no memory: what a file says of sizes is not checked yet."""
+    return np.broadcast_to(np.zeros((), kind or np.float32), shape)
 
 
 class RuntimeModel(Protocol):

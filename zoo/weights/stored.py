@@ -46,4 +46,5 @@ class StoredTensor(NamedTuple):
             upper = np.frombuffer(self.data, "<u2").astype(np.uint32) << np.uint32(16)
             return upper.view(np.float32).reshape(self.shape)
         values = np.frombuffer(self.data, np.dtype(self.dtype)).reshape(self.shape)
-        return values.astype(np.float32) if self.dtype == "float16" else values
+        # A copy: compiled code takes arrays that can be written to.
+        return values.astype(np.float32 if self.dtype == "float16" else values.dtype)
