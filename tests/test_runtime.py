@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -155,7 +156,7 @@ def test_generation(character_input: str, model: str, layers: int, tmp_path: Pat
     path = make_file(tmp_path, f"char-lm/{model}", rows, **settings)
     check(path, ["good", "", "bad bread"])
     by_torch, by_numpy = zoo.load(path), zoo.load(path, runtime="numpy")
-    for settings in ({"seed": 1}, {"seed": 2**63, "top_k": 3}, {"temperature": 0.0}):
+    for settings in ({"seed": 1}, {"seed": 2**32 - 1, "top_k": 3}, {"temperature": 0.0}):
         assert by_torch.generate("go", 40, **settings) == by_numpy.generate("go", 40, **settings)
     one, other = (
         list(model.stream("", 9, Sampling(2.0, 0, 0.8, 3), 5)) for model in (by_torch, by_numpy)
@@ -163,7 +164,7 @@ def test_generation(character_input: str, model: str, layers: int, tmp_path: Pat
     assert one == other
 
 
-@pytest.mark.parametrize("seed", [0, 1, 12345, 2**40 + 7])
+@pytest.mark.parametrize("seed", [0, 1, 12345, 2**32 - 1])
 def test_draws_are_those_of_torch(seed: int) -> None:
     chances = torch.rand(3, 50)
     source, generator = Exponential(seed), torch.Generator().manual_seed(seed)
@@ -183,9 +184,14 @@ def test_probabilities_are_those_of_torch(sampling: Sampling) -> None:
     )
 
 
+# What seqzoo has and seqzoo-runtime has not.
+LACKING = (
+    "torch", "charset_normalizer", "jinja2", "markupsafe", "numba", "requests", "rich", "scipy",
+    "sklearn", "torchtext", "tqdm",
+)  # fmt: skip
 WITHOUT_TORCH = """
 import sys
-sys.modules["torch"] = None
+sys.modules.update(dict.fromkeys({lacking!r}))
 from zoo.cli.main import main
 sys.argv = ["zoo", *{arguments!r}]
 main()
@@ -194,13 +200,15 @@ main()
 
 def without_torch(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH.format(arguments=arguments)],
+        [sys.executable, "-c", WITHOUT_TORCH.format(lacking=LACKING, arguments=arguments)],
         input=text, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
 def test_commands_answer_where_torch_is_not_installed(tmp_path: Path) -> None:
-    found = without_torch("predict", "imdb-bilstm", text="A film to remember.\nI want it back.\n")
+    found = without_torch(
+        "predict", "imdb-bilstm", text="A film to remember.\nTwo hours that I want back.\n"
+    )
     assert (found.returncode, found.stderr) == (0, "")
     assert [line.split("\t")[0] for line in found.stdout.splitlines()] == ["pos", "neg"]
     found = without_torch("generate", "island-lstm", "--temperature", "0", "--length", "5")
@@ -220,9 +228,8 @@ def test_commands_answer_where_torch_is_not_installed(tmp_path: Path) -> None:
 def test_what_needs_torch_says_so_in_a_line(arguments: tuple[str, ...]) -> None:
     found = without_torch(*arguments)
     assert found.returncode == 2
-    assert found.stderr.splitlines()[-1] == ("error: torch is not installed; pip install seqzoo"), (
-        found.stderr
-    )
+    line = found.stderr.splitlines()[-1]
+    assert re.fullmatch(r"error: \w+ is not installed; pip install seqzoo", line), found.stderr
 
 
 def test_torch_is_not_imported_for_answers() -> None:

@@ -100,7 +100,7 @@ def computing(threads: int | None = None) -> Iterator[None]:
         threads: Threads of torch; 0: one for each processor; None: as many as are set. One in a
             process that was forked.
     """
-    if "torch" not in sys.modules:
+    if sys.modules.get("torch") is None:
         yield
         return
     import torch
@@ -127,7 +127,7 @@ def use_one_thread_if_forked() -> None:
     Threads are not inherited, and OpenMP would wait for them for ever. torch does the same in the
     processes of a data loader.
     """
-    if os.getpid() != _PROCESS and "torch" in sys.modules:
+    if os.getpid() != _PROCESS and sys.modules.get("torch") is not None:
         import torch
 
         torch.set_num_threads(1)

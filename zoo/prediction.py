@@ -135,7 +135,7 @@ def embed(
 
 
 def _without_gradients() -> AbstractContextManager[Any]:
-    if "torch" not in sys.modules:
+    if sys.modules.get("torch") is None:
         return nullcontext()
     import torch
 

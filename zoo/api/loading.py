@@ -77,7 +77,7 @@ def load(
             if runtime == "numpy" or importlib.util.find_spec("torch") is None:
                 raise
     if importlib.util.find_spec("torch") is None:
-        raise NeedsTorchError("torch is not installed", where=str(name))
+        raise NeedsTorchError("torch is not installed")
     return _load_torch(name, device, probe=probe)
 
 

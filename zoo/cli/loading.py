@@ -26,5 +26,5 @@ def load_model(file: str, device: str, threads: int) -> InferenceModel:
     from zoo.environment import set_up_process
 
     model = load(file, device, runtime="auto")
-    set_up_process(threads, torch_computes="torch" in sys.modules)
+    set_up_process(threads, torch_computes=sys.modules.get("torch") is not None)
     return model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,15 +41,14 @@ class Exponential:
     """Exponential variates, the same ones that a CPU generator of torch gives for a seed.
 
     Each is ``-ln(1 - u)`` of 53 bits of two outputs of a Mersenne Twister (M. Matsumoto and
-    T. Nishimura, ACM TOMACS 8 (1998)), of which torch uses the lowest 32 bits of the seed.
+    T. Nishimura, ACM TOMACS 8 (1998)).
 
     Args:
         seed: The seed; None: another one each time.
     """
 
     def __init__(self, seed: int | None) -> None:
-        seed = secrets.randbits(32) if seed is None else seed
-        self._twister = np.random.RandomState(seed & 0xFFFFFFFF)
+        self._twister = np.random.RandomState(seed)
 
     def draw(self, *shape: int) -> Array:
         """Return float32 variates of a shape."""
