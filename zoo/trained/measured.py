@@ -36,6 +36,9 @@ class MeasuredModel(InferenceModel):
         recipe: The recipe of the file's name, if there is one.
     """
 
+    module: nn.Module
+    task: Task
+
     def __init__(
         self,
         module: nn.Module,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from zoo.environment import computing
 from zoo.errors import UsageError, ZooWarning, listed
 from zoo.generation import Sampling, generate
-from zoo.interfaces import Explains, Explanations
+from zoo.interfaces import Explains, Explanations, Generates
 from zoo.prediction import chunks
 from zoo.trained.measured import MeasuredModel
 from zoo.weights import writer
@@ -41,7 +41,8 @@ class TrainedModel(MeasuredModel):
     def _generate(
         self, prompt: str, length: int, sampling: Sampling, samples: int
     ) -> Iterator[list[str]]:
-        return generate(self.task, self._network(), prompt, length, sampling, samples)
+        task = cast("Generates", self.task)
+        return generate(task, self._network(), prompt, length, sampling, samples)
 
     def explain(self, texts: Iterable[str], *, target: str = "") -> Explanations:
         """Return what each piece of a text adds to its answer.

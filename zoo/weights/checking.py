@@ -110,10 +110,10 @@ def changed_versions(
             now[made["distribution"]] = info.plugin.version
     changed: dict[str, tuple[str, str]] = {}
     for name, version in then.items():
-        versions = str(version), now[name]
+        both = str(version), now[name]
         # zoo and the plugins that come with it are of one distribution.
-        if version and _public(version) != _public(now[name]) and versions not in changed.values():
-            changed[name] = versions
+        if version and _public(version) != _public(now[name]) and both not in changed.values():
+            changed[name] = both
     return changed
 
 

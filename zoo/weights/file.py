@@ -135,7 +135,7 @@ def _open(
                     tensors[name] = file.get_tensor(name)
         if tensors_of == "np":
             # Not as arrays: NumPy has no bfloat16, and the digest is of the bytes.
-            found = safetensors.deserialize(path.read_bytes())
+            found: Any = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
             tensors = {name: StoredTensor.of(tensor) for name, tensor in found}
     except (safetensors.SafetensorError, OSError, OverflowError, RuntimeError) as error:
         raise WeightsError(
