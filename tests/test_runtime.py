@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import REAL_DATA
 from weights_reader import forge, parse
 
 import zoo
@@ -193,6 +195,7 @@ LACKING = (
 )  # fmt: skip
 WITHOUT_TORCH = """
 import sys
+import tarfile
 sys.modules.update(dict.fromkeys({lacking!r}))
 from zoo.cli.main import main
 sys.argv = ["zoo", *{arguments!r}]
@@ -317,3 +320,21 @@ def test_compiled_layers_and_numpy_agree(monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setenv("ZOO_BACKEND", backend)
             found[backend] = zoo.load(name, runtime="numpy").embed(texts[-3:])
         np.testing.assert_allclose(found["auto"], found["numba"], **CLOSE)
+
+
+@pytest.mark.real_data
+def test_labels_of_real_reviews_are_those_of_torch() -> None:
+    texts = []
+    with tarfile.open(REAL_DATA / "aclImdb_labelled.tar.gz", "r|gz") as archive:
+        for member in archive:
+            if member.isfile() and "/test/" in member.name and member.name.endswith(".txt"):
+                file = archive.extractfile(member)
+                assert file is not None
+                texts.append(file.read().decode())
+                if len(texts) == 1000:
+                    break
+    by_torch, by_numpy = (
+        list(zoo.load("imdb-bilstm", runtime=runtime).predict(texts))
+        for runtime in ("torch", "numpy")
+    )
+    assert [str(found) for found in by_torch] == [str(found) for found in by_numpy]
