@@ -125,6 +125,9 @@ def generate(
 def check_samples(samples: int) -> None:
     """Refuse a number of samples.
 
+    Args:
+        samples: Texts that are drawn side by side.
+
     Raises:
         UsageError: There are too many samples, or none.
     """
