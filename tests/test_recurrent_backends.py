@@ -14,7 +14,7 @@ import zoo
 import zoo_recurrent
 from zoo.errors import UsageError
 from zoo.nn import OneHot, forward_embedded
-from zoo_recurrent import backends, torch_layers
+from zoo_recurrent import environment, torch_layers
 
 CAUSAL = ["rnn", "lstm", "gru"]
 BIDIRECTIONAL = ["birnn", "bilstm", "bigru"]
@@ -198,7 +198,7 @@ def test_a_missing_numba_is_an_error_only_where_it_is_demanded(
     model, inputs = create("lstm"), torch.randn(6, 12, INPUT)
     expected = model(inputs, LENGTHS)
     monkeypatch.setitem(sys.modules, "numba", None)
-    backends._numba_works.cache_clear()
+    environment.numba_works.cache_clear()
     try:
         torch.testing.assert_close(model(inputs, LENGTHS), expected, atol=SAME, rtol=0)
         assert zoo_recurrent.zoo_environment() == {
@@ -210,7 +210,7 @@ def test_a_missing_numba_is_an_error_only_where_it_is_demanded(
         with pytest.raises(UsageError, match="not installed"):
             zoo_recurrent.zoo_environment()
     finally:
-        backends._numba_works.cache_clear()
+        environment.numba_works.cache_clear()
 
 
 def test_the_environment_names_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from zoo_text.embedding import SubwordEmbedding
 from zoo_text.ngrams import hash_text
 from zoo_text.subwords import (
-    SubwordEmbedding,
     Types,
     character_units,
     characters,

@@ -17,6 +17,7 @@ import zoo
 from zoo import api
 from zoo.errors import UsageError, WeightsError, ZooWarning
 from zoo.weights import checking, probe
+from zoo.weights.comparison import Comparison
 from zoo.weights.file import weights_digest
 
 SETTINGS = ("steps=4", "hidden_size=5", "embed_size=6", "evaluate_every=2")
@@ -151,7 +152,7 @@ def test_the_probe_is_computed_once(
     computed: list[int] = []
     compare = probe.compare
 
-    def counted(*args: Any) -> probe.Comparison:
+    def counted(*args: Any) -> Comparison:
         computed.append(1)
         return compare(*args)
 

@@ -184,9 +184,11 @@ def test_the_vocabulary_of_initial_weights_is_kept(tmp_path: Path) -> None:
         "word-lm/lstm", other, out=tmp_path / "b", init=first.path, progress=False,
         settings={"steps": 2},
     )  # fmt: skip
-    words = first.model.task.words
-    assert tuned.model.task.words == [*words, "emu", "zebra"]
-    assert tuned.model.spec.task.options.embed_size == 4
+    before: Any = first.model
+    after: Any = tuned.model
+    words = before.task.words
+    assert after.task.words == [*words, "emu", "zebra"]
+    assert after.spec.task.options.embed_size == 4
     assert f"all {len(words)} rows, 2 fresh" in str(tuned.transfer)
 
 

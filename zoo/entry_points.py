@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 GROUP = "zoo"
 # The distribution of zoo itself, with the plugins that ship with it.
 DISTRIBUTION = "seqzoo"
+# The same files with fewer dependencies: it answers without torch. Files name the one above.
+RUNTIME_DISTRIBUTION = "seqzoo-runtime"
 # Names of plugins to load, separated by commas; empty: none; unset: all.
 PLUGINS_VARIABLE = "ZOO_PLUGINS"
 # Another recipe file in place of zoo's own.
@@ -77,6 +79,8 @@ def read_points() -> list[Point]:
             name, version = package.metadata["Name"], package.version
             if not (name and version):
                 raise ValueError("it has no name or no version")
+            if name == RUNTIME_DISTRIBUTION:
+                name = DISTRIBUTION
         except Exception as error:  # noqa: BLE001 - whatever another package has there
             message = f"the metadata of a package cannot be read: {type(error).__name__}: {error}"
             warnings.warn(

@@ -5,7 +5,8 @@ Also which of several processes it is, as ``torchrun`` says in the environment.
 This is the one place that changes settings of the process. The command line calls
 :func:`set_up_process` once. Python programs are left as they are: :func:`computing` sets threads
 and denormal handling for the duration of a training, an evaluation or a prediction and restores
-them.
+them. torch is imported by what needs it: where answers are computed without it, none of its
+settings are made.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8
 _RETAINED_BYTES = 1 << 30
@@ -103,6 +105,8 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises:
         UsageError: There is no such device.
     """
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and (here := launch()).size > 1:
@@ -148,15 +152,27 @@ def default_threads() -> int:
     return max(1, num_processors() // launch().local_size)
 
 
-def set_up_process(threads: int = 0) -> None:
+def may_have_gpu() -> bool:
+    """Return whether a driver of a GPU is there; torch, which knows, takes long to import."""
+    if sys.platform != "linux":
+        return sys.platform == "win32"  # On macOS torch has no CUDA.
+    return any(os.path.exists(f"/dev/{name}") for name in ("nvidiactl", "kfd", "dxg"))  # noqa: PTH110
+
+
+def set_up_process(threads: int = 0, *, torch_computes: bool = True) -> None:
     """Set this process up for arithmetic, as a command of ``zoo`` does.
 
     Args:
         threads: Threads of torch; 0: :func:`default_threads`.
+        torch_computes: Whether torch is used; its settings are not made otherwise.
     """
     retain_memory()
     # What is loaded by now stays; the garbage collector need not traverse it again and again.
     gc.freeze()
+    if not torch_computes:
+        return
+    import torch
+
     _flush_denormals(True)
     torch.set_num_threads(threads or default_threads())
 
@@ -172,6 +188,11 @@ def computing(threads: int | None = None) -> Iterator[None]:
         threads: Threads of torch; 0: :func:`default_threads`; None: as many as are set. One in a
             process that was forked.
     """
+    if sys.modules.get("torch") is None:
+        yield
+        return
+    import torch
+
     use_one_thread_if_forked()
     if os.getpid() != _PROCESS:
         threads = None
@@ -194,7 +215,9 @@ def use_one_thread_if_forked() -> None:
     Threads are not inherited, and OpenMP would wait for them for ever. torch does the same in the
     processes of a data loader.
     """
-    if os.getpid() != _PROCESS:
+    if os.getpid() != _PROCESS and sys.modules.get("torch") is not None:
+        import torch
+
         torch.set_num_threads(1)
 
 
@@ -217,6 +240,8 @@ def retain_memory() -> None:
 
 def facts() -> dict[str, str]:
     """Return what a bug report needs to say of the machine, by name."""
+    import torch
+
     return {
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
@@ -230,6 +255,9 @@ def facts() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Return the versions that what is computed depends on; written into files."""
+    import numpy as np
+    import torch
+
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -249,9 +277,13 @@ def _processor() -> str:
 
 
 def _flush_denormals(on: bool) -> None:
+    import torch
+
     torch.set_flush_denormal(on)
 
 
 def _flushes_denormals() -> bool:
     """Return whether denormal numbers are flushed now; torch has no function that tells."""
+    import torch
+
     return float(torch.tensor(1e-310, dtype=torch.float64) * 1.0) == 0.0

@@ -49,6 +49,19 @@ class UsageError(ZooError):
     exit_code = 2
 
 
+class NeedsTorchError(UsageError):
+    """What is asked for is computed by torch, and by nothing else.
+
+    Args:
+        what: What needs torch.
+        where: As for :class:`ZooError`.
+        why: As for :class:`ZooError`.
+    """
+
+    def __init__(self, what: str, *, where: str = "", why: str = "") -> None:
+        super().__init__(what, where=where, why=why, fix="pip install seqzoo")
+
+
 class PluginError(ZooError):
     """A plugin that is missing, does not load, or breaks its side of an interface."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from zoo.environment import use_one_thread_if_forked
 from zoo.errors import UsageError
 from zoo.interfaces import Generates, State
 from zoo.values import check_seed
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 # From this scale on products with logits may overflow, and only the likeliest token is left anyway.
 GREEDY = 1e30
@@ -60,6 +62,9 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
         logits: (N, V).
         sampling: How tokens are drawn.
     """
+    import torch
+    from torch import nn
+
     if sampling.scale > GREEDY:
         return nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits.dtype)
     if sampling.scale != 1:
@@ -86,6 +91,8 @@ def draw(chances: Tensor, generator: torch.Generator) -> Tensor:
         chances: (N, V), not negative; they need not add up to 1.
         generator: Source of random numbers, on the device of ``chances``.
     """
+    import torch
+
     return (chances / torch.empty_like(chances).exponential_(generator=generator)).argmax(1)
 
 
@@ -111,14 +118,28 @@ def generate(
         UsageError: There are too many samples, or none.
         DataError: The prompt has a character that the vocabulary lacks.
     """
+    check_samples(samples)
+    return _generate(task, network, prompt, length, sampling, samples)
+
+
+def check_samples(samples: int) -> None:
+    """Refuse a number of samples.
+
+    Args:
+        samples: Texts that are drawn side by side.
+
+    Raises:
+        UsageError: There are too many samples, or none.
+    """
     if not 0 < samples <= MOST_SAMPLES:
         raise UsageError(f"samples are not between 1 and {MOST_SAMPLES}", why=f"got {samples}")
-    return _generate(task, network, prompt, length, sampling, samples)
 
 
 def _generate(
     task: Generates, network: nn.Module, prompt: str, length: int, sampling: Sampling, samples: int
 ) -> Iterator[list[str]]:
+    import torch
+
     use_one_thread_if_forked()
     prompt_ids = task.encode(prompt) or [task.start_token()]
     step = task.decode_step(network)

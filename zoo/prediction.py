@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from threading import Semaphore, Thread
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from zoo.environment import computing
 from zoo.errors import UsageError
@@ -36,7 +36,7 @@ class ArrivingTexts(Protocol):
 
 
 def predict(
-    task: Predicts, network: nn.Module, texts: Iterable[str], threads: int = 1
+    task: Predicts, network: Any, texts: Iterable[str], threads: int = 1
 ) -> Iterator[Prediction]:
     """Yield the prediction of each text, in order; ``threads + 1`` chunks of texts are read ahead.
 
@@ -44,7 +44,7 @@ def predict(
 
     Args:
         task: Predicts a chunk at a time.
-        network: A trained network of the task, in evaluation mode.
+        network: A trained network of the task, in evaluation mode: a torch module, or arrays.
         texts: Any number of them.
         threads: How many chunks are predicted at the same time, each with torch's threads.
 
@@ -117,7 +117,7 @@ def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def embed(
-    task: Embeds, network: nn.Module, texts: Iterable[str], *, per_step: bool
+    task: Embeds, network: Any, texts: Iterable[str], *, per_step: bool
 ) -> list[npt.NDArray[np.float32]]:
     """Return the vectors of texts, computed in chunks; as :meth:`zoo.interfaces.Embeds.embed`.
 
@@ -129,9 +129,17 @@ def embed(
     """
     vectors: list[npt.NDArray[np.float32]] = []
     for chunk in filter(None, chunks(texts)):
-        with computing(), torch.inference_mode():
+        with computing(), _without_gradients():
             vectors.extend(task.embed(network, chunk, per_step=per_step))
     return vectors
+
+
+def _without_gradients() -> AbstractContextManager[Any]:
+    if sys.modules.get("torch") is None:
+        return nullcontext()
+    import torch
+
+    return torch.inference_mode()
 
 
 def _next_result(

@@ -66,12 +66,15 @@ class ModelInfo(Record):
 
     Args:
         causal: Whether the output at step t depends on steps 1..t alone.
+        runtime: ``"module:name"`` of a :class:`zoo.interfaces.RuntimeModel`, by which files answer
+            without torch; empty: torch computes.
         upgrade: Brings a weights file of an earlier version of the plugin to this one.
     """
 
     kind: ClassVar[str] = "model"
 
     causal: bool
+    runtime: str | Callable[..., Any] = ""
     upgrade: Upgrade | None = None
 
 
@@ -149,6 +152,8 @@ class TaskInfo(Record):
         settings_from: ``"module:function"`` or the function: settings of the task under which
             initial weights (``--init``) fit, see :data:`SettingsFrom`. Empty: those weights decide
             settings of the model alone.
+        runtime: ``"module:name"`` of a :class:`zoo.interfaces.RuntimeTask`, by which files answer
+            without torch; empty: torch computes.
         upgrade: Brings a weights file of an earlier version of the plugin to this one.
     """
 
@@ -162,6 +167,7 @@ class TaskInfo(Record):
     suggest: str | Suggest = ""
     for_any_data: bool = True
     settings_from: str | SettingsFrom = ""
+    runtime: str | Callable[..., Any] = ""
     upgrade: Upgrade | None = None
 
 

@@ -27,8 +27,8 @@ from sphinx.util.docutils import SphinxDirective
 MODULES = (
     "zoo", "zoo.api", "zoo.interfaces", "zoo.nn", "zoo.data.download", "zoo.data.ragged",
     "zoo.data.sequence", "zoo.data.source", "zoo.data.store", "zoo.data.text", "zoo.generation",
-    "zoo.prediction", "zoo.testing", "zoo.sklearn", "zoo.errors", "zoo.records", "zoo.options",
-    "zoo.files", "zoo.intervals", "zoo.deprecation",
+    "zoo.prediction", "zoo.runtime", "zoo.testing", "zoo.sklearn", "zoo.errors", "zoo.records",
+    "zoo.options", "zoo.files", "zoo.intervals", "zoo.deprecation",
 )  # fmt: skip
 
 _SECTION = re.compile(r"(Attributes|Returns|Yields|Raises|Warns|Example|Examples):")

@@ -15,6 +15,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             name="char-lm",
             summary="The next character of a text: any text file, or a Gutenberg book",
             target="zoo_lm.char_task:CharLM",
+            runtime="zoo_lm.runtime:CharLM",
             options=CharLMOptions,
             monitor="loss",
             higher_is_better=False,

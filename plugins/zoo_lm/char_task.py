@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.sequence import TokenSequence
-from zoo.errors import DataError
 from zoo.interfaces import Batch, BuildModel, Data, Evaluate, Metrics, RowNames, Split
 from zoo_lm.char_corpus import load
 from zoo_lm.char_network import CharPredictor
+from zoo_lm.characters import Characters
 from zoo_lm.options import CharLMOptions
 from zoo_lm.task import LanguageModel
 
-# In the probe of a weights file; larger vocabularies, such as of Chinese, are sampled.
-PROBE_CHARACTERS = 200
 
-
-class CharLM(LanguageModel[CharLMOptions]):
+class CharLM(Characters, LanguageModel[CharLMOptions]):
     """Many-to-many in step: predicts the next character at every character.
 
     Args:
@@ -34,10 +31,6 @@ class CharLM(LanguageModel[CharLMOptions]):
     def __init__(self, options: CharLMOptions) -> None:
         super().__init__(options)
         self._set_vocabulary("")
-
-    def _set_vocabulary(self, characters: str) -> None:
-        self.characters = characters
-        self._token_ids = {character: index for index, character in enumerate(characters)}
 
     # Data
 
@@ -63,19 +56,6 @@ class CharLM(LanguageModel[CharLMOptions]):
         )
 
     # Network
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"vocabulary": list(self.characters)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        characters = state["vocabulary"]
-        if not isinstance(characters, list) or not all(
-            isinstance(c, str) and len(c) == 1 for c in characters
-        ):
-            raise ValueError("vocabulary is not a list of characters")
-        if len(set(characters)) < len(characters):
-            raise ValueError("the vocabulary has a character twice")
-        self._set_vocabulary("".join(characters))
 
     def network(self, build_model: BuildModel) -> nn.Module:
         return CharPredictor(build_model, self.options, len(self.characters))
@@ -118,12 +98,6 @@ class CharLM(LanguageModel[CharLMOptions]):
         inputs = torch.arange(24).view(2, 12) % max(len(self.characters), 1)
         return Batch(inputs, torch.tensor([12, 12]), inputs)
 
-    def probe_texts(self) -> list[str]:
-        """Return characters from all over the vocabulary, and some of them backwards."""
-        step = max(1, -(-len(self.characters) // PROBE_CHARACTERS))
-        spread = self.characters[::step]
-        return [spread, spread[::-1][:12], self.characters[-1:]]
-
     @torch.inference_mode()
     def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return token ids, the text that they stand for, and the logits (V,) that follow.
@@ -142,23 +116,6 @@ class CharLM(LanguageModel[CharLMOptions]):
         return found
 
     # Use
-
-    def encode(self, text: str, where: str = "the prompt") -> list[int]:
-        missing = sorted({character for character in text if character not in self._token_ids})
-        if missing:
-            raise DataError(
-                f"the vocabulary lacks {', '.join(map(repr, missing))}",
-                where=where,
-                why=f"it has {len(self.characters)} characters: {self.characters!r}",
-                fix="leave them out",
-            )
-        return [self._token_ids[character] for character in text]
-
-    def decode(self, token_ids: Iterable[int]) -> str:
-        return "".join(self.characters[token_id] for token_id in token_ids)
-
-    def start_token(self) -> int:
-        return self._token_ids.get("\n", 0)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         return [(at, at + 1) for at in range(len(text))]

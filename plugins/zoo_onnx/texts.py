@@ -17,12 +17,12 @@ from zoo_onnx.models import add_model
 from zoo_onnx.translation import NUMBER_OF_EXAMPLES, Arrays, Translation, arrays, counted
 from zoo_text.batches import TextBatch, TextSplit
 from zoo_text.classification import TextClassification
+from zoo_text.embedding import SubwordEmbedding
 from zoo_text.hashed_ngrams import HashedNGrams
 from zoo_text.linear import NGramLinear
 from zoo_text.multilabel import TextMultilabel
 from zoo_text.network import TextNetwork
 from zoo_text.regression import TextRegression
-from zoo_text.subwords import SubwordEmbedding
 from zoo_text.task import TextTask
 from zoo_text.vocabulary import UNKNOWN
 

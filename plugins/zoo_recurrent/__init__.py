@@ -26,6 +26,7 @@ def zoo_models() -> list[ModelInfo]:
                 name=name,
                 summary=summary,
                 target=f"zoo_recurrent.models:{target}",
+                runtime=f"zoo_recurrent.runtime:{target}",
                 causal=True,
                 options=StackOptions,
             )
@@ -35,6 +36,7 @@ def zoo_models() -> list[ModelInfo]:
                 name=f"bi{name}",
                 summary=f"{summary}, bidirectional",
                 target=f"zoo_recurrent.models:{target}",
+                runtime=f"zoo_recurrent.runtime:{target}",
                 causal=False,
                 options=BidirectionalOptions,
             )

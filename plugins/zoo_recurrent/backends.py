@@ -9,25 +9,16 @@ rounding.
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import ZooWarning
 from zoo.interfaces import State
 from zoo_recurrent import torch_layers, traceable
-from zoo_recurrent.environment import VARIABLE, missing_numba, requested_backend
-
-# So many steps without gradient are computed by torch: importing numba takes a fifth of a second.
-# The rule stays the same once compiled code is loaded, so that what a network answers does not
-# depend on what it was asked before.
-_FEW_STEPS = 4096
+from zoo_recurrent.environment import FEW_STEPS, numba_works, requested_backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,32 +118,9 @@ def _uses_kernels(layers: Layers, inputs: Tensor, embedding: Tensor | None) -> b
         one_hot = embedding is None and not inputs.is_floating_point()
         input_size = layers.weights[0][0].shape[1]
         large = one_hot and num_steps * input_size > torch_layers.MAX_ONE_HOT
-        if not torch.is_grad_enabled() and num_steps <= _FEW_STEPS and not large:
+        if not torch.is_grad_enabled() and num_steps <= FEW_STEPS and not large:
             return False
-    return _numba_works(demanded=requested == "numba")
-
-
-@cache
-def _numba_works(*, demanded: bool) -> bool:
-    """Return whether numba can be imported.
-
-    Raises:
-        UsageError: It is demanded and cannot be imported.
-    """
-    try:
-        import numba  # noqa: F401
-    except (ImportError, OSError) as error:
-        if demanded:
-            raise missing_numba(str(error)) from error
-        if importlib.util.find_spec("numba") is not None:
-            warnings.warn(
-                f"numba is installed but does not import ({error}): recurrent layers are computed "
-                f"by torch, which is slower; {VARIABLE}=torch silences this",
-                ZooWarning,
-                stacklevel=2,
-            )
-        return False
-    return True
+    return numba_works(demanded=requested == "numba")
 
 
 def _run_kernels(

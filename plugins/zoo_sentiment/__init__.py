@@ -16,6 +16,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             name="sentiment",
             summary="Label of a review: IMDb, or any table of texts and labels",
             target="zoo_sentiment.task:Sentiment",
+            runtime="zoo_text.runtime:TextClassification",
             options=SentimentOptions,
             monitor="accuracy",
             higher_is_better=True,

@@ -146,9 +146,8 @@ class TextSplit:
         padded = self.tokens.batch(rows)
         inputs, units, starts = padded.inputs, None, None
         if self.types is not None:
-            distinct, index = np.unique(inputs.numpy(), return_inverse=True)
-            chosen = self.types.select(distinct)
-            inputs = torch.from_numpy(index.reshape(inputs.shape))
+            index, chosen = self.types.distinct(inputs.numpy())
+            inputs = torch.from_numpy(index)
             units, starts = torch.from_numpy(chosen.units), torch.from_numpy(chosen.starts)
         return TextBatch(
             inputs, padded.lengths, torch.as_tensor(self.targets[padded.targets.numpy()]),

@@ -19,8 +19,8 @@ from zoo_text.inference import answer, collect
 from zoo_text.labels import LabelTask, check_labels
 from zoo_text.metrics import ClassificationMetrics, all_logits, predicted_classes
 from zoo_text.network import TextNetwork
-from zoo_text.outcomes import of_labels
-from zoo_text.predictions import TextLabelPrediction
+from zoo_text.outcomes import of_labels as outcomes_of_labels
+from zoo_text.predictions import TextLabelPrediction, of_labels
 from zoo_text.sample import sample
 from zoo_text.tables import LabeledTexts, load_columns
 
@@ -157,11 +157,7 @@ class TextClassification(LabelTask):
         outputs, known = answer(self, network, texts)
         best = self.answers(network, outputs)
         shares = all_logits(outputs).softmax(1).tolist()
-        scores = [dict(zip(self.labels, row, strict=True)) for row in shares]
-        return [
-            TextLabelPrediction(text, label, row[label], row, round(float(share), 4))
-            for text, label, row, share in zip(texts, best, scores, known, strict=True)
-        ]
+        return of_labels(texts, self.labels, best, shares, known)
 
     @torch.inference_mode()
     def mistakes(self, network: nn.Module, split: Split, count: int) -> list[Mistake]:
@@ -179,11 +175,7 @@ class TextClassification(LabelTask):
 
     def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
         """Return what each text becomes; see :class:`zoo.interfaces.ScoresExamples`."""
-        return of_labels(self, network, split)
-
-    def are_shares(self, shares: Sequence[float]) -> bool:
-        # Files of before have none.
-        return len(shares) in (0, len(self.labels)) and all(share > 0 for share in shares)
+        return outcomes_of_labels(self, network, split)
 
 
 def _threshold(network: nn.Module) -> float:

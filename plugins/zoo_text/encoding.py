@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor, nn
 
 from zoo.data.ragged import IntArray, Ragged
-from zoo_text.batches import TextBatch
 from zoo_text.lookup import Lookup
 from zoo_text.options import TextOptions
-from zoo_text.subwords import SubwordEmbedding, Types, choose_units, index_tokens
+from zoo_text.subwords import Types, choose_units, index_tokens
 from zoo_text.tokens import spaced
 from zoo_text.truncation import truncate
 from zoo_text.vocabulary import SPECIALS, UNKNOWN, build_vocabulary, load_vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from zoo_text.batches import TextBatch
 
 
 class TokenEncoder:
@@ -131,6 +134,9 @@ class TokenEncoder:
 
     def known(self, embedding: nn.Module, batch: TextBatch) -> Tensor:
         """Return which tokens (B, T) have a vector of their own, or a unit that has one."""
+        # Here, as it imports torch: texts are encoded without it, too.
+        from zoo_text.embedding import SubwordEmbedding
+
         if not isinstance(embedding, SubwordEmbedding):
             return batch.inputs != UNKNOWN
         assert batch.units is not None

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import WeightsError
 from zoo.interfaces import Split
 from zoo.nn import pool
 from zoo_text.batches import TextBatch
 from zoo_text.network import TextNetwork
+from zoo_text.predictions import not_finite
 
 if TYPE_CHECKING:
     from zoo_text.task import TextTask
@@ -36,11 +36,7 @@ def answer(
             outputs[rows] = task.outputs(network, batch)[0].float().cpu()
             known[rows.numpy()] = task.known(network, batch).cpu().numpy()
     if not bool(outputs.isfinite().all()):
-        raise WeightsError(
-            "the network answers with numbers that are not finite",
-            why="its weights are not, or have grown without bounds",
-            fix="train again, with a lower learning rate",
-        )
+        raise not_finite()
     return outputs, known
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from zoo.errors import DataError, listed
+from zoo_text.learned import read_labels
 from zoo_text.network import TextNetwork
 from zoo_text.options import ClassificationOptions
 from zoo_text.task import TextTask
@@ -21,7 +21,10 @@ class LabelTask(TextTask):
     Attributes:
         labels: The labels of the training.
         shares: Share of the training texts that have each.
+        several: Whether a text may have several labels.
     """
+
+    several: ClassVar[bool] = False
 
     options: ClassificationOptions
 
@@ -41,22 +44,12 @@ class LabelTask(TextTask):
         if self.options.class_weight == "none":
             super().initialise(network)
 
-    @abstractmethod
-    def are_shares(self, shares: Sequence[float]) -> bool:
-        """Return whether numbers of a file can be the shares of the labels."""
-
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "labels": self.labels, "shares": self.shares}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
-        labels = state["labels"]
-        if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
-            raise ValueError("labels is not a list of strings")
-        self.labels = labels
-        self.shares = [float(share) for share in state.get("shares", [])]
-        if not self.are_shares(self.shares):
-            raise ValueError("shares are not those of the labels")
+        self.labels, self.shares = read_labels(state, several=self.several)
 
 
 def check_labels(labels: Sequence[str], known: Sequence[str]) -> None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from zoo_text.languages import choose_tokens
 from zoo_text.lbfgs import compressed, minimise
-from zoo_text.ngrams import FloatArray, IntArray, character_ngrams, word_ngrams
+from zoo_text.ngram_sizes import NGramSizes as NGramSizes  # Also for those who import it here.
+from zoo_text.ngrams import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -25,7 +26,7 @@ MAX_CHARACTERS = 6_000_000
 
 
 class NGrams(NamedTuple):
-    """N-grams of M texts, as tensors.
+    """N-grams of M texts, as tensors; see :meth:`NGramSizes.arrays`.
 
     Args:
         keys: (N,) hashes.
@@ -36,27 +37,6 @@ class NGrams(NamedTuple):
     keys: Tensor
     counts: Tensor
     segments: Tensor
-
-
-class NGramSizes(NamedTuple):
-    """The longest n-grams of words and of characters; 0: none."""
-
-    words: int
-    characters: int
-
-    def ngrams(self, texts: Sequence[str]) -> NGrams:
-        """Return the n-grams of texts."""
-        found = []
-        if self.words:
-            found.append(word_ngrams(texts, self.words))
-        if self.characters:
-            found.append(character_ngrams(texts, self.characters))
-        segments = [part.texts + i * len(texts) for i, part in enumerate(found)]
-        return NGrams(
-            torch.from_numpy(np.concatenate([part.keys for part in found])),
-            torch.from_numpy(np.concatenate([part.counts for part in found])),
-            torch.from_numpy(np.concatenate(segments)),
-        )
 
 
 def choose_sizes(texts: Sequence[str]) -> NGramSizes:

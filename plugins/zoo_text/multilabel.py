@@ -16,8 +16,8 @@ from zoo_text.inference import answer, collect
 from zoo_text.labels import LabelTask, check_labels
 from zoo_text.multilabel_metrics import MultilabelMetrics
 from zoo_text.network import TextNetwork
-from zoo_text.outcomes import of_label_sets
-from zoo_text.predictions import TextLabelsPrediction
+from zoo_text.outcomes import of_label_sets as outcomes_of_label_sets
+from zoo_text.predictions import TextLabelsPrediction, of_label_sets
 from zoo_text.tables import LabeledTexts
 
 
@@ -29,6 +29,7 @@ class TextMultilabel(LabelTask):
     """
 
     kind: ClassVar[str] = "multilabel"
+    several: ClassVar[bool] = True
 
     @property
     def num_outputs(self) -> int:
@@ -118,18 +119,9 @@ class TextMultilabel(LabelTask):
             return []
         assert isinstance(network, TextNetwork)
         outputs, known = answer(self, network, texts)
-        threshold = float(network.threshold)
-        found = []
-        for text, row, share in zip(texts, outputs.sigmoid().tolist(), known, strict=True):
-            ranked = sorted(zip(row, self.labels, strict=True), reverse=True)
-            labels = tuple(label for score, label in ranked if score > threshold)
-            scores = dict(zip(self.labels, row, strict=True))
-            found.append(TextLabelsPrediction(text, labels, scores, round(float(share), 4)))
-        return found
+        scores = outputs.sigmoid().tolist()
+        return of_label_sets(texts, self.labels, scores, float(network.threshold), known)
 
     def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
         """Return what each text becomes; see :class:`zoo.interfaces.ScoresExamples`."""
-        return of_label_sets(self, network, split)
-
-    def are_shares(self, shares: Sequence[float]) -> bool:
-        return len(shares) == len(self.labels) and all(0 < share < 1 for share in shares)
+        return outcomes_of_label_sets(self, network, split)

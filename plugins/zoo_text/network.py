@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from zoo.interfaces import Batch, BuildModel, HasParameterGroups, HasReadout, State
 from zoo.nn import OneHot, forward_embedded, pool
 from zoo_text.batches import TextBatch
+from zoo_text.embedding import SubwordEmbedding
 from zoo_text.hashed_ngrams import HashedNGrams
 from zoo_text.linear import NGramLinear
 from zoo_text.options import TextOptions
-from zoo_text.subwords import SubwordEmbedding
 from zoo_text.vocabulary import PAD, UNKNOWN
 
 

@@ -1,10 +1,11 @@
-"""What the text tasks answer."""
+"""What the text tasks answer. No torch here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from zoo.errors import WeightsError
 from zoo.interfaces import LabelPrediction, Prediction, ValuesPrediction
 
 
@@ -48,3 +49,62 @@ class TextValuePrediction(ValuesPrediction):
     """
 
     known: float = 1.0
+
+
+def of_labels(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    best: Sequence[str],
+    probabilities: Iterable[Sequence[float]],
+    known: Iterable[float],
+) -> list[TextLabelPrediction]:
+    """Return predictions of M texts.
+
+    Args:
+        texts: The texts.
+        labels: The K labels.
+        best: The predicted label of each text.
+        probabilities: (M, K).
+        known: (M,).
+    """
+    scores = [dict(zip(labels, row, strict=True)) for row in probabilities]
+    return [
+        TextLabelPrediction(text, label, row[label], row, round(float(share), 4))
+        for text, label, row, share in zip(texts, best, scores, known, strict=True)
+    ]
+
+
+def of_label_sets(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    probabilities: Iterable[Sequence[float]],
+    threshold: float,
+    known: Iterable[float],
+) -> list[TextLabelsPrediction]:
+    """Return predictions of M texts; labels above the threshold are predicted."""
+    found = []
+    for text, row, share in zip(texts, probabilities, known, strict=True):
+        ranked = sorted(zip(row, labels, strict=True), reverse=True)
+        chosen = tuple(label for score, label in ranked if score > threshold)
+        scores = dict(zip(labels, row, strict=True))
+        found.append(TextLabelsPrediction(text, chosen, scores, round(float(share), 4)))
+    return found
+
+
+def of_numbers(
+    texts: Sequence[str], values: Iterable[float], known: Iterable[float]
+) -> list[TextValuePrediction]:
+    """Return predictions of M texts."""
+    return [
+        TextValuePrediction(text, (value,), round(float(share), 4))
+        for text, value, share in zip(texts, values, known, strict=True)
+    ]
+
+
+def not_finite() -> WeightsError:
+    """Return the error for outputs that no answer can be made of."""
+    return WeightsError(
+        "the network answers with numbers that are not finite",
+        why="its weights are not, or have grown without bounds",
+        fix="train again, with a lower learning rate",
+    )

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import chain, cycle, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from torch import nn
 
-from zoo_text import inference
+from zoo_text.encoding import TokenEncoder
 from zoo_text.options import TextOptions
 from zoo_text.vocabulary import SPECIALS
-
-if TYPE_CHECKING:
-    from zoo_text.task import TextTask
 
 # Words of the vocabulary, and texts that they make.
 NUM_WORDS, NUM_TEXTS = 64, 4
@@ -67,32 +63,35 @@ def probe_texts(options: TextOptions, words: Sequence[str]) -> list[str]:
     return [*texts, "", *too_long]
 
 
-def probe_answers(task: TextTask, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
+def probe_answers(
+    encoder: TokenEncoder,
+    labels: Sequence[str] | None,
+    texts: Sequence[str],
+    outputs: Sequence[Sequence[float]],
+    answers: Sequence[str],
+) -> list[dict[str, Any]]:
     """Return what texts become; see :class:`zoo.interfaces.ProbesTexts`.
 
     An answer ends with a digest of the vocabulary and the labels, of which a few texts show a part
     alone.
 
     Args:
-        task: The task.
-        network: Its network.
+        encoder: That of the task.
+        labels: The labels of the training; None for numbers.
         texts: M texts.
-
-    Raises:
-        WeightsError: An output is not finite.
+        outputs: (M, K) of the network.
+        answers: What they say, as text.
     """
-    tokens, _ = task.encoder.encode(texts)
-    outputs, _ = inference.answer(task, network, texts)
-    answers = task.answers(network, outputs)
-    learned = repr([task.encoder.words, task.known_labels()]).encode("utf-8", "surrogatepass")
+    tokens, _ = encoder.encode(texts)
+    learned = repr([encoder.words, labels]).encode("utf-8", "surrogatepass")
     digest = sha256(learned).hexdigest()[:16]
     return [
         {
             "token_ids": tokens.values[start : start + length].tolist(),
-            "outputs": row,
+            "outputs": list(row),
             "answer": f"{answer} ({digest})",
         }
         for start, length, row, answer in zip(
-            tokens.starts, tokens.lengths, outputs.tolist(), answers, strict=True
+            tokens.starts, tokens.lengths, outputs, answers, strict=True
         )
     ]

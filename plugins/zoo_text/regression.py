@@ -14,9 +14,10 @@ from zoo.data.ragged import Array, IntArray
 from zoo.errors import DataError
 from zoo.interfaces import Metric, Outcomes, Split
 from zoo_text.inference import answer
+from zoo_text.learned import read_scale, scaling_in_words
 from zoo_text.options import RegressionOptions
-from zoo_text.outcomes import of_numbers
-from zoo_text.predictions import TextValuePrediction
+from zoo_text.outcomes import of_numbers as outcomes_of_numbers
+from zoo_text.predictions import TextValuePrediction, of_numbers
 from zoo_text.regression_metrics import RegressionMetrics
 from zoo_text.tables import LabeledTexts
 from zoo_text.task import TextTask
@@ -80,29 +81,22 @@ class TextRegression(TextTask):
     def answers(self, network: nn.Module, outputs: Tensor) -> list[str]:
         """Return how outputs become numbers: the numbers differ a little between machines."""
         del network
-        return [f"{self.deviation!r} * output + {self.mean!r}"] * len(outputs)
+        return [scaling_in_words(self.mean, self.deviation)] * len(outputs)
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> list[TextValuePrediction]:
         """Return a number for each text."""
         if not texts:
             return []
         outputs, known = answer(self, network, texts)
-        values = self.in_units(outputs[:, 0]).tolist()
-        return [
-            TextValuePrediction(text, (value,), round(float(share), 4))
-            for text, value, share in zip(texts, values, known, strict=True)
-        ]
+        return of_numbers(texts, self.in_units(outputs[:, 0]).tolist(), known)
 
     def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
         """Return what each text becomes; see :class:`zoo.interfaces.ScoresExamples`."""
-        return of_numbers(self, network, split)
+        return outcomes_of_numbers(self, network, split)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "mean": self.mean, "deviation": self.deviation}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
-        mean, deviation = float(state["mean"]), float(state["deviation"])
-        if not math.isfinite(mean) or not 0 < deviation < math.inf:
-            raise ValueError("mean or deviation is not a number of the training")
-        self.mean, self.deviation = mean, deviation
+        self.mean, self.deviation = read_scale(state)

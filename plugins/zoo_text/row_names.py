@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zoo.interfaces import RowNames
+from zoo_text.embedding import SubwordEmbedding
 from zoo_text.network import TextNetwork
-from zoo_text.subwords import SubwordEmbedding
 from zoo_text.vocabulary import SPECIALS
 
 

@@ -2,7 +2,7 @@
 
 The parts ("units") of a word are the word in lower case, the word as it is written, and its
 n-grams of 3 to 5 characters with the word's ends marked (P. Bojanowski et al., arXiv:1607.04606).
-Where a step is a character, they are the character, alone and with its neighbours.
+Where a step is a character, they are the character, alone and with its neighbours. No torch here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from zoo_text.ngrams import IntArray, hash_text
 
@@ -106,6 +104,11 @@ class Types:
         starts = np.cumsum([0, *map(len, rows)])
         return cls(np.array([unit for row in rows for unit in row], np.int64), starts)
 
+    def distinct(self, token_ids: IntArray) -> tuple[IntArray, Types]:
+        """Return token ids (...) as indexes of the tokens that occur, and these tokens."""
+        present, index = np.unique(token_ids, return_inverse=True)
+        return index.reshape(token_ids.shape), self.select(present)
+
     def select(self, chosen: IntArray) -> Types:
         """Return some of the tokens."""
         lengths = np.diff(self.starts)[chosen]
@@ -124,50 +127,6 @@ def index_tokens(
         for text in texts
     ]
     return rows, types
-
-
-class SubwordEmbedding(nn.Module):
-    """Vectors of tokens: the sum of the rows of their units that are known.
-
-    Args:
-        num_units: Rows.
-        embedding_dim: Size of a vector.
-    """
-
-    keys: Tensor
-
-    def __init__(self, num_units: int, embedding_dim: int) -> None:
-        super().__init__()
-        self.embedding_dim = embedding_dim
-        self.register_buffer("keys", torch.zeros(num_units, dtype=torch.int64))
-        # The last row is that of units which are not known, and stays zero.
-        self.weight = nn.Parameter(torch.zeros(num_units + 1, embedding_dim))
-
-    def rows(self, units: Tensor) -> Tensor:
-        """Return the row of each unit; that of an unknown one is the last."""
-        last = len(self.keys)
-        if not last:
-            return torch.zeros_like(units)
-        at = torch.searchsorted(self.keys, units).clamp(max=last - 1)
-        return at.where(self.keys[at] == units, torch.full_like(at, last))
-
-    def forward(self, units: Tensor, starts: Tensor) -> Tensor:
-        """Return the vectors (U, embedding_dim) of U tokens.
-
-        Args:
-            units: (N,) hashes of their units, token after token.
-            starts: (U + 1,) where each token's units start.
-        """
-        return nn.functional.embedding_bag(
-            self.rows(units), self.weight, starts, mode="sum", include_last_offset=True,
-            padding_idx=len(self.keys),
-        )  # fmt: skip
-
-    def known(self, units: Tensor, starts: Tensor) -> Tensor:
-        """Return which tokens (U,) have a unit that is known."""
-        found = (self.rows(units) != len(self.keys)).long()
-        sums = torch.cat((found.new_zeros(1), found.cumsum(0)))
-        return sums[starts[1:]] > sums[starts[:-1]]
 
 
 def choose_units(types: Types, counts: IntArray, max_units: int) -> IntArray:

@@ -30,8 +30,10 @@ from zoo_text import explaining, inference
 from zoo_text.adversarial import adversarial_step
 from zoo_text.baseline import with_baseline
 from zoo_text.batches import HeldOut, TextBatch, TextSplit
+from zoo_text.embedding import SubwordEmbedding
 from zoo_text.encoding import TokenEncoder
 from zoo_text.layers import freeze
+from zoo_text.learned import read_sizes
 from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes
 from zoo_text.linear_fitting import LinearFitting
 from zoo_text.network import TextNetwork
@@ -39,7 +41,6 @@ from zoo_text.options import TextOptions
 from zoo_text.probing import probe_answers, probe_texts
 from zoo_text.row_names import kept_names, row_names
 from zoo_text.sources import TEST, TRAIN, VALIDATION, read_again, read_training
-from zoo_text.subwords import SubwordEmbedding
 from zoo_text.tables import LabeledTexts, load_table
 from zoo_text.tables.notes import listed
 from zoo_text.targets import TargetTask
@@ -181,13 +182,8 @@ class TextTask(TargetTask):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.encoder.load_state_dict(state)
         self._source = state.get("source", "")
-        self.sizes, self._num_ngrams, self._linear, self._is_fitted = None, None, None, False
-        if "ngram_sizes" in state:
-            words, characters = state["ngram_sizes"]
-            if not all(isinstance(n, int) and 0 <= n <= 8 for n in (words, characters)):
-                raise ValueError("ngram_sizes are not two small numbers")
-            self.sizes = NGramSizes(words, characters)
-            self._num_ngrams = int(state["num_ngrams"])
+        self._linear, self._is_fitted = None, False
+        self.sizes, self._num_ngrams = read_sizes(state)
 
     def network(self, build_model: BuildModel) -> nn.Module:
         network = TextNetwork(
@@ -316,7 +312,11 @@ class TextTask(TargetTask):
 
     def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return what texts become; see :class:`zoo.interfaces.ProbesTexts`."""
-        return probe_answers(self, network, texts)
+        outputs, _ = inference.answer(self, network, texts)
+        return probe_answers(
+            self.encoder, self.known_labels(), texts, outputs.tolist(),
+            self.answers(network, outputs),
+        )  # fmt: skip
 
     def known(self, network: nn.Module, batch: TextBatch) -> Tensor:
         """Return the share of the tokens of each text (B,) that is known."""

@@ -6,11 +6,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SPECIALS = ("<pad>", "<unk>")
 PAD, UNKNOWN = 0, 1
@@ -47,6 +48,7 @@ def load_vectors(path: Path, vocabulary: list[str], size: int) -> Tensor:
     Raises:
         DataError: The file is missing, malformed, or its vectors have another size.
     """
+    import torch
     from torchtext.vocab import Vectors
 
     if not path.is_file():

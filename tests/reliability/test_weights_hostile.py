@@ -15,7 +15,7 @@ import pytest
 from promises import Promise
 from weights_reader import Tensors, canonical, forge, parse, unparse
 
-from zoo.weights.probe import settings_digest
+from zoo.weights.comparison import settings_digest
 
 HOSTILE = Promise(
     "A weights file that asks for much time or memory is refused in one line, in seconds and "

@@ -18,7 +18,7 @@ from word_task import WORDS_TASK, Words
 import zoo
 from zoo import installed
 from zoo.errors import WeightsError, ZooError
-from zoo.weights.probe import settings_digest
+from zoo.weights.comparison import settings_digest
 
 BYTES = Promise(
     "A weights file with changed bytes is refused, or has the same weights and settings",

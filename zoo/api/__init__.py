@@ -1,18 +1,53 @@
 """The public functions: whatever the command line does is one call here."""
 
-from zoo.api.callbacks import default_callbacks
-from zoo.api.checking import check
-from zoo.api.exporting import export
-from zoo.api.locating import header_facts, locate_weights
-from zoo.api.models import create_model
-from zoo.api.same_run import check_same_run
-from zoo.api.training import fit, open_run, resume, train
-from zoo.api.verification import iter_verify, verify
-from zoo.api.weights import evaluate, load
-from zoo.engine.processes import SharedFailureError
-from zoo.engine.samples import SampleTexts
-from zoo.environment import is_main_process
-from zoo.installed import list_models, list_recipes, list_tasks, register, registry
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.api.callbacks import default_callbacks
+    from zoo.api.checking import check
+    from zoo.api.exporting import export
+    from zoo.api.loading import load
+    from zoo.api.locating import header_facts, locate_weights
+    from zoo.api.models import create_model
+    from zoo.api.same_run import check_same_run
+    from zoo.api.training import fit, open_run, resume, train
+    from zoo.api.verification import iter_verify, verify
+    from zoo.api.weights import evaluate
+    from zoo.engine.processes import SharedFailureError
+    from zoo.engine.samples import SampleTexts
+    from zoo.environment import is_main_process
+    from zoo.installed import list_models, list_recipes, list_tasks, register, registry
+
+# Where the functions are. They are imported when first used: answers are computed without what a
+# training needs.
+_LAZY = {
+    "default_callbacks": "zoo.api.callbacks",
+    "check": "zoo.api.checking",
+    "export": "zoo.api.exporting",
+    "header_facts": "zoo.api.locating",
+    "locate_weights": "zoo.api.locating",
+    "create_model": "zoo.api.models",
+    "check_same_run": "zoo.api.same_run",
+    "fit": "zoo.api.training",
+    "open_run": "zoo.api.training",
+    "resume": "zoo.api.training",
+    "train": "zoo.api.training",
+    "iter_verify": "zoo.api.verification",
+    "verify": "zoo.api.verification",
+    "evaluate": "zoo.api.weights",
+    "load": "zoo.api.loading",
+    "SampleTexts": "zoo.engine.samples",
+    "SharedFailureError": "zoo.engine.processes",
+    "is_main_process": "zoo.environment",
+    "list_models": "zoo.installed",
+    "list_recipes": "zoo.installed",
+    "list_tasks": "zoo.installed",
+    "register": "zoo.installed",
+    "registry": "zoo.installed",
+}
 
 __all__ = [
     "SampleTexts",
@@ -39,3 +74,13 @@ __all__ = [
     "train",
     "verify",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'zoo.api' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

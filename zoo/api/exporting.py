@@ -7,7 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from zoo.api.weights import data_of, load
+from zoo.api.loading import load
+from zoo.api.weights import data_of
 from zoo.discovery import printing_to_stderr
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import PluginError, UsageError, ZooError, listed

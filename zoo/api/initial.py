@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from zoo.api.loading import load
 from zoo.api.suggestions import Choice
-from zoo.api.weights import load
 from zoo.engine.faults import named, naming_plugin
 from zoo.errors import PluginError
 from zoo.options import options_of

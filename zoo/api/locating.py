@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo import recipes
-from zoo.engine.run_directory import RunDirectory
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.files import digest
 from zoo.installed import registry
 from zoo.records import Recipe, WeightsInfo
 from zoo.registry import Registry
-from zoo.trained.measured import display_name
 from zoo.weights.file import Weights, inspect
+from zoo.weights.naming import display_name
 
 
 def header_facts(name: str | Path) -> tuple[Weights, str]:
@@ -42,6 +41,8 @@ def locate_weights(name: str | Path, known: Registry) -> Path:
     """
     path = Path(name)
     if path.is_dir():
+        from zoo.engine.run_directory import RunDirectory  # It takes a while, and most give no run.
+
         directory = RunDirectory(path)
         if directory.exists() and not directory.weights.exists():
             raise WeightsError(

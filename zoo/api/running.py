@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from zoo.api.weights import load
+from zoo.api.loading import load
 from zoo.discovery import described
 from zoo.engine import checkpoint, origin
 from zoo.engine.callbacks import StopOnSignal

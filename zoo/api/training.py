@@ -10,11 +10,11 @@ from pathlib import Path
 from zoo.api import frames
 from zoo.api.frames import Source
 from zoo.api.initial import choose_initial, describe_initial
+from zoo.api.loading import load
 from zoo.api.running import lock_new, run_training
 from zoo.api.same_run import check_same_run
 from zoo.api.sources import check_files, with_files
 from zoo.api.suggestions import Choice, choose
-from zoo.api.weights import load
 from zoo.engine.evaluation import installed_metrics
 from zoo.engine.joining import check_launch, is_restarted, joined
 from zoo.engine.processes import Processes

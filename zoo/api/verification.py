@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from zoo.api.loading import load
 from zoo.api.locating import locate_weights
-from zoo.api.weights import load
-from zoo.engine.progress import progress_bar
 from zoo.errors import UsageError, WeightsError
 from zoo.installed import registry
 from zoo.records import Recipe
 from zoo.weights.checking import sentence
+
+if TYPE_CHECKING:
+    from zoo.runtime import InferenceModel
 
 # A published metric is rounded to four decimals, and on another machine a borderline example may
 # be classified otherwise.
@@ -71,7 +74,10 @@ def iter_verify(
     locate_weights(name, known)  # It refuses another file than the published one.
     if recipe and recipe.weights:
         yield f"sha256 agrees: {recipe.weights.sha256}"
-    model = load(name, device, probe=False)
+    if importlib.util.find_spec("torch") is None and not data:
+        model: InferenceModel = load(name, "cpu", probe=False, runtime="numpy")
+    else:
+        model = load(name, device, probe=False)
     yield "digest of header and tensors agrees"
     yield f"probe agrees: outputs differ by at most {model.verify():.1e}"
     if "texts" not in model.info["probe"]:
@@ -83,6 +89,10 @@ def iter_verify(
     if recipe is None or "split" not in recipe.metrics:
         raise UsageError("no published score to verify", where=str(name))
     split = str(recipe.metrics["split"])
+    from zoo.engine.progress import progress_bar
+    from zoo.trained import TrainedModel
+
+    assert isinstance(model, TrainedModel)
     measured = model.evaluate(
         data,
         split=split,

@@ -1,4 +1,4 @@
-"""Trained weights: loading and evaluation by file, run directory or recipe."""
+"""Trained weights: evaluation by file, run directory or recipe."""
 
 from __future__ import annotations
 
@@ -8,65 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zoo.api.locating import locate_weights, recipe_of
+from zoo.api.loading import load
 from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
-from zoo.environment import choose_device
 from zoo.errors import DiskError, ZooWarning
 from zoo.installed import registry
-from zoo.records import MetricInfo, Recipe
-from zoo.settings import find_dataset
+from zoo.records import Recipe
 from zoo.spec import SAMPLE, dataset_of
-from zoo.trained import TrainedModel
 from zoo.trained.measured import check_downloaded
-from zoo.weights import checking, loading
-from zoo.weights.file import read
-
-
-def load(name: str | Path, device: str = "cpu", *, probe: bool = True) -> TrainedModel:
-    """Load trained weights. No setting of the process is changed.
-
-    The first time that a file is loaded, its probe is computed: the outputs, token ids and answers
-    that the file says the network must give. That they agree is remembered in the cache.
-
-    Args:
-        name: A weights file, a run directory, or a recipe whose weights are published.
-        device: ``cpu``, ``cuda`` ...
-        probe: Whether to check the probe.
-
-    Raises:
-        WeightsError: The file is not a weights file, or has been changed; the probe does not
-            agree; or the file of a recipe is not the published one.
-        PluginError: A plugin that it needs is not installed.
-
-    Warns:
-        ZooWarning: zoo, torch or a plugin has another version than at the training. It is said
-            the first time, and again only where outputs differ by more than the probe allows.
-
-    Example:
-        >>> import zoo
-        >>> zoo.load("imdb-bilstm").name
-        'imdb-bilstm'
-    """
-    known = registry()
-    path = locate_weights(name, known)
-    is_file, is_folder = Path(name).is_file(), Path(name).is_dir()
-    weights = read(path)
-    config = RunDirectory(Path(name)).read_config() if is_folder else None
-    spec, task, network = loading.build(weights, known, config=config)
-    target = choose_device(device)
-    if probe:
-        # The versions of published weights are not news: they are said by `zoo verify`.
-        checking.check(weights, spec, task, network, quiet=not (is_file or is_folder))
-    return TrainedModel(
-        network.to(target),
-        task,
-        spec,
-        weights,
-        find_dataset=lambda data: find_dataset(data, known),
-        find_metric=lambda metric: known.get(MetricInfo, metric),
-        recipe=recipe_of(weights.header["run"]["name"], known),
-    )
 
 
 def evaluate(

@@ -9,6 +9,7 @@ import click
 
 from zoo.cli import completion, options
 from zoo.cli.lines import Lines
+from zoo.cli.loading import load_model
 
 
 @click.command(
@@ -36,15 +37,13 @@ def command(file: str, text: tuple[str, ...], output: Path, device: str, threads
 
     FILE is a weights file, a run directory or a recipe with weights.
     """
+    model = load_model(file, device, threads)
     import numpy as np
 
-    from zoo.api import load
-    from zoo.environment import set_up_process
     from zoo.files import write_atomically
 
-    set_up_process(threads)
     texts = text or Lines()
-    vectors = load(file, device).embed(texts)
+    vectors = model.embed(texts)
     if isinstance(texts, Lines) and texts.failure:
         raise texts.failure
     buffer = io.BytesIO()

@@ -8,14 +8,20 @@ import traceback
 
 import click
 
-from zoo.entry_points import read_points
-from zoo.errors import DiskError, PluginError, ZooError, printable, shortened
+from zoo.entry_points import DISTRIBUTION, read_points
+from zoo.errors import DiskError, PluginError, UsageError, ZooError, printable, shortened
 
 OUT_OF_MEMORY, INTERNAL, INTERRUPTED, LOST_READER = 9, 70, 130, 141
 REPORT = "https://github.com/seqzoo/zoo/issues"
 
 LONGEST_WORD, LONGEST_LINE = 300, 2000
 """Characters of a word (a value that was given, for instance) and of a message that are shown."""
+
+# What an installation that only answers (RUNTIME_DISTRIBUTION) lacks, and other commands import.
+_OF_THE_WHOLE = {
+    "charset_normalizer", "jinja2", "markupsafe", "requests", "rich", "scipy", "sklearn", "torch",
+    "torchtext", "tqdm",
+}  # fmt: skip
 
 # torch has no class of its own for this.
 _NO_MEMORY = re.compile(
@@ -41,6 +47,11 @@ def describe(error: BaseException) -> tuple[str, int]:
         isinstance(error, RuntimeError) and _NO_MEMORY.search(said)
     ):
         return "not enough memory; make the network or the batches smaller", OUT_OF_MEMORY
+    if isinstance(error, ModuleNotFoundError):
+        missing = (error.name or "").partition(".")[0]
+        if missing in _OF_THE_WHOLE:
+            refused = UsageError(f"{missing} is not installed", fix=f"pip install {DISTRIBUTION}")
+            return str(refused), refused.exit_code
     if isinstance(error, OSError):
         return f"input or output failed: {error}", DiskError.exit_code
     advice = "run `zoo --debug ...` for the traceback, and please report it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from zoo.cli import completion, options
+from zoo.cli.loading import load_model
 
 MOST_TOKENS = 10_000_000
 """Of several samples, which are printed when the last token is drawn."""
@@ -69,13 +70,10 @@ def command(
             raise UsageError("temperature is negative or no number", why=f"got {temperature}")
         scale = 1 / temperature if temperature else float("inf")
 
-    from zoo.api import load
-    from zoo.environment import set_up_process
     from zoo.generation import Sampling
 
     sampling = Sampling(1.0 if scale is None else scale, top_k, top_p, seed)
-    set_up_process(threads)
-    tokens = load(file, device).stream(prompt, length, sampling, samples)
+    tokens = load_model(file, device, threads).stream(prompt, length, sampling, samples)
     if samples == 1:
         click.echo(prompt, nl=False)
         for (token,) in tokens:

@@ -11,6 +11,7 @@ import click
 
 from zoo.cli import completion, options
 from zoo.cli.lines import Lines
+from zoo.cli.loading import load_model
 from zoo.cli.terminal import one_line, width
 
 
@@ -35,14 +36,12 @@ def command(file: str, text: tuple[str, ...], device: str, threads: int, as_json
 
     FILE is a weights file, a run directory or a recipe with weights.
     """
-    from zoo.api import load
-    from zoo.environment import num_processors, set_up_process
+    # Each thread predicts texts of its own: faster than several threads for one text.
+    model = load_model(file, device, threads=1)
+    from zoo.environment import num_processors
     from zoo.interfaces import HasKnown
 
-    # Each thread predicts texts of its own: faster than several threads for one text.
-    set_up_process(threads=1)
     unknown, says_known = 0, None
-    model = load(file, device)
     model.predict(())  # Before anything is asked for: it may be no model that predicts.
     texts = text or Lines()
     for prediction in model.predict(texts, threads=threads or num_processors()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import click
 
 from zoo.cli import completion, options
@@ -29,6 +31,6 @@ def command(name: str, data: str, device: str, threads: int) -> None:
     from zoo.api import iter_verify
     from zoo.environment import set_up_process
 
-    set_up_process(threads)
+    set_up_process(threads, torch_computes=importlib.util.find_spec("torch") is not None)
     for line in iter_verify(name, data, device=device, threads=threads):
         click.echo(line)

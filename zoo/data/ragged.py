@@ -8,7 +8,6 @@ from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from zoo.interfaces import Batch
 
@@ -156,6 +155,18 @@ class Ragged:
         Args:
             rows: (B,) numbers of rows.
         """
+        # Imported here: answers without torch read rows by :meth:`padded`.
+        import torch
+
+        inputs, lengths, targets = self.padded(rows)
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(lengths), torch.as_tensor(targets))
+
+    def padded(self, rows: IntArray) -> tuple[Array, IntArray, Array]:
+        """Return the arrays of :meth:`batch`: inputs (B, T, ...), lengths (B,) and targets.
+
+        Args:
+            rows: (B,) numbers of rows.
+        """
         lengths = self.lengths[rows]
         steps = _padded_length(lengths.max())
         step = np.arange(steps)
@@ -163,7 +174,7 @@ class Ragged:
         index = (self.starts[rows][:, None] + step)[length_mask]
         inputs = _pad(self.values, index, length_mask)
         targets = _pad(self.targets, index, length_mask) if self.per_step else self.targets[rows]
-        return Batch(torch.from_numpy(inputs), torch.from_numpy(lengths), torch.as_tensor(targets))
+        return inputs, lengths, targets
 
 
 def _padded_length(longest: int) -> int:

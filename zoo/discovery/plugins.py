@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.discovery.declarations import Declaration
-from zoo.entry_points import GROUP, Point
+from zoo.entry_points import DISTRIBUTION, GROUP, RUNTIME_DISTRIBUTION, Point
 from zoo.errors import PluginError, shortened
 from zoo.recipes import RecipeFile
 from zoo.records import PluginInfo, Record
@@ -123,7 +123,13 @@ def _check_installed(point: Point) -> None:
     """
     import importlib.metadata
 
-    found = importlib.metadata.distribution(point.distribution).entry_points
+    try:
+        package = importlib.metadata.distribution(point.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        if point.distribution != DISTRIBUTION:
+            raise
+        package = importlib.metadata.distribution(RUNTIME_DISTRIBUTION)
+    found = package.entry_points
     if (point.name, point.value) not in {(p.name, p.value) for p in found if p.group == GROUP}:
         raise LookupError(f"{point.distribution} has no entry point {point.name!r}")
 

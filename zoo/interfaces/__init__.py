@@ -48,13 +48,26 @@ from zoo.interfaces.predictions import (
     TextPrediction,
     ValuesPrediction,
 )
+from zoo.interfaces.runtime import (
+    Array,
+    ArrayDecodeStep,
+    ArrayState,
+    BuildRuntimeModel,
+    RuntimeModel,
+    RuntimeTask,
+    Tensors,
+)
 from zoo.interfaces.tasks import Evaluate, Metrics, MetricSums, Step, Task
 from zoo.interfaces.trackers import RunStatus, Setting, Tracker
 from zoo.interfaces.training import Callback, Metric
 
 __all__ = [
+    "Array",
+    "ArrayDecodeStep",
+    "ArrayState",
     "Batch",
     "BuildModel",
+    "BuildRuntimeModel",
     "Calibrates",
     "Callback",
     "Data",
@@ -90,6 +103,8 @@ __all__ = [
     "ProbesTexts",
     "RowNames",
     "RunStatus",
+    "RuntimeModel",
+    "RuntimeTask",
     "ScoresExamples",
     "Setting",
     "ShufflesSteps",
@@ -98,6 +113,7 @@ __all__ = [
     "Step",
     "TagsPrediction",
     "Task",
+    "Tensors",
     "TextPrediction",
     "Tracker",
     "ValuesPrediction",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from zoo.interfaces.data import Batch, Data, Split
 from zoo.interfaces.models import DecodeStep
 from zoo.interfaces.predictions import Mistake, Prediction
 from zoo.interfaces.training import Metric
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @runtime_checkable

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def _rows(tensor: Tensor, rows: slice, count: int) -> Tensor:
 
 
 def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    from torch import Tensor
+
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, dict):

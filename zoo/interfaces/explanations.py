@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
-
-from torch import nn
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from zoo.errors import printable
 from zoo.interfaces import explanation_html
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SHOWN_PIECES, SHOWN_SHARE = 10, 0.1
 """As text, at most so many pieces have their value beside them, and none that is weaker than this

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-State = tuple[Tensor, ...]
+State: TypeAlias = "tuple[Tensor, ...]"
 """Recurrent state: tensors of shape (any, B, any), hidden state first, as in torch.nn.LSTM."""
 
 
@@ -111,7 +112,7 @@ class ForwardsEmbedded(Protocol):
         ...
 
 
-DecodeStep = Callable[[Tensor, "State | None"], tuple[Tensor, State]]
+DecodeStep: TypeAlias = "Callable[[Tensor, State | None], tuple[Tensor, State]]"
 """(N,) token ids and a state to (N, ...) outputs and the next state; N samples advance together."""
 
 

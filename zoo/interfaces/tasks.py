@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.interfaces.data import Batch, Data, Split
 from zoo.interfaces.models import BuildModel, State
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Step:
     baseline_outputs: Tensor | None = None
 
 
-MetricSums = Mapping[str, Tensor]
+MetricSums: TypeAlias = "Mapping[str, Tensor]"
 Metrics = dict[str, Any]
 Evaluate = Callable[[Split], Metrics]
 """Computes the metrics of a split; given to :meth:`Task.evaluate`."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,20 @@ from torch import nn
 
 from zoo.data.source import is_downloaded, locate
 from zoo.engine.evaluation import Progress, check_metrics, choose_split, evaluate_split
-from zoo.environment import computing
+from zoo.environment import computing, versions
 from zoo.errors import DataError, UsageError
 from zoo.interfaces import Data, FindsMistakes, Mistake, Outcomes, ScoresExamples, Task
 from zoo.records import DatasetInfo, MetricInfo, Recipe
+from zoo.runtime import InferenceModel
 from zoo.spec import SAMPLE, NetworkSpec
-from zoo.weights import checking, probe
-from zoo.weights.file import Weights, weights_digest
+from zoo.weights import probe
+from zoo.weights.comparison import Comparison
+from zoo.weights.file import Weights
 from zoo.weights.metrics import WEIGHTS
 from zoo.weights.tensors import identify
 
 
-class MeasuredModel:
+class MeasuredModel(InferenceModel):
     """A trained network with its task, its records and the header of its weights file.
 
     Args:
@@ -35,6 +36,9 @@ class MeasuredModel:
         recipe: The recipe of the file's name, if there is one.
     """
 
+    module: nn.Module
+    task: Task
+
     def __init__(
         self,
         module: nn.Module,
@@ -45,28 +49,10 @@ class MeasuredModel:
         find_metric: Callable[[str], MetricInfo] | None = None,
         recipe: Recipe | None = None,
     ) -> None:
-        self.module = module
-        self.task = task
-        self.spec = spec
-        self.info: Mapping[str, Any] = weights.header
-        self.path = weights.path
-        self._weights = replace(weights, tensors={})  # They are in the module.
-        self._loaded_sha256 = weights.header.get(WEIGHTS) or weights_digest(weights.tensors)
+        super().__init__(module, task, spec, weights, recipe)
         self._dtypes = {name: tensor.dtype for name, tensor in module.state_dict().items()}
         self._find_dataset = find_dataset
         self._find_metric = find_metric
-        self._recipe = recipe
-
-    @property
-    def name(self) -> str:
-        """The recipe, or ``TASK/MODEL``, that was trained."""
-        name: str = self.info["run"]["name"]
-        return name
-
-    @property
-    def display_name(self) -> str:
-        """The name; that of a recipe says so where the data was other than the recipe's."""
-        return display_name(self.info, self._recipe)
 
     @property
     def weights_sha256(self) -> str:
@@ -203,20 +189,11 @@ class MeasuredModel:
         with computing():
             return self.task.outcomes(self.module, part)
 
-    def verify(self) -> float:
-        """Compute the probe of the weights file again.
+    def _compare(self) -> Comparison:
+        return probe.compare(self._weights, self.task, self.module)
 
-        Returns:
-            The largest difference from the outputs that the file stores.
-
-        Raises:
-            WeightsError: It is larger than the dtype of the file explains.
-        """
-        return probe.verify(self._weights, self.task, self.module)
-
-    def changed_versions(self) -> dict[str, tuple[str, str]]:
-        """Return what has another version than at the training: by name, the one then and now."""
-        return checking.changed_versions(self._weights, self.spec)
+    def _versions(self) -> dict[str, str]:
+        return versions()
 
 
 def check_downloaded(dataset: DatasetInfo, where: str) -> None:
@@ -232,23 +209,3 @@ def check_downloaded(dataset: DatasetInfo, where: str) -> None:
             why="a file does not start a download by itself",
             fix=f"give --data {dataset.name}, or a copy",
         )
-
-
-def display_name(header: Mapping[str, Any], recipe: Recipe | None) -> str:
-    """Return what a model is called where a person reads it.
-
-    Args:
-        header: The header of its weights file.
-        recipe: The recipe of its name, if there is one.
-    """
-    name: str = header["run"]["name"]
-    data = header["data"]
-    if recipe is None:
-        # The data of a recipe always has a name.
-        same = "/" in name or bool(data["name"])
-    else:
-        # DISTRIBUTION:NAME, where two plugins have data of that name.
-        names = [source.rpartition(":")[2] for source in (data["name"], recipe.data or SAMPLE)]
-        same = names[0] == names[1]
-        same = same or data["sha256"] == recipe.metrics.get("data_sha256")
-    return name if same else f"{name}, on other data than the recipe's"

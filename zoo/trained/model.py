@@ -5,25 +5,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
+from torch import nn
 
-from zoo.display import Displayed
 from zoo.environment import computing
 from zoo.errors import UsageError, ZooWarning, listed
 from zoo.generation import Sampling, generate
-from zoo.interfaces import Embeds, Explains, Explanations, Generates, Prediction, Predicts
-from zoo.prediction import chunks, embed, predict
+from zoo.interfaces import Explains, Explanations, Generates
+from zoo.prediction import chunks
 from zoo.trained.measured import MeasuredModel
 from zoo.weights import writer
-from zoo.weights.file import DTYPES
-from zoo.weights.loading import without_folders
+from zoo.weights.components import without_folders
+from zoo.weights.header import DTYPE_NAMES
 from zoo.weights.metrics import select
 from zoo.weights.tensors import dtype_name
 
 
-class TrainedModel(MeasuredModel, Displayed):
+class TrainedModel(MeasuredModel):
     """A trained network, in evaluation mode, with the task that knows what it means.
 
     Returned by :func:`zoo.load`, and as ``run.model`` by :func:`zoo.train`.
@@ -36,128 +35,14 @@ class TrainedModel(MeasuredModel, Displayed):
         path: The weights file.
     """
 
-    @property
-    def predicts(self) -> bool:
-        """Whether :meth:`predict` can be called."""
-        return isinstance(self.task, Predicts)
+    def _network(self) -> nn.Module:
+        return self.module.eval()
 
-    @property
-    def generates(self) -> bool:
-        """Whether :meth:`generate` and :meth:`stream` can be called."""
-        return isinstance(self.task, Generates)
-
-    def predict(self, texts: Iterable[str], *, threads: int = 1) -> Iterator[Prediction]:
-        """Predict texts, in order and in constant memory.
-
-        Args:
-            texts: Any number of them.
-            threads: How many threads share the texts. Each computes with as many of torch's
-                threads as are set: more than one is fastest after ``torch.set_num_threads(1)``.
-
-        Raises:
-            UsageError: The task predicts nothing, or there are no threads.
-            TypeError: ``texts`` is a single string.
-
-        Example:
-            >>> import zoo
-            >>> model = zoo.load("imdb-bilstm")
-            >>> [p.label for p in model.predict(["A film to remember.", "Dull and far too long."])]
-            ['pos', 'neg']
-        """
-        if isinstance(texts, str):
-            raise TypeError("predict() takes several texts: give [text] for one")
-        if threads < 1:
-            raise UsageError("threads are fewer than one", why=f"got {threads}")
-        if not isinstance(self.task, Predicts):
-            raise self._cannot("predict")
-        self.module.eval()
-        return predict(self.task, self.module, texts, threads)
-
-    def stream(
-        self,
-        prompt: str = "",
-        length: int = 500,
-        sampling: Sampling | None = None,
-        samples: int = 1,
+    def _generate(
+        self, prompt: str, length: int, sampling: Sampling, samples: int
     ) -> Iterator[list[str]]:
-        """Yield what follows a prompt, the next token of every sample at a time.
-
-        Args:
-            prompt: Where every sample starts.
-            length: Tokens to draw.
-            sampling: How they are drawn; None: from the whole distribution.
-            samples: Texts that are drawn side by side.
-
-        Raises:
-            UsageError: The task generates no text.
-            DataError: The prompt has a character that the vocabulary lacks.
-        """
-        if not isinstance(self.task, Generates):
-            raise self._cannot("generate text")
-        if length < 0:
-            raise UsageError("length is negative", why=f"got {length}")
-        self.module.eval()
-        self.task.encode(prompt)  # Here, so that a bad prompt is reported before any output.
-        return generate(self.task, self.module, prompt, length, sampling or Sampling(), samples)
-
-    def generate(
-        self,
-        prompt: str = "",
-        length: int = 500,
-        *,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-    ) -> str:
-        """Return the prompt and ``length`` tokens that follow it; errors as for :meth:`stream`.
-
-        Args:
-            prompt: Where the text starts.
-            length: Tokens to draw.
-            temperature: What logits are divided by before the softmax; 0: always the likeliest
-                token.
-            top_k: Draw among the k likeliest tokens; 0: all.
-            top_p: Draw among the likeliest tokens that together have this probability; 1: all.
-            seed: Seed of the draws; None: another one each time.
-
-        Example:
-            >>> import zoo
-            >>> zoo.load("island-lstm").generate("The island", 5, temperature=0)
-            'The island with'
-        """
-        scale = 1 / temperature if temperature else float("inf")
-        sampling = Sampling(scale, top_k, top_p, seed)
-        return prompt + "".join(token for (token,) in self.stream(prompt, length, sampling))
-
-    def embed(self, texts: Iterable[str], *, per_step: bool = False) -> Any:
-        """Return vectors of texts.
-
-        Args:
-            texts: Any number of them.
-            per_step: Whether to return the outputs of every step instead of one pooled vector.
-
-        Returns:
-            A float32 array (M, F) of M texts; or where ``per_step`` a list of arrays (T, F).
-
-        Raises:
-            UsageError: The task embeds nothing.
-            TypeError: ``texts`` is a single string.
-
-        Example:
-            >>> import zoo
-            >>> zoo.load("imdb-bilstm").embed(["A film to remember."]).shape
-            (1, 384)
-        """
-        if isinstance(texts, str):
-            raise TypeError("embed() takes several texts: give [text] for one")
-        if not isinstance(self.task, Embeds):
-            raise self._cannot("embed")
-        self.module.eval()
-        vectors = embed(self.task, self.module, texts, per_step=per_step)
-        if per_step:
-            return vectors
-        return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
+        task = cast("Generates", self.task)
+        return generate(task, self._network(), prompt, length, sampling, samples)
 
     def explain(self, texts: Iterable[str], *, target: str = "") -> Explanations:
         """Return what each piece of a text adds to its answer.
@@ -218,8 +103,8 @@ class TrainedModel(MeasuredModel, Displayed):
             DiskError: The file cannot be written.
         """
         dtype = dtype or self.info["dtype"]
-        if dtype not in DTYPES:
-            raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {listed(DTYPES)}")
+        if dtype not in DTYPE_NAMES:
+            raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {listed(DTYPE_NAMES)}")
         target = Path(path)
         if target.exists() and not overwrite:
             raise UsageError(
@@ -244,11 +129,6 @@ class TrainedModel(MeasuredModel, Displayed):
         }
         writer.save(target, self.module, self.task, header, dtype)
 
-    def _metrics(self, weights: str) -> dict[str, dict[str, Any]]:
-        """Return those metrics of the file that are of the weights as they are now."""
-        unchanged = weights == self._loaded_sha256
-        return select(self.info["metrics"], weights, unchanged=unchanged)
-
     def _check_dtypes(self) -> None:
         """Refuse a network that was converted: its file could not be loaded."""
         for name, tensor in self.module.state_dict().items():
@@ -260,26 +140,5 @@ class TrainedModel(MeasuredModel, Displayed):
                     fix="convert it back, such as with module.float()",
                 )
 
-    def _cannot(self, verb: str) -> UsageError:
-        """Return the error for what the task cannot do; it names the command for what it can."""
-        why = f"its task is {self.spec.task.info.name!r}"
-        if isinstance(self.task, Predicts):
-            why += ", which predicts: use `zoo predict`"
-        elif isinstance(self.task, Generates):
-            why += ", which generates text: use `zoo generate`"
-        return UsageError(f"{self.name!r} cannot {verb}", why=why)
-
-    def facts(self) -> dict[str, str]:
-        """Return what a person wants to know of the model, by name."""
-        facts = {
-            "name": self.display_name,
-            "task": self.spec.task.info.name,
-            "model": self.spec.model.info.name,
-            "parameters": f"{sum(p.numel() for p in self.module.parameters()):,}",
-            "trained on": self.info["data"]["summary"],
-        }
-        for split, metrics in self._metrics(self.weights_sha256).items():
-            monitor = self.spec.task.info.monitor
-            if isinstance(metrics.get(monitor), int | float):
-                facts[f"{split} {monitor}"] = f"{metrics[monitor]:.4f}"
-        return facts
+    def _size(self) -> dict[str, str]:
+        return {"parameters": f"{sum(p.numel() for p in self.module.parameters()):,}"}

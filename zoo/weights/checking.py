@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from torch import nn
-
-from zoo import __version__, environment
+from zoo import __version__
 from zoo.errors import DiskError, WeightsError, ZooWarning
 from zoo.files import cache_folder, write_atomically
-from zoo.interfaces import Task
 from zoo.records import Record
 from zoo.spec import NetworkSpec
-from zoo.weights import metrics, probe
+from zoo.weights import metrics
+from zoo.weights.comparison import Comparison
 from zoo.weights.file import Weights, weights_digest
 
 REMEMBERED = 1000
@@ -25,7 +23,12 @@ REMEMBERED = 1000
 
 
 def check(
-    weights: Weights, spec: NetworkSpec, task: Task, network: nn.Module, *, quiet: bool = False
+    weights: Weights,
+    spec: NetworkSpec,
+    compare: Callable[[], Comparison],
+    versions: Mapping[str, str],
+    *,
+    quiet: bool = False,
 ) -> None:
     """Check once that a network computes what it did when its file was written.
 
@@ -35,8 +38,8 @@ def check(
     Args:
         weights: The file, with its tensors.
         spec: The records of the network.
-        task: The task.
-        network: The network, on the CPU: other devices round differently.
+        compare: Computes the probe again, on the CPU: other devices round differently.
+        versions: Of what computes, such as torch.
         quiet: Whether to say nothing of other versions than those of the training, as long as
             the outputs agree.
 
@@ -48,19 +51,19 @@ def check(
         ZooWarning: zoo, torch or a plugin has another version than at the training. It is said
             once, and again at each load only where the outputs differ.
     """
-    entry = _entry(weights, spec)
+    entry = _entry(weights, spec, versions)
     if entry is not None and entry.exists():
         return
-    changed = changed_versions(weights, spec)
+    changed = changed_versions(weights, spec, versions)
     check_digest(weights)
-    compared = probe.compare(weights, task, network)
+    compared = compare()
     # Other versions explain outputs that are a little different, and nothing else.
     if not compared.agrees and (compared.problem or not changed):
         raise compared.error()
     if changed and not (quiet and compared.agrees):
         said = "" if compared.agrees else f"; its outputs differ by {compared.difference:.2g}"
         message = f"{weights.path} was trained with {sentence(changed)}{said}"
-        warnings.warn(message, ZooWarning, stacklevel=3)
+        warnings.warn(message, ZooWarning, stacklevel=4)
     if entry is not None and compared.agrees:
         _remember(entry, {"file": weights.path.name, "difference": compared.difference})
 
@@ -86,11 +89,20 @@ def check_digest(weights: Weights) -> None:
         )
 
 
-def changed_versions(weights: Weights, spec: NetworkSpec) -> dict[str, tuple[str, str]]:
-    """Return what has another version than at the training: by name, the one then and now."""
+def changed_versions(
+    weights: Weights, spec: NetworkSpec, versions: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Return what has another version than at the training: by name, the one then and now.
+
+    Args:
+        weights: The file.
+        spec: The records of the network.
+        versions: Of what computes now; that of torch is compared where torch computes.
+    """
     run, trained = weights.header["run"], weights.header.get("environment", {})
-    then = {"zoo": weights.header["zoo"], "torch": trained.get("torch", "")}
-    now = {"zoo": __version__, "torch": environment.versions()["torch"]}
+    then, now = {"zoo": weights.header["zoo"]}, {"zoo": __version__}
+    if "torch" in versions:
+        then["torch"], now["torch"] = trained.get("torch", ""), versions["torch"]
     for part, info in _records(spec).items():
         made = run[part] if part in ("task", "model") else run["submodels"][part]
         if info.plugin and info.plugin.distribution == made["distribution"]:
@@ -98,10 +110,10 @@ def changed_versions(weights: Weights, spec: NetworkSpec) -> dict[str, tuple[str
             now[made["distribution"]] = info.plugin.version
     changed: dict[str, tuple[str, str]] = {}
     for name, version in then.items():
-        versions = str(version), now[name]
+        both = str(version), now[name]
         # zoo and the plugins that come with it are of one distribution.
-        if version and _public(version) != _public(now[name]) and versions not in changed.values():
-            changed[name] = versions
+        if version and _public(version) != _public(now[name]) and both not in changed.values():
+            changed[name] = both
     return changed
 
 
@@ -120,15 +132,15 @@ def _records(spec: NetworkSpec) -> dict[str, Record]:
     return {"task": spec.task.info, "model": spec.model.info, **submodels}
 
 
-def _entry(weights: Weights, spec: NetworkSpec) -> Path | None:
+def _entry(weights: Weights, spec: NetworkSpec, versions: Mapping[str, str]) -> Path | None:
     """Return where it is remembered that a file agrees; None where it is not."""
-    versions = environment.versions()
+    found = dict(versions)
     for info in _records(spec).values():
         if not info.plugin or not info.plugin.distribution or not info.plugin.version:
             return None
-        versions[info.plugin.distribution] = info.plugin.version
+        found[info.plugin.distribution] = info.plugin.version
     # The digest has been checked: it stands for the bytes of the file.
-    key = json.dumps([weights.header["digest"], __version__, versions], sort_keys=True)
+    key = json.dumps([weights.header["digest"], __version__, found], sort_keys=True)
     return cache_folder() / "probes" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 

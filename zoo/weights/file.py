@@ -13,12 +13,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor
 
 from zoo.errors import WeightsError
 from zoo.files import write_atomically
@@ -30,8 +27,11 @@ from zoo.weights.header import (
     parse_header,
     upgraded,
 )
+from zoo.weights.stored import StoredTensor
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MAX_TENSORS = 1 << 16
 
 
@@ -42,13 +42,14 @@ class Weights:
     Args:
         path: The file.
         header: Its header, in the format of this version.
-        tensors: Its tensors; empty where only the header was read.
+        tensors: Its tensors, of torch or each a :class:`StoredTensor`; empty where only the header
+            was read.
         shapes: dtype, as safetensors names it, and shape of each tensor.
     """
 
     path: Path
     header: Mapping[str, Any]
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, Any]
     shapes: Mapping[str, tuple[str, tuple[int, ...]]]
 
 
@@ -60,6 +61,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
             format has no such dtype.
         DiskError: The file cannot be written.
     """
+    import safetensors.torch
+
     try:
         full = canonical({**header, "digest": digest(header, tensors)}, allow_nan=False)
         check_size(full)
@@ -78,17 +81,22 @@ def inspect(path: Path) -> Weights:
     Raises:
         WeightsError: It is not a weights file of zoo, or of a later version.
     """
-    header, _, shapes = _open(path, with_tensors=False)
+    header, _, shapes = _open(path)
     return Weights(path, upgraded(header, path), {}, shapes)
 
 
-def read(path: Path) -> Weights:
+def read(path: Path, *, torch: bool = True) -> Weights:
     """Read a weights file whole and check its digest.
+
+    Args:
+        path: The file.
+        torch: Whether its tensors are read as those of torch; False: each as a
+            :class:`StoredTensor`, and torch is not imported.
 
     Raises:
         WeightsError: It is not a weights file of zoo, or has been changed since it was written.
     """
-    header, tensors, shapes = _open(path, with_tensors=True)
+    header, tensors, shapes = _open(path, tensors_of="pt" if torch else "np")
     if header["digest"] != digest(header, tensors):
         raise WeightsError(
             "digest does not match",
@@ -100,10 +108,10 @@ def read(path: Path) -> Weights:
 
 
 def _open(
-    path: Path, *, with_tensors: bool
-) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, tuple[str, tuple[int, ...]]]]:
+    path: Path, *, tensors_of: str = ""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, tuple[str, tuple[int, ...]]]]:
     """Return the header as it was written, the tensors, and their dtypes and shapes."""
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, Any] = {}
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     if not path.is_file():
         raise WeightsError(
@@ -111,7 +119,7 @@ def _open(
         )
     try:
         _check_length(path)
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework=tensors_of or "np") as file:
             header = parse_header(path, file.metadata() or {})
             names = list(file.keys())
             if len(names) > MAX_TENSORS:
@@ -123,8 +131,12 @@ def _open(
             for name in names:
                 part = file.get_slice(name)
                 shapes[name] = (part.get_dtype(), tuple(part.get_shape()))
-                if with_tensors:
+                if tensors_of == "pt":
                     tensors[name] = file.get_tensor(name)
+        if tensors_of == "np":
+            # Not as arrays: NumPy has no bfloat16, and the digest is of the bytes.
+            found: Any = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+            tensors = {name: StoredTensor.of(tensor) for name, tensor in found}
     except (safetensors.SafetensorError, OSError, OverflowError, RuntimeError) as error:
         raise WeightsError(
             "not a complete safetensors file", where=str(path), why=str(error).splitlines()[0]
@@ -147,7 +159,7 @@ def _check_length(path: Path) -> None:
         )
 
 
-def digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor | StoredTensor]) -> str:
     """Return the sha256 of the canonical header without its digest, and of each tensor in turn."""
     rest = {key: value for key, value in header.items() if key != "digest"}
     total = hashlib.sha256(canonical(rest).encode())
@@ -155,16 +167,25 @@ def digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def weights_digest(tensors: Mapping[str, Tensor]) -> str:
+def weights_digest(tensors: Mapping[str, Tensor | StoredTensor]) -> str:
     """Return the sha256 of the tensors alone: of each one in turn, as in :func:`digest`."""
     total = hashlib.sha256()
     _add(total, tensors)
     return total.hexdigest()
 
 
-def _add(total: Any, tensors: Mapping[str, Tensor]) -> None:
+def _add(total: Any, tensors: Mapping[str, Tensor | StoredTensor]) -> None:
     for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
+        tensor = tensors[name]
         shape = "x".join(map(str, tensor.shape))
         total.update(f"\0{name}\0{str(tensor.dtype).removeprefix('torch.')}\0{shape}\0".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        total.update(_content(tensor))
+
+
+def _content(tensor: Tensor | StoredTensor) -> Any:
+    """Return the bytes of a tensor."""
+    if isinstance(tensor, StoredTensor):
+        return tensor.data
+    import torch
+
+    return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import WeightsError
-from zoo.weights.file import DTYPES, weights_digest
+from zoo.weights.components import not_finite
+from zoo.weights.file import weights_digest
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 def stored(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:
@@ -81,7 +84,7 @@ def check_finite(network: nn.Module, tensors: Mapping[str, Tensor], where: str =
         # Both are NaN where there is one. Faster than isfinite(), which makes a tensor.
         low, high = torch.aminmax(values.detach())
         if low.isnan() or (name in parameters and not (low.isfinite() and high.isfinite())):
-            raise WeightsError(f"the weights are not finite numbers: {name}", where=where)
+            raise not_finite(name, where)
 
 
 def dtype_name(of: Tensor | torch.dtype) -> str:

@@ -16,8 +16,9 @@ from zoo.formats import FORMAT, REQUIRES
 from zoo.interfaces import Data, ProbesTexts, Task
 from zoo.spec import SAMPLE, RunSpec
 from zoo.weights import metrics, probe
+from zoo.weights.comparison import TOLERANCE
+from zoo.weights.components import without_folders
 from zoo.weights.file import weights_digest, write
-from zoo.weights.loading import without_folders
 from zoo.weights.tensors import check_finite, restored, stored
 
 
@@ -88,7 +89,7 @@ def _holding(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None
 
 def _check_rounding(made: Mapping[str, Any], after: Tensor, dtype: str) -> None:
     difference = float((torch.tensor(made["outputs"]) - after).abs().max())
-    if not difference <= probe.TOLERANCE[dtype]:
+    if not difference <= TOLERANCE[dtype]:
         raise WeightsError(
             f"the weights cannot be stored as {dtype}",
             why=f"the probe's outputs change by {difference:.2g}",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
 
 from zoo_recurrent.kernels.matmul import PANEL_WIDTH, TILE_ROWS
 from zoo_recurrent.kernels.structures import Ints
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The most rows that take a step together: more would evict each other from the cache.
 _MAX_GROUP = 32
@@ -37,6 +37,8 @@ def split_gates(mode: str, weights: list[Tensor]) -> Gates:
     reset gate. They are gates of their own here, in the order n of x, r, z, n of h: the first three
     read inputs, the last three the state.
     """
+    import torch
+
     w_ih, w_hh, b_ih, b_hh = weights
     size = w_hh.shape[1]
     recurrent = w_hh.view(-1, size, size)
@@ -71,6 +73,8 @@ def group_rows(lengths: Ints, num_threads: int) -> tuple[Ints, Ints]:
 
 def pack_panels(matrices: Tensor) -> Tensor:
     """Return N matrices (rows, columns) as (N, panels, rows, PANEL_WIDTH), contiguous."""
+    from torch.nn.functional import pad
+
     columns = matrices.shape[2]
     wide = pad(matrices, (0, round_up(columns, PANEL_WIDTH) - columns))
     panels = wide.unflatten(2, (wide.shape[2] // PANEL_WIDTH, PANEL_WIDTH))
