@@ -26,7 +26,7 @@ OURS = {
 }  # fmt: skip
 
 # Plugins that are built on others.
-BUILT_ON = {"zoo_sentiment": {"zoo_text"}}
+BUILT_ON = {"zoo_sentiment": {"zoo_text"}, "zoo_lm": {"zoo_text"}}
 
 # It is on the lowest floor that may import torch; what is below is fast to import.
 TORCH_FROM = "zoo.interfaces"

@@ -1,11 +1,11 @@
-"""Character language model: the next character of a text, many-to-many in step."""
+"""Language models: the next character or the next word of a text, many-to-many in step."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import zoo
-from zoo_lm.options import CharLMOptions
+from zoo_lm.options import CharLMOptions, WordLMOptions
 
 
 @zoo.hookimpl
@@ -19,7 +19,30 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             monitor="loss",
             higher_is_better=False,
             needs_causal=True,
-        )
+        ),
+        zoo.TaskInfo(
+            name="word-lm",
+            summary="The next word of texts: to generate from, or for a classifier to start from",
+            target="zoo_lm.word_task:WordLM",
+            options=WordLMOptions,
+            monitor="loss",
+            higher_is_better=False,
+            needs_causal=True,
+            settings={
+                "hidden_size": 256,
+                "embed_size": 128,
+                "task.dropout": 0.2,
+                "bptt_steps": 70,
+                "batching": "contiguous",
+                "epochs": 5,
+                "batch_size": 64,
+                "optimizer": "adamw",
+                "learning_rate": 3e-3,
+                "schedule": "cosine",
+                "warmup": 0.05,
+                "clip_norm": 1.0,
+            },
+        ),
     ]
 
 

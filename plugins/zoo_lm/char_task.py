@@ -7,50 +7,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from zoo.data.ragged import Ragged
 from zoo.data.sequence import TokenSequence
 from zoo.errors import DataError
-from zoo.interfaces import (
-    Batch,
-    BuildModel,
-    Data,
-    DecodeStep,
-    Evaluate,
-    Explanation,
-    Metrics,
-    MetricSums,
-    Outcomes,
-    RowNames,
-    Split,
-    State,
-    Step,
-    Task,
-)
-from zoo.nn import pool
-from zoo_lm import explaining
+from zoo.interfaces import Batch, BuildModel, Data, Evaluate, Metrics, RowNames, Split
 from zoo_lm.char_corpus import load
-from zoo_lm.metrics import compute_metrics, sum_losses
-from zoo_lm.network import CharPredictor
+from zoo_lm.char_network import CharPredictor
 from zoo_lm.options import CharLMOptions
-from zoo_lm.outcomes import of_characters
+from zoo_lm.task import LanguageModel
 
 # In the probe of a weights file; larger vocabularies, such as of Chinese, are sampled.
 PROBE_CHARACTERS = 200
 
 
-class CharLM(Task):
+class CharLM(LanguageModel[CharLMOptions]):
     """Many-to-many in step: predicts the next character at every character.
 
     Args:
         options: See ``zoo show char-lm``.
     """
 
+    unit = "character"
+
     def __init__(self, options: CharLMOptions) -> None:
-        self.options = options
+        super().__init__(options)
         self._set_vocabulary("")
 
     def _set_vocabulary(self, characters: str) -> None:
@@ -72,20 +54,7 @@ class CharLM(Task):
         test = length - round(length * self.options.test_size)
         validation = test - round(length * self.options.validation_size)
         whole = TokenSequence(token_ids, self.options.bptt_steps, self.options.batching)
-        splits = {
-            "train": whole.slice(0, validation),
-            "validation": whole.slice(validation, test),
-            "test": whole.slice(test, length),
-            "all": whole,
-        }
-        for name, split in splits.items():
-            if split.num_examples < 2:
-                raise DataError(
-                    f"{name} split has {split.num_examples + 1} characters",
-                    where=str(path or "Python's manual"),
-                    why=f"the text has {length}",
-                    fix="give a longer text",
-                )
+        splits = self.make_splits(whole, validation, test, str(path or "Python's manual"))
         return Data(
             splits=splits,
             digest=text.digest,
@@ -126,16 +95,15 @@ class CharLM(Task):
 
     # Training
 
-    def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
-        logits, end = network(batch.inputs, batch.lengths, state)
+    def losses(
+        self, network: nn.Module, features: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        assert isinstance(network, CharPredictor)
+        logits = network.logits(features)
         losses = nn.functional.cross_entropy(
-            logits.flatten(0, 1), batch.targets.flatten(), reduction="none"
-        ).view(batch.targets.shape)
-        return Step(losses.mean(), sum_losses(losses.detach()), end, logits.detach())
-
-    def metrics(self, metric_sums: MetricSums) -> Metrics:
-        """Return the metrics of :func:`zoo_lm.metrics.compute_metrics`."""
-        return compute_metrics(metric_sums)
+            logits.flatten(0, 1), targets.flatten(), reduction="none"
+        )
+        return losses.view(targets.shape), logits
 
     def evaluate(self, split: Split, evaluate: Evaluate) -> Metrics:
         """Evaluate with carried state and, for comparison, in windows from the initial state."""
@@ -173,15 +141,7 @@ class CharLM(Task):
             found.append({"token_ids": token_ids, "answer": answer, "outputs": outputs})
         return found
 
-    def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
-        """Return the loss of each character; see :class:`zoo.interfaces.ScoresExamples`."""
-        return of_characters(network, split)
-
     # Use
-
-    def explain(self, network: nn.Module, texts: Sequence[str], target: str) -> list[Explanation]:
-        """Return the surprise of every character; see :class:`zoo.interfaces.Explains`."""
-        return explaining.explain(self, network, texts, target)
 
     def encode(self, text: str, where: str = "the prompt") -> list[int]:
         missing = sorted({character for character in text if character not in self._token_ids})
@@ -200,33 +160,5 @@ class CharLM(Task):
     def start_token(self) -> int:
         return self._token_ids.get("\n", 0)
 
-    def decode_step(self, network: nn.Module) -> DecodeStep:
-        assert isinstance(network, CharPredictor)
-        return network.decode_step()
-
-    @torch.inference_mode()
-    def embed(
-        self, network: nn.Module, texts: Sequence[str], *, per_step: bool
-    ) -> list[npt.NDArray[np.float32]]:
-        """Return the mean of the model's outputs (F,) for each text, or all of them (T, F).
-
-        An empty text is read as the token that generation starts from.
-
-        Raises:
-            DataError: The vocabulary lacks a character of a text; the message names it.
-        """
-        assert isinstance(network, CharPredictor)
-        rows = [self.encode(t, f"the text {t[:40]!r}") or [self.start_token()] for t in texts]
-        device = next(network.parameters()).device
-        vectors: dict[int, npt.NDArray[np.float32]] = {}
-        for batch in Ragged.of(rows, range(len(rows))).eval_batches():
-            lengths = batch.lengths.to(device)
-            outputs, state = network.model_outputs(batch.inputs.to(device), lengths)
-            if per_step:
-                values = outputs.float().cpu().numpy()
-                found = [values[row, :n].copy() for row, n in enumerate(batch.lengths.tolist())]
-            else:
-                means = pool(network.rnn, outputs, lengths, state, "mean")
-                found = list(means.float().cpu().numpy())
-            vectors.update(zip(batch.targets.tolist(), found, strict=True))
-        return [vectors[index] for index in range(len(texts))]
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        return [(at, at + 1) for at in range(len(text))]

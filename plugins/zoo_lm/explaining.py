@@ -1,9 +1,9 @@
-"""How much each character of a text surprises the model."""
+"""How much each token of a text surprises the model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,28 +11,25 @@ from torch import Tensor, nn
 from zoo.data.ragged import Ragged
 from zoo.errors import UsageError
 from zoo.interfaces import Explanation, Piece
-from zoo_lm.network import CharPredictor
+from zoo_lm.network import TokenPredictor
 
 if TYPE_CHECKING:
-    from zoo_lm.char_task import CharLM
-
-# Steps whose logits are computed at once: a vocabulary may have thousands of characters.
-MAX_STEPS = 4096
+    from zoo_lm.task import LanguageModel
 
 
 @torch.inference_mode()
 def explain(
-    task: CharLM, network: nn.Module, texts: Sequence[str], target: str
+    task: LanguageModel[Any], network: nn.Module, texts: Sequence[str], target: str
 ) -> list[Explanation]:
-    """Return -ln p of each character, given those before it; see :class:`zoo.interfaces.Explains`.
+    """Return -ln p of each token, given those before it; see :class:`zoo.interfaces.Explains`.
 
-    The first character follows the token that generation starts from.
+    The first token follows the token that generation starts from.
 
     Raises:
         UsageError: A target is given.
-        DataError: The vocabulary lacks a character of a text.
+        DataError: A text cannot be encoded.
     """
-    assert isinstance(network, CharPredictor)
+    assert isinstance(network, TokenPredictor)
     if target:
         raise UsageError(
             f"no label {target!r}", why="a language model has none", fix="leave the target out"
@@ -42,7 +39,7 @@ def explain(
     filled = [index for index, row in enumerate(rows) if row]
     network.eval()
     device = next(network.parameters()).device
-    # Of one more token, which the first character follows; the last one predicts nothing.
+    # Of one more token, which the first one follows; the last one predicts nothing.
     inputs = Ragged.of([[task.start_token(), *rows[index][:-1]] for index in filled], filled)
     for batch in inputs.eval_batches() if filled else ():
         lengths = batch.lengths.to(device)
@@ -59,18 +56,18 @@ def explain(
             score=sum(found[index]),
             base=0.0,
             unit="nats",
-            pieces=tuple(Piece(at, at + 1, value) for at, value in enumerate(found[index])),
-            method="negative logarithm of the probability of each character",
+            pieces=tuple(
+                Piece(start, end, value)
+                for (start, end), value in zip(task.spans(text), found[index], strict=True)
+            ),
+            method=f"negative logarithm of the probability of each {task.unit}",
         )
         for index, text in enumerate(texts)
     ]
 
 
-def _surprises(network: CharPredictor, outputs: Tensor, targets: Tensor) -> list[float]:
-    """Return -ln p of characters (T,) from the outputs (T, F) before them."""
-    parts = [
-        nn.functional.cross_entropy(network.fc(part), following, reduction="none")
-        for part, following in zip(outputs.split(MAX_STEPS), targets.split(MAX_STEPS), strict=True)
-    ]
-    surprises: list[float] = torch.cat(parts).double().tolist()
+def _surprises(network: TokenPredictor, outputs: Tensor, targets: Tensor) -> list[float]:
+    """Return -ln p of tokens (T,) from the outputs (T, F) of the model before them."""
+    features = network.project(outputs[None])
+    surprises: list[float] = network.losses(features, targets[None])[0].double().tolist()
     return surprises

@@ -1,4 +1,4 @@
-"""Metrics of a character language model, from sums over batches."""
+"""Metrics of a language model, from sums over batches."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from zoo.interfaces import Metrics, MetricSums
 from zoo.intervals import mean_interval
 
-# The losses of neighbouring characters are correlated, so the interval is computed over means of
+# The losses of neighbouring tokens are correlated, so the interval is computed over means of
 # blocks of about this many.
 BLOCK_STEPS = 32
 
 
 def sum_losses(losses: Tensor) -> dict[str, Tensor]:
     """Return the sums of losses (B, T) that :func:`compute_metrics` needs."""
-    # Every character is in a block, so that the interval contains the loss.
+    # Every token is in a block, so that the interval contains the loss.
     blocks = losses.double().tensor_split(max(1, losses.shape[1] // BLOCK_STEPS), dim=1)
     means = torch.cat([block.mean(1) for block in blocks])
     return {
@@ -30,12 +30,14 @@ def sum_losses(losses: Tensor) -> dict[str, Tensor]:
 
 
 def compute_metrics(metric_sums: MetricSums) -> Metrics:
-    """Return loss in nats a character, its 95 % interval, bits a character and perplexity.
+    """Return loss in nats a token, its 95 % interval, bits a character and perplexity a token.
 
-    A text of fewer than two blocks has no interval.
+    A text of fewer than two blocks has no interval. Where sums have no number of characters,
+    tokens are characters.
     """
     examples = float(metric_sums["examples"])
     loss = float(metric_sums["loss"]) / examples
+    characters = float(metric_sums.get("characters", examples)) or 1.0
     interval = {}
     if (blocks := float(metric_sums["blocks"])) >= 2:
         total, squares = float(metric_sums["block_sum"]), float(metric_sums["block_squares"])
@@ -45,6 +47,6 @@ def compute_metrics(metric_sums: MetricSums) -> Metrics:
         "examples": int(examples),
         "loss": loss,
         **interval,
-        "bits_per_character": loss / math.log(2),
+        "bits_per_character": loss * (examples / characters) / math.log(2),
         "perplexity": math.exp(min(loss, 700.0)),
     }

@@ -1,43 +1,72 @@
-"""The network around a causal model that predicts the next character."""
+"""The network around a causal model that predicts the next token."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
+import torch
 from torch import Tensor, nn
 
 from zoo.interfaces import BuildModel, DecodeStep, State
-from zoo.nn import Linear, OneHot, decode_step, forward_embedded
-from zoo_lm.options import CharLMOptions
+from zoo.nn import Embedding, decode_step, forward_embedded
+from zoo_lm.options import LMOptions
+
+# Logits that are computed at once where nothing but the loss needs them: 64 MiB of float32.
+_MAX_LOGITS = 1 << 24
 
 
-class CharPredictor(nn.Module):
-    """Embedding -> dropout -> model -> dropout -> Linear.
+class TokenPredictor(nn.Module, ABC):
+    """Embedding -> dropout -> model -> dropout -> output layer.
 
     Args:
         build_model: Builds the model.
         options: The task's options.
-        num_characters: V, the size of the vocabulary.
+        embedding: Gives a vector for each token.
     """
 
-    def __init__(
-        self, build_model: BuildModel, options: CharLMOptions, num_characters: int
-    ) -> None:
+    def __init__(self, build_model: BuildModel, options: LMOptions, embedding: Embedding) -> None:
         super().__init__()
         self.options = options
-        self.embedding: nn.Embedding | OneHot
-        if options.input == "onehot":
-            self.embedding = OneHot(num_characters)
-        else:
-            self.embedding = nn.Embedding(num_characters, options.embed_size)
-        self.rnn = build_model(self.embedding.embedding_dim)
-        self.fc = Linear(self.rnn.output_size, num_characters)
+        self.embedding: Embedding = embedding
+        self.rnn = build_model(embedding.embedding_dim)
+
+    @abstractmethod
+    def logits(self, features: Tensor) -> Tensor:
+        """Return logits (..., V) of features (..., D)."""
+
+    def project(self, outputs: Tensor) -> Tensor:
+        """Return features (..., D) of the model's outputs (..., F); here they are the same."""
+        return outputs
 
     def forward(
         self, token_ids: Tensor, lengths: Tensor, state: State | None = None
     ) -> tuple[Tensor, State]:
         """Return logits (B, T, V) of token ids (B, T), and the state after each row."""
+        features, end = self.features(token_ids, lengths, state)
+        return self.logits(features), end
+
+    def features(
+        self, token_ids: Tensor, lengths: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Return what logits are computed from (B, T, D), and the state after each row."""
         outputs, end = self.model_outputs(token_ids, lengths, state)
         outputs = nn.functional.dropout(outputs, self.options.dropout, self.training)
-        return self.fc(outputs), end
+        return self.project(outputs), end
+
+    def losses(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Return the cross-entropy (B, T) over the vocabulary, in nats, a block of steps at a time.
+
+        Args:
+            features: (B, T, D).
+            targets: (B, T) the tokens that follow.
+        """
+        steps = max(1, _MAX_LOGITS // (self.embedding.num_embeddings * len(features)))
+        parts = []
+        for some, following in zip(features.split(steps, 1), targets.split(steps, 1), strict=True):
+            flat = self.logits(some).flatten(0, 1)
+            found = nn.functional.cross_entropy(flat, following.flatten(), reduction="none")
+            parts.append(found.view(following.shape))
+        return torch.cat(parts, 1)
 
     def model_outputs(
         self, token_ids: Tensor, lengths: Tensor, state: State | None = None
@@ -56,10 +85,9 @@ class CharPredictor(nn.Module):
         It computes with the weights as they are now, and without dropout.
         """
         step = decode_step(self.rnn, self.embedding)
-        weight, bias = self.fc.weight.detach(), self.fc.bias.detach()
 
         def predict(token_ids: Tensor, state: State | None) -> tuple[Tensor, State]:
             outputs, end = step(token_ids, state)
-            return nn.functional.linear(outputs, weight, bias), end
+            return self.logits(self.project(outputs)), end
 
         return predict

@@ -1,4 +1,4 @@
-"""The options of the character language model task. No torch here."""
+"""The options of the language model tasks. No torch here."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ import zoo
 
 
 @dataclass(frozen=True)
-class CharLMOptions(zoo.Options):
-    """Options of :class:`zoo_lm.char_task.CharLM`."""
+class LMOptions(zoo.Options):
+    """Options that the language model tasks share: the network, the batches and the splits."""
 
-    input: str = zoo.option(
-        "embedding",
-        "how characters are represented; onehot: as one-hot vectors, without an embedding",
-        choices=("embedding", "onehot"),
-    )
-    embed_size: int = zoo.option(256, "dimensions of the character embedding", minimum=1)
+    embed_size: int = zoo.option(256, "dimensions of the embedding", minimum=1)
     embed_dropout: float = zoo.option(
         0.0, "dropout probability of the embedding's output", minimum=0.0, maximum=0.99
     )
@@ -41,8 +36,6 @@ class CharLMOptions(zoo.Options):
         old_names_removed="1.0",
         old_values={"streams": "contiguous", "windows": "random"},
     )
-    start: str = zoo.option("", "marker that the text starts with; empty: from the beginning")
-    end: str = zoo.option("", "marker that the text ends before; empty: to the end")
     validation_size: float = zoo.option(
         0.05,
         "share of the text, before the test split, for the validation split",
@@ -60,4 +53,42 @@ class CharLMOptions(zoo.Options):
         old_names=("test",),
         old_names_since="0.2",
         old_names_removed="1.0",
+    )
+
+
+@dataclass(frozen=True)
+class CharLMOptions(LMOptions):
+    """Options of :class:`zoo_lm.char_task.CharLM`."""
+
+    input: str = zoo.option(
+        "embedding",
+        "how characters are represented; onehot: as one-hot vectors, without an embedding",
+        choices=("embedding", "onehot"),
+    )
+    start: str = zoo.option("", "marker that the text starts with; empty: from the beginning")
+    end: str = zoo.option("", "marker that the text ends before; empty: to the end")
+
+
+@dataclass(frozen=True)
+class WordLMOptions(LMOptions):
+    """Options of :class:`zoo_lm.word_task.WordLM`."""
+
+    more_data: str = zoo.option(
+        "", "further texts that are read with those of --data, of the same kinds", is_path=True
+    )
+    text_column: str = zoo.option("", "column of a table that has the texts; empty: it is found")
+    max_vocab: int = zoo.option(
+        20_000, "largest number of words in the vocabulary; 0: all", minimum=0
+    )
+    min_count: int = zoo.option(
+        2, "occurrences in the training split that a word of the vocabulary needs", minimum=1
+    )
+    softmax: str = zoo.option(
+        "sampled",
+        "how the loss of training is computed; full: over the whole vocabulary; sampled: over the "
+        "word that follows and a sample of others; adaptive: rare words in clusters",
+        choices=("full", "sampled", "adaptive"),
+    )
+    num_sampled: int = zoo.option(
+        2048, "words that are drawn for each batch, with softmax=sampled", minimum=1
     )

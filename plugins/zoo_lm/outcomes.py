@@ -1,4 +1,4 @@
-"""The loss of every character of a split; see :class:`zoo.interfaces.Outcomes`."""
+"""The loss of every token of a split; see :class:`zoo.interfaces.Outcomes`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import torch
 from torch import nn
 
 from zoo.interfaces import Outcomes, Split, State
+from zoo_lm.network import TokenPredictor
 
 
 @torch.inference_mode()
-def of_characters(network: nn.Module, split: Split) -> Outcomes:
+def of_tokens(network: nn.Module, split: Split) -> Outcomes:
     """Return the token ids and their losses in nats, with carried state, as in an evaluation."""
+    assert isinstance(network, TokenPredictor)
     network.eval()
     device = next(network.parameters()).device
     state: State | None = None
     losses, targets = [], []
     for batch in split.eval_batches():
         moved = batch.to(device)
-        logits, state = network(moved.inputs, moved.lengths, None if batch.reset_state else state)
-        found = nn.functional.cross_entropy(
-            logits.flatten(0, 1), moved.targets.flatten(), reduction="none"
+        features, state = network.features(
+            moved.inputs, moved.lengths, None if batch.reset_state else state
         )
-        losses.append(found.double().cpu().numpy())
+        found = network.losses(features, moved.targets)
+        losses.append(found.flatten().double().cpu().numpy())
         targets.append(batch.targets.flatten().numpy())
     return Outcomes("tokens", (), np.concatenate(targets), None, np.concatenate(losses))

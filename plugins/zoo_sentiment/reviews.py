@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import IO
 
 from zoo.data.text import decode
 from zoo.errors import DataError
+from zoo_text.archives import read_archive
 from zoo_text.sample import sample
-from zoo_text.tables.streams import MAX_TEXT, MAX_TEXTS, opened, read_bytes
+from zoo_text.tables.streams import MAX_TEXT, MAX_TEXTS, read_bytes
 
 # No review has a number of ten digits.
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(pos|neg)/(\d{1,9})_\d+\.txt")
 _FILMS = re.compile(r"(?:.*/)?(train|test)/urls_(pos|neg)\.txt")
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.xz")
-# Files of an archive or a folder: ten times as many as IMDb's have.
-_MAX_FILES = 1_000_000
-# Bytes that the header of a file in an archive may have: names of 4,096, and some more.
-_MAX_HEADER = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ def read(path: Path) -> Reviews:
     """
     if path.is_dir():
         return _imdb(path, ((name, read_bytes(file)) for name, file in _folder(path)))
-    return _imdb(path, _archive(path))
+    return _imdb(path, read_archive(path, _is_read))
 
 
 def _imdb(path: Path, files: Iterator[tuple[str, bytes]]) -> Reviews:
@@ -88,66 +82,8 @@ def _imdb(path: Path, files: Iterator[tuple[str, bytes]]) -> Reviews:
     return Reviews([reviews[key] for key in sorted(reviews)], films)
 
 
-class _Bounded:
-    """An archive that refuses to read much at once, as a damaged header may ask for."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.seek, self.tell = stream.seek, stream.tell
-
-    def read(self, size: int) -> bytes:
-        if size > _MAX_HEADER:
-            raise tarfile.ReadError(f"a header asks for {size:,} bytes")
-        return self._stream.read(size)
-
-
-def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
-    try:
-        with opened(path) as stream:
-            # tarfile only calls these three methods.
-            bounded: IO[bytes] = _Bounded(stream)  # type: ignore[assignment]
-            with tarfile.open(fileobj=bounded, mode="r:") as archive:
-                yield from _members(archive, path)
-                end = archive.offset
-            # tarfile takes anything but a header for the end of the archive. The end is a block of
-            # zeros, and the checksum of the compression comes after it.
-            stream.seek(end)
-            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise EOFError(f"no file and no end at offset {end}")
-            while stream.read(1 << 20):
-                pass
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise DataError(
-            "archive is damaged or cut short",
-            where=str(path),
-            why=str(error),
-            fix="fetch it again",
-        ) from error
-
-
-def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files that are read.
-
-    Raises:
-        DataError: There are too many, or one is a link, has holes or is longer than 64 MiB.
-    """
-    count = 0
-    while member := archive.next():
-        # tarfile would keep all of them.
-        archive.members.clear()  # type: ignore[attr-defined]
-        count += 1
-        if count > _MAX_FILES:
-            raise DataError(f"more than {_MAX_FILES:,} files", where=str(path))
-        if not (_REVIEW.fullmatch(member.name) or _FILMS.fullmatch(member.name)):
-            continue
-        where = f"{path}, {member.name}"
-        if not member.isreg() or member.issparse():
-            raise DataError("this is a link, a device or a file with holes", where=where)
-        if member.size > MAX_TEXT:
-            raise DataError("text is longer than 64 MiB", where=where, why=f"{member.size:,} bytes")
-        file = archive.extractfile(member)
-        assert file is not None
-        yield member.name, b"".join(iter(partial(file.read, _MAX_HEADER), b""))
+def _is_read(name: str) -> bool:
+    return bool(_REVIEW.fullmatch(name) or _FILMS.fullmatch(name))
 
 
 def _folder(path: Path) -> Iterator[tuple[str, Path]]:
@@ -166,7 +102,7 @@ def _folder(path: Path) -> Iterator[tuple[str, Path]]:
         for root in roots:
             for file in sorted(root.rglob("*.txt")):
                 name = file.relative_to(root).as_posix()
-                if not (_REVIEW.fullmatch(name) or _FILMS.fullmatch(name)):
+                if not _is_read(name):
                     continue
                 if file.stat().st_size > MAX_TEXT:
                     raise DataError("text is longer than 64 MiB", where=str(file))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,18 +16,21 @@ SPECIALS = ("<pad>", "<unk>")
 PAD, UNKNOWN = 0, 1
 
 
-def build_vocabulary(counts: Counter[str], min_count: int, max_vocab: int) -> list[str]:
-    """Return the vocabulary: ``<pad>``, ``<unk>``, then words by decreasing frequency.
+def build_vocabulary(
+    counts: Counter[str], min_count: int, max_vocab: int, specials: Sequence[str] = SPECIALS
+) -> list[str]:
+    """Return the vocabulary: special tokens, then words by decreasing frequency.
 
     Args:
         counts: How often each word occurs in the training split.
         min_count: Occurrences that a word needs.
-        max_vocab: Largest number of words, ``<pad>`` and ``<unk>`` not counted; 0: all.
+        max_vocab: Largest number of words, special tokens not counted; 0: all.
+        specials: Tokens that stand for no word.
     """
     # Imported here: it takes a while, and predictions do not need it.
     from torchtext.vocab import Vocab
 
-    vocab = Vocab(counts, max_size=max_vocab or None, min_freq=min_count, specials=list(SPECIALS))
+    vocab = Vocab(counts, max_size=max_vocab or None, min_freq=min_count, specials=list(specials))
     return list(vocab.itos)
 
 

@@ -103,6 +103,20 @@ def choose_columns(table: Table, text: str, label: str) -> Columns:
     return Columns(text, label, part, tuple(notes))
 
 
+def choose_text_column(table: Table, text: str) -> str:
+    """Return the column of the texts of a table that may have no labels.
+
+    Args:
+        table: The table.
+        text: The column, by name or number from 1; empty: it is found.
+
+    Raises:
+        DataError: There is no such column, none that may be it, or several.
+    """
+    contents = [_content(name, cells) for name, cells in table.columns.items()]
+    return _given(text, table) or _text_column(contents, table)
+
+
 def find_column(name: str, table: Table) -> str:
     """Return the column of a name or a number from 1; empty: there is none."""
     known = list(table.columns)

@@ -1,0 +1,174 @@
+"""What the language model tasks share: splits, the loss of the next token, vectors, outcomes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from zoo.data.ragged import Ragged
+from zoo.data.sequence import TokenSequence
+from zoo.errors import DataError
+from zoo.interfaces import (
+    Batch,
+    DecodeStep,
+    Explanation,
+    Metrics,
+    MetricSums,
+    Outcomes,
+    Split,
+    State,
+    Step,
+    Task,
+)
+from zoo.nn import pool
+from zoo_lm import explaining
+from zoo_lm.metrics import compute_metrics, sum_losses
+from zoo_lm.network import TokenPredictor
+from zoo_lm.options import LMOptions
+from zoo_lm.outcomes import of_tokens
+
+Options = TypeVar("Options", bound=LMOptions)
+
+
+class LanguageModel(Task, Generic[Options]):
+    """Many-to-many in step: predicts the next token at every token.
+
+    Args:
+        options: The task's options.
+
+    Attributes:
+        unit: What a token is, in messages.
+    """
+
+    unit: ClassVar[str]
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    # Tokens
+
+    @abstractmethod
+    def encode(self, text: str, where: str = "the prompt") -> list[int]:
+        """Turn a text into token ids.
+
+        Args:
+            text: The text.
+            where: What it is, in messages.
+        """
+
+    @abstractmethod
+    def decode(self, token_ids: Iterable[int]) -> str:
+        """Turn token ids into text."""
+
+    @abstractmethod
+    def start_token(self) -> int:
+        """Return the token id that an empty prompt starts from."""
+
+    @abstractmethod
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where each token of :meth:`encode` is in a text: start and end, in characters."""
+
+    # Data
+
+    def make_splits(
+        self, whole: TokenSequence, validation: int, test: int, where: str
+    ) -> dict[str, Split]:
+        """Return the splits of a sequence.
+
+        Args:
+            whole: The sequence.
+            validation: Where the validation split begins.
+            test: Where the test split begins.
+            where: The source, for messages.
+
+        Raises:
+            DataError: One has fewer than two tokens to predict.
+        """
+        length = len(whole.token_ids)
+        splits = {
+            "train": whole.slice(0, validation),
+            "validation": whole.slice(validation, test),
+            "test": whole.slice(test, length),
+            "all": whole,
+        }
+        for name, split in splits.items():
+            if split.num_examples < 2:
+                raise DataError(
+                    f"{name} split has {split.num_examples + 1} {self.unit}s",
+                    where=where,
+                    why=f"the text has {length}",
+                    fix="give a longer text",
+                )
+        return {**splits}
+
+    # Training
+
+    @abstractmethod
+    def losses(
+        self, network: nn.Module, features: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the losses (B, T) in nats, and the logits (B, T, V) where they were computed.
+
+        Args:
+            network: What :meth:`network` returned.
+            features: (B, T, D) what logits are computed from.
+            targets: (B, T) the tokens that follow.
+        """
+
+    def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
+        assert isinstance(network, TokenPredictor)
+        features, end = network.features(batch.inputs, batch.lengths, state)
+        losses, logits = self.losses(network, features, batch.targets)
+        sums = sum_losses(losses.detach())
+        return Step(losses.mean(), sums, end, None if logits is None else logits.detach())
+
+    def metrics(self, metric_sums: MetricSums) -> Metrics:
+        """Return the metrics of :func:`zoo_lm.metrics.compute_metrics`."""
+        return compute_metrics(metric_sums)
+
+    def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
+        """Return the loss of each token; see :class:`zoo.interfaces.ScoresExamples`."""
+        return of_tokens(network, split)
+
+    # Use
+
+    def explain(self, network: nn.Module, texts: Sequence[str], target: str) -> list[Explanation]:
+        """Return the surprise of every token; see :class:`zoo.interfaces.Explains`."""
+        return explaining.explain(self, network, texts, target)
+
+    def decode_step(self, network: nn.Module) -> DecodeStep:
+        assert isinstance(network, TokenPredictor)
+        return network.decode_step()
+
+    @torch.inference_mode()
+    def embed(
+        self, network: nn.Module, texts: Sequence[str], *, per_step: bool
+    ) -> list[npt.NDArray[np.float32]]:
+        """Return the mean of the model's outputs (F,) for each text, or all of them (T, F).
+
+        An empty text is read as the token that generation starts from.
+
+        Raises:
+            DataError: A text cannot be encoded; the message names what the vocabulary lacks.
+        """
+        assert isinstance(network, TokenPredictor)
+        rows = [self.encode(t, f"the text {t[:40]!r}") or [self.start_token()] for t in texts]
+        device = next(network.parameters()).device
+        vectors: dict[int, npt.NDArray[np.float32]] = {}
+        for batch in Ragged.of(rows, range(len(rows))).eval_batches():
+            lengths = batch.lengths.to(device)
+            outputs, state = network.model_outputs(batch.inputs.to(device), lengths)
+            if per_step:
+                values = outputs.float().cpu().numpy()
+                found = [values[row, :n].copy() for row, n in enumerate(batch.lengths.tolist())]
+            else:
+                means = pool(network.rnn, outputs, lengths, state, "mean")
+                found = list(means.float().cpu().numpy())
+            vectors.update(zip(batch.targets.tolist(), found, strict=True))
+        return [vectors[index] for index in range(len(texts))]

@@ -1,0 +1,204 @@
+"""The word language model task: texts in, the next word out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo import files
+from zoo.data.sequence import TokenSequence
+from zoo.interfaces import Batch, BuildModel, Data, Metrics, MetricSums, RowNames, State, Step
+from zoo_lm.options import WordLMOptions
+from zoo_lm.sampled_softmax import SampledSoftmax
+from zoo_lm.task import LanguageModel
+from zoo_lm.word_corpus import END_OF_TEXT, SPECIALS, load
+from zoo_lm.word_network import WordPredictor
+from zoo_text.lookup import Lookup
+from zoo_text.tokens import spaced, token_spans
+from zoo_text.vocabulary import UNKNOWN
+
+# Words in the probe of a weights file, and columns of the logits that are compared.
+PROBE_WORDS = 64
+
+
+class WordLM(LanguageModel[WordLMOptions]):
+    """Predicts the next word at every word, over texts whose state is carried on.
+
+    Words are those of :func:`zoo_text.tokens.tokenize`, in lower case and without punctuation, so
+    that a classifier with ``tokens=words`` can start from the weights.
+
+    Args:
+        options: See ``zoo show word-lm``.
+    """
+
+    unit = "word"
+
+    def __init__(self, options: WordLMOptions) -> None:
+        super().__init__(options)
+        self._sampler: SampledSoftmax | None = None
+        self._source = ""
+        self._set_vocabulary(list(SPECIALS))
+
+    def _set_vocabulary(self, words: list[str]) -> None:
+        self.words = words
+        self._lookup = Lookup(words, UNKNOWN)
+        # A word is followed by a space, a text by the end of a line.
+        characters = [len(word) + 1 for word in words]
+        characters[: len(SPECIALS)] = [0, 0, 1]
+        self._characters = torch.tensor(characters)
+
+    # Data
+
+    def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
+        """Read texts; the vocabulary is that of the training split."""
+        options = self.options
+        source = files.digest(path) if path else ""
+        if fit:
+            self._source = source
+        elif source != self._source:  # Other data is evaluated by itself.
+            options = replace(options, more_data="")
+        corpus = load(path, options, seed, None if fit else self.words)
+        if fit:
+            self._set_vocabulary(corpus.words)
+            if options.softmax == "sampled":
+                self._sampler = SampledSoftmax(corpus.counts, options.num_sampled)
+        where = str(path or "Python's manual")
+        whole = TokenSequence(corpus.token_ids, options.bptt_steps, options.batching)
+        test = corpus.num_train + corpus.num_validation
+        unknown = corpus.counts[UNKNOWN] / max(1, corpus.num_train)
+        return Data(
+            splits=self.make_splits(whole, corpus.num_train, test, where),
+            digest=corpus.digest,
+            summary=f"{corpus.num_texts:,} texts, {len(corpus.token_ids):,} words, "
+            f"of {path.name if path else 'the manual of this Python'}",
+            notes=(
+                f"words    {len(self.words):,} in the vocabulary; {unknown:.1%} of the training "
+                "text is unknown",
+            ),
+        )
+
+    # Network
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"vocabulary": self.words, "source": self._source}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        words = state["vocabulary"]
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError("vocabulary is not a list of words")
+        if tuple(words[: len(SPECIALS)]) != SPECIALS:
+            raise ValueError(f"the vocabulary does not begin with {', '.join(SPECIALS)}")
+        if len(set(words)) < len(words):
+            raise ValueError("the vocabulary has a word twice")
+        self._set_vocabulary(words)
+        self._source = str(state["source"])
+
+    def network(self, build_model: BuildModel) -> nn.Module:
+        return WordPredictor(build_model, self.options, len(self.words))
+
+    def row_names(self, network: nn.Module) -> dict[str, RowNames]:
+        """Return the words that rows stand for; see :class:`zoo.interfaces.NamesRows`."""
+        names = {"embedding.weight": RowNames(self.words)}
+        for name, _ in network.named_parameters():
+            if name == "bias":
+                names[name] = RowNames(self.words)
+            elif name.startswith("adaptive."):  # Which words are in a cluster depends on all.
+                names[name] = RowNames(self.words, by_row=False)
+        return names
+
+    # Training
+
+    def losses(
+        self, network: nn.Module, features: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the losses (B, T); in training, with softmax=sampled, estimates of them."""
+        assert isinstance(network, WordPredictor)
+        if network.adaptive is not None:
+            rows = network.adaptive(features.flatten(0, 1), targets.flatten()).output
+            return -rows.view(targets.shape), None
+        if network.training and self._sampler is not None:
+            assert isinstance(network.embedding, nn.Embedding)
+            weight = network.embedding.weight
+            return self._sampler.losses(features, weight, network.bias, targets), None
+        return network.losses(features, targets), None
+
+    def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
+        step = super().step(network, batch, state)
+        characters = self._characters.to(batch.targets.device)[batch.targets].sum()
+        unknown = (batch.targets == UNKNOWN).sum()
+        return replace(
+            step,
+            metric_sums={**step.metric_sums, "characters": characters, "unknown": unknown},
+        )
+
+    def metrics(self, metric_sums: MetricSums) -> Metrics:
+        """Return the metrics of a language model, and the share of unknown words.
+
+        Bits a character are those of all tokens over the characters of known words, one for the
+        space or the end of the text included: an unknown word adds its loss and no characters.
+        """
+        unknown = float(metric_sums["unknown"]) / float(metric_sums["examples"])
+        return {**super().metrics(metric_sums), "unknown": unknown}
+
+    # The probe of a weights file
+
+    def probe(self) -> Batch:
+        """Return two rows of equal length that run through the vocabulary."""
+        inputs = torch.arange(24).view(2, 12) * 7 % max(len(self.words), 1)
+        return Batch(inputs, torch.tensor([12, 12]), inputs)
+
+    def probe_outputs(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return logits (2, 12, S) of words from all over the vocabulary."""
+        logits: Tensor = network(batch.inputs, batch.lengths)[0]
+        return logits[..., self._probe_columns()]
+
+    def probe_texts(self) -> list[str]:
+        """Return words from all over the vocabulary, some of them backwards, and unknown ones."""
+        words = [self.words[n] for n in self._probe_columns()[len(SPECIALS) :]]
+        return [" ".join(words), " ".join(words[::-1][:12]), "qqqqxzqq " + " ".join(words[:2])]
+
+    @torch.inference_mode()
+    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Return token ids, the words that they stand for, and some of the logits that follow."""
+        assert isinstance(network, WordPredictor)
+        device = next(network.parameters()).device
+        found = []
+        for text in texts:
+            token_ids = self.encode(text, "the probe") or [self.start_token()]
+            inputs = torch.tensor([token_ids], device=device)
+            logits = network(inputs, torch.tensor([len(token_ids)], device=device))[0][0, -1]
+            outputs = logits[self._probe_columns()].float().cpu().tolist()
+            found.append(
+                {"token_ids": token_ids, "answer": self.decode(token_ids), "outputs": outputs}
+            )
+        return found
+
+    def _probe_columns(self) -> list[int]:
+        step = max(1, -(-len(self.words) // PROBE_WORDS))
+        return list(range(0, len(self.words), step))
+
+    # Use
+
+    def encode(self, text: str, where: str = "the prompt") -> list[int]:
+        """Turn a text into token ids; words that the vocabulary lacks are ``<unk>``."""
+        del where
+        token_ids: list[int] = self._lookup.token_ids([spaced(text)])[0].tolist()
+        return token_ids
+
+    def decode(self, token_ids: Iterable[int]) -> str:
+        """Turn token ids into words with a space before each; a text ends with a line."""
+        return "".join(
+            "\n" if token_id == END_OF_TEXT else f" {self.words[token_id]}"
+            for token_id in token_ids
+        )
+
+    def start_token(self) -> int:
+        return END_OF_TEXT
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        return token_spans(text)
