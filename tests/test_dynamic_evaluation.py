@@ -133,7 +133,7 @@ def test_what_cannot_be_evaluated_is_refused(char_lm_run: Path, sentiment_run: P
 
 def test_the_command_prints_what_the_function_returns(char_lm_run: Path, zoo_command: Run) -> None:
     done = zoo_command(
-        "evaluate-dynamic", char_lm_run, "--learning-rate", 0.3, "--decay", 0, "--steps", 10,
+        "dyneval", char_lm_run, "--learning-rate", 0.3, "--decay", 0, "--steps", 10,
         "--threads", 1, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -143,6 +143,6 @@ def test_the_command_prints_what_the_function_returns(char_lm_run: Path, zoo_com
         evaluate_dynamic(char_lm_run, learning_rates=(0.3,), decays=(0.0,), steps=10)["loss"]
     )
     assert "validation, learning rate 0.3, decay 0: loss " in done.stderr
-    table = zoo_command("evaluate-dynamic", char_lm_run, "--learning-rate", 0.3, "--decay", 0)
+    table = zoo_command("dyneval", char_lm_run, "--learning-rate", 0.3, "--decay", 0)
     assert "static loss" in table.stdout
     assert max(map(len, table.stdout.splitlines())) <= 80

@@ -50,9 +50,9 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
 def zoo_commands() -> list[zoo.CommandInfo]:
     return [
         zoo.CommandInfo(
-            name="evaluate-dynamic",
+            name="dyneval",
             summary="Evaluate a language model that learns as it reads.",
-            target="zoo_lm.dynamic_command:command",
+            target="zoo_lm.dyneval_command:command",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""``zoo evaluate-dynamic``."""
+"""``zoo dyneval``: dynamic evaluation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from zoo.cli.output import echo_json, echo_metrics
 @click.command(
     epilog="""\b
 Examples:
-  zoo evaluate-dynamic runs/book
-  zoo evaluate-dynamic book.safetensors --data book.txt --split validation
-  zoo evaluate-dynamic runs/book --learning-rate 0.1 --learning-rate 0.2 --json
+  zoo dyneval runs/book
+  zoo dyneval book.safetensors --data book.txt --split validation
+  zoo dyneval runs/book --learning-rate 0.1 --learning-rate 0.2 --json
 
 Learning rate and decay are those with the smallest loss on the validation split, from the values
 that are given. The result depends on the text that has been read until then: it is reported apart
@@ -54,7 +54,7 @@ def command(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Evaluate a language model that goes on learning from the text that it has read.
+    """Evaluate a language model dynamically: it goes on learning from what it has read.
 
     RUN_OR_FILE is a run directory, a weights file or a recipe with weights.
     """
