@@ -115,3 +115,17 @@ def test_options_that_would_change_nothing_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         zoo.train("char-lm/lstm", out=tmp_path / "run", settings=options, progress=False)
+
+
+def test_char_best_takes_a_text_without_markers_and_reports_both_protocols(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("".join(f"{n} bells, {n * 7 % 41} gulls.\n" for n in range(500)))
+    run = zoo.train(
+        "char-best", path, out=tmp_path / "run", progress=False,
+        settings={"steps": 60, "hidden_size": 16, "embed_size": 8, "log_every": 60},
+    )  # fmt: skip
+    assert run.test is not None
+    assert run.test["examples"] == round(len(path.read_text()) * 0.1) - 1
+    assert run.test["loss"] < run.test["windowed_loss"] < 3.5
+    settings = run.settings
+    assert (settings["task.window_steps"], settings["model.weight_dropout"]) == (256, 0.2)
