@@ -20,10 +20,10 @@ from zoo.errors import DivergedError, UsageError
 from zoo.interfaces import Batch, Data, Metrics, State, Task
 from zoo.records import Recipe
 
-LEARNING_RATES = (0.03, 0.1, 0.3)
+LEARNING_RATES = (0.02, 0.05)
 """What the learning rate is chosen from."""
 
-DECAYS = (0.0, 0.003)
+DECAYS = (0.0, 0.002)
 """What the decay is chosen from."""
 
 STEPS = 20

@@ -15,7 +15,7 @@ from zoo.cli.output import echo_json, echo_metrics
 Examples:
   zoo dyneval runs/book
   zoo dyneval book.safetensors --data book.txt --split validation
-  zoo dyneval runs/book --learning-rate 0.1 --learning-rate 0.2 --json
+  zoo dyneval runs/book --learning-rate 0.01 --learning-rate 0.02 --json
 
 Learning rate and decay are those with the smallest loss on the validation split, from the values
 that are given. The result depends on the text that has been read until then: it is reported apart
@@ -29,12 +29,12 @@ from that of `zoo evaluate`. The weights file and the run stay as they are.
 )
 @click.option(
     "--learning-rate", "learning_rates", type=float, multiple=True,
-    help="A learning rate to choose from; may be repeated. By default 0.03, 0.1 and 0.3.",
+    help="A learning rate to choose from; may be repeated. By default 0.02 and 0.05.",
 )  # fmt: skip
 @click.option(
     "--decay", "decays", type=float, multiple=True,
     help="A share of the way back to the trained weights after each segment, to choose from; "
-    "may be repeated. By default 0 and 0.003.",
+    "may be repeated. By default 0 and 0.002.",
 )  # fmt: skip
 @click.option(
     "--steps", type=click.IntRange(1, 100_000), default=20, show_default=True,
