@@ -328,7 +328,7 @@ def test_env_has_versions_backend_and_plugins(install_plugin: Install, zoo_here:
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", [*COMMANDS, "diagnose"])
+@pytest.mark.parametrize("command", [*COMMANDS, "diagnose", "dyneval"])
 def test_every_command_has_help_with_examples(command: str, flag: str, zoo_here: Run) -> None:
     done = zoo_here(command, flag)
     assert (done.returncode, done.stderr) == (0, "")
@@ -347,7 +347,7 @@ def test_help_has_a_line_for_every_command_on_80_columns(zoo_command: Run) -> No
     assert max(map(len, text.splitlines())) <= 80
     section = text.partition("Commands:\n")[2].partition("\n\n")[0]
     assert [line.split()[0] for line in section.splitlines()] == [
-        *COMMANDS, "compare", "diagnose", "explain", "report", "runs", "serve", "sweep",
+        *COMMANDS, "compare", "diagnose", "dyneval", "explain", "report", "runs", "serve", "sweep",
     ]  # fmt: skip
 
 

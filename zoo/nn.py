@@ -110,6 +110,22 @@ def pool(model: object, outputs: Tensor, lengths: Tensor, state: State, how: str
     return torch.cat(parts, dim=1)
 
 
+def locked_dropout(values: Tensor, probability: float, training: bool) -> Tensor:
+    """Zero features of each row, the same ones at every step, and scale up the others.
+
+    Source: Y. Gal and Z. Ghahramani, A theoretically grounded application of dropout in recurrent
+    neural networks, arXiv:1512.05287 (2016), where it is called variational.
+
+    Args:
+        values: (B, T, F).
+        probability: That a feature of a row is zeroed.
+        training: Whether anything is zeroed.
+    """
+    if not training or not probability:
+        return values
+    return values * F.dropout(values.new_ones(len(values), 1, values.shape[2]), probability)
+
+
 class OneHot(nn.Module):
     """The identity as an embedding: token ids become one-hot vectors.
 

@@ -50,5 +50,16 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
 
 
 @zoo.hookimpl
+def zoo_commands() -> list[zoo.CommandInfo]:
+    return [
+        zoo.CommandInfo(
+            name="dyneval",
+            summary="Evaluate a language model that learns as it reads.",
+            target="zoo_lm.dyneval_command:command",
+        )
+    ]
+
+
+@zoo.hookimpl
 def zoo_recipes() -> list[Path]:
     return [Path(__file__).with_name("recipes.toml")]

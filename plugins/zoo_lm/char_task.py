@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ class CharLM(Characters, LanguageModel[CharLMOptions]):
         """Evaluate with carried state and, for comparison, in windows from the initial state."""
         metrics = evaluate(split)
         if isinstance(split, TokenSequence):
-            windowed = evaluate(split.windows())
+            steps = self.options.window_steps or self.options.bptt_steps
+            windowed = evaluate(replace(split, bptt_steps=steps).windows())
             metrics |= {f"windowed_{key}": windowed[key] for key in ("loss", "bits_per_character")}
         return metrics
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.interfaces import BuildModel, DecodeStep, State
-from zoo.nn import Embedding, decode_step, forward_embedded
+from zoo.nn import Embedding, decode_step, forward_embedded, locked_dropout
 from zoo_lm.options import LMOptions
 
 # Logits that are computed at once where nothing but the loss needs them: 64 MiB of float32.
@@ -50,8 +50,17 @@ class TokenPredictor(nn.Module, ABC):
     ) -> tuple[Tensor, State]:
         """Return what logits are computed from (B, T, D), and the state after each row."""
         outputs, end = self.model_outputs(token_ids, lengths, state)
-        outputs = nn.functional.dropout(outputs, self.options.dropout, self.training)
+        outputs = self._drop(outputs, self.options.dropout)
         return self.project(outputs), end
+
+    def _drop(self, values: Tensor, probability: float) -> Tensor:
+        """Drop values (B, T, F) in training.
+
+        Source: Y. Gal and Z. Ghahramani, arXiv:1512.05287 (2016), where dropout is locked.
+        """
+        if self.options.locked_dropout:
+            return locked_dropout(values, probability, self.training)
+        return nn.functional.dropout(values, probability, self.training)
 
     def losses(self, features: Tensor, targets: Tensor) -> Tensor:
         """Return the cross-entropy (B, T) over the vocabulary, in nats, a block of steps at a time.
@@ -73,8 +82,7 @@ class TokenPredictor(nn.Module, ABC):
     ) -> tuple[Tensor, State]:
         """Return what the model returns for token ids (B, T): outputs (B, T, F), and the state."""
         if self.training and isinstance(self.embedding, nn.Embedding):
-            vectors = self.embedding(token_ids)
-            vectors = nn.functional.dropout(vectors, self.options.embed_dropout, self.training)
+            vectors = self._drop(self.embedding(token_ids), self.options.embed_dropout)
             result: tuple[Tensor, State] = self.rnn(vectors, lengths, state)
             return result
         return forward_embedded(self.rnn, self.embedding, token_ids, lengths, state)

@@ -18,6 +18,9 @@ class LMOptions(zoo.Options):
     dropout: float = zoo.option(
         0.0, "dropout probability of the model's output", minimum=0.0, maximum=0.99
     )
+    locked_dropout: bool = zoo.option(
+        False, "whether both dropouts zero the same values at every step of a row"
+    )
     bptt_steps: int = zoo.option(
         40,
         "steps that gradients flow back through",
@@ -35,6 +38,13 @@ class LMOptions(zoo.Options):
         old_names_since="0.2",
         old_names_removed="1.0",
         old_values={"streams": "contiguous", "windows": "random"},
+    )
+    reset_probability: float = zoo.option(
+        0.0,
+        "probability that a contiguous row of a training batch starts from a state of zeros, so "
+        "that the network learns to begin",
+        minimum=0.0,
+        maximum=0.99,
     )
     validation_size: float = zoo.option(
         0.05,
@@ -55,6 +65,13 @@ class LMOptions(zoo.Options):
         old_names_removed="1.0",
     )
 
+    def validate(self) -> None:
+        """Refuse what would change nothing."""
+        if self.locked_dropout and not (self.dropout or self.embed_dropout):
+            raise ValueError("locked_dropout says how dropout is drawn, and both dropouts are 0")
+        if self.reset_probability and self.batching != "contiguous":
+            raise ValueError("reset_probability needs batching=contiguous, which carries the state")
+
 
 @dataclass(frozen=True)
 class CharLMOptions(LMOptions):
@@ -64,6 +81,9 @@ class CharLMOptions(LMOptions):
         "embedding",
         "how characters are represented; onehot: as one-hot vectors, without an embedding",
         choices=("embedding", "onehot"),
+    )
+    window_steps: int = zoo.option(
+        0, "steps of the windows that windowed_loss is measured in; 0: bptt_steps", minimum=0
     )
     start: str = zoo.option("", "marker that the text starts with; empty: from the beginning")
     end: str = zoo.option("", "marker that the text ends before; empty: to the end")

@@ -123,6 +123,8 @@ class LanguageModel(Task, Generic[Options]):
 
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         assert isinstance(network, TokenPredictor)
+        if network.training and state and self.options.reset_probability:
+            state = reset_rows(state, self.options.reset_probability)
         features, end = network.features(batch.inputs, batch.lengths, state)
         losses, logits = self.losses(network, features, batch.targets)
         sums = sum_losses(losses.detach())
@@ -172,3 +174,9 @@ class LanguageModel(Task, Generic[Options]):
                 found = list(means.float().cpu().numpy())
             vectors.update(zip(batch.targets.tolist(), found, strict=True))
         return [vectors[index] for index in range(len(texts))]
+
+
+def reset_rows(state: State, probability: float) -> State:
+    """Return a state (any, B, H) in which rows are zeroed with a probability."""
+    keep = torch.rand(state[0].shape[1], device=state[0].device) >= probability
+    return tuple(part * keep[:, None] for part in state)

@@ -9,7 +9,7 @@ rounding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.interfaces import State
+from zoo.nn import locked_dropout
 from zoo_recurrent import torch_layers, traceable
 from zoo_recurrent.environment import FEW_STEPS, numba_works, requested_backend
 
@@ -31,6 +32,7 @@ class Layers:
         num_directions: 1 or 2.
         dropout: Probability that a value between two layers is zeroed in training.
         training: Whether the stack is in training mode.
+        locked_dropout: Whether dropout zeroes the same values at every step of a row.
     """
 
     mode: str
@@ -38,10 +40,30 @@ class Layers:
     num_directions: int
     dropout: float
     training: bool
+    locked_dropout: bool
 
     @property
     def num_layers(self) -> int:
         return len(self.weights) // self.num_directions
+
+    def drop(self, values: Tensor) -> Tensor:
+        """Return outputs (B, T, F) of a layer as the layer above reads them."""
+        if self.locked_dropout:
+            return locked_dropout(values, self.dropout, self.training)
+        return F.dropout(values, self.dropout, self.training)
+
+    def drop_weights(self, probability: float) -> Layers:
+        """Return layers whose hidden-to-hidden weights are zeroed with a probability.
+
+        The same weights are zeroed at every step, so that the backends compute as ever.
+        Source: S. Merity, N. Keskar, R. Socher, Regularizing and optimizing LSTM language models,
+        arXiv:1708.02182 (2017), section 2 (DropConnect).
+        """
+        weights = [
+            [w_ih, F.dropout(w_hh, probability), b_ih, b_hh]
+            for w_ih, w_hh, b_ih, b_hh in self.weights
+        ]
+        return replace(self, weights=weights)
 
 
 def run_layers(
@@ -102,7 +124,9 @@ def _run_eagerly(
         inputs = inputs.to(like.dtype)
     with torch.autocast("cpu", enabled=False):
         if not compiled:
-            return torch_layers.run_packed(layers, inputs, lengths, state)
+            by_layer = layers.locked_dropout and layers.training
+            run = torch_layers.run_by_layer if by_layer else torch_layers.run_packed
+            return run(layers, inputs, lengths, state)
         return _run_kernels(layers, inputs, lengths, state, embedding, return_outputs)
 
 
@@ -137,7 +161,7 @@ def _run_kernels(
     values = inputs
     for layer in range(layers.num_layers):
         if layer and layers.dropout:
-            values = F.dropout(values, layers.dropout, layers.training)
+            values = layers.drop(values)
         directions = []
         for direction in range(layers.num_directions):
             index = layer * layers.num_directions + direction

@@ -35,6 +35,21 @@ class StackOptions(_LayersOptions):
         "state before the first step; random: N(0, 0.1) in training, zeros otherwise",
         choices=("zeros", "random", "learned"),
     )
+    weight_dropout: float = zoo.option(
+        0.0,
+        "probability that a hidden-to-hidden weight is zeroed, for a whole batch (DropConnect)",
+        minimum=0.0,
+        maximum=0.99,
+    )
+    locked_dropout: bool = zoo.option(
+        False, "whether dropout zeroes the same values at every step of a row"
+    )
+
+    def validate(self) -> None:
+        """Refuse dropout without layers to drop between, and a way of drawing none."""
+        super().validate()
+        if self.locked_dropout and not self.dropout:
+            raise ValueError("locked_dropout says how dropout is drawn, and dropout is 0")
 
 
 @dataclass(frozen=True)

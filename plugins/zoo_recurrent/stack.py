@@ -100,8 +100,11 @@ class Stack(nn.RNNBase):
     ) -> tuple[Tensor, State]:
         if state is None:
             state = self.get_initial_state(inputs.shape[0])
+        layers = self.describe_layers()
+        if self.training and self.options.weight_dropout:
+            layers = layers.drop_weights(self.options.weight_dropout)
         outputs, end = run_layers(
-            self.describe_layers(), inputs, lengths, state,
+            layers, inputs, lengths, state,
             embedding=embedding, return_outputs=return_outputs,
         )  # fmt: skip
         if self.merge and self.merge != "concat" and return_outputs:
@@ -162,4 +165,5 @@ class Stack(nn.RNNBase):
             num_directions=self.num_directions,
             dropout=self.dropout,
             training=self.training,
+            locked_dropout=self.options.locked_dropout,
         )

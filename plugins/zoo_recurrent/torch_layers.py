@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,6 +49,25 @@ def run_packed(
         outputs = outputs.masked_fill(empty[:, None, None], 0)
         end = tuple(torch.where(empty[:, None], *pair) for pair in zip(state, end, strict=True))
     return outputs, end
+
+
+def run_by_layer(
+    layers: Layers, inputs: Tensor, lengths: Tensor, state: State
+) -> tuple[Tensor, State]:
+    """Run a stack layer by layer, for locked dropout: torch's functions of whole stacks have none.
+
+    Arguments and results are those of :func:`run_packed`.
+    """
+    ends: list[State] = []
+    values = inputs
+    for first in range(0, len(layers.weights), layers.num_directions):
+        own = slice(first, first + layers.num_directions)
+        layer = replace(layers, weights=layers.weights[own], dropout=0.0)
+        if first:
+            values = layers.drop(values)
+        values, end = run_packed(layer, values, lengths, tuple(part[own] for part in state))
+        ends.append(end)
+    return values, tuple(torch.cat(parts) for parts in zip(*ends, strict=True))
 
 
 def _call_torch(

@@ -41,7 +41,7 @@ def run_traceable(
     ends: list[State] = []
     for layer in range(layers.num_layers):
         if layer and layers.dropout:
-            values = F.dropout(values, layers.dropout, layers.training)
+            values = layers.drop(values)
         directions = []
         for direction in range(layers.num_directions):
             index = layer * layers.num_directions + direction

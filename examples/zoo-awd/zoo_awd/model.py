@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from zoo.interfaces import State
-from zoo.nn import length_mask
+from zoo.nn import length_mask, locked_dropout
 from zoo_awd.options import AWDOptions
 
 
@@ -50,11 +50,11 @@ class AWDLSTM(nn.Module):
         The state is (h, c), each (num_layers, B, hidden_size).
         """
         steps = inputs.shape[1]
-        raw, ends = self._locked_dropout(inputs, self.options.input_dropout), []
+        raw, ends = locked_dropout(inputs, self.options.input_dropout, self.training), []
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, nn.LSTM)
             if number:
-                raw = self._locked_dropout(raw, self.options.hidden_dropout)
+                raw = locked_dropout(raw, self.options.hidden_dropout, self.training)
             start = tuple(part[number, None] for part in state) if state else None
             # Packed, so that each row ends with the state of its own last step.
             packed = pack_padded_sequence(
@@ -64,7 +64,7 @@ class AWDLSTM(nn.Module):
             packed, end = functional_call(layer, weights, (packed, start))
             raw, _ = pad_packed_sequence(packed, batch_first=True, total_length=steps)
             ends.append(end)
-        outputs = self._locked_dropout(raw, self.options.output_dropout)
+        outputs = locked_dropout(raw, self.options.output_dropout, self.training)
         if self.training:
             self._penalty = self._compute_penalty(raw, outputs, lengths)
         return outputs, tuple(torch.cat(parts) for parts in zip(*ends, strict=True))
@@ -101,12 +101,3 @@ class AWDLSTM(nn.Module):
     def _drop_weights(self, weight: Tensor) -> Tensor:
         """Zero single weights; the same ones at every step of the batch."""
         return F.dropout(weight, self.options.weight_dropout, self.training)
-
-    def _locked_dropout(self, values: Tensor, probability: float) -> Tensor:
-        """Zero features (B, T, F) of a row; the same ones at every step.
-
-        Source: Y. Gal and Z. Ghahramani, arXiv:1512.05287 (2015).
-        """
-        if not self.training or not probability:
-            return values
-        return values * F.dropout(values.new_ones(len(values), 1, values.shape[2]), probability)
