@@ -312,6 +312,7 @@ def test_every_word_has_its_surprise() -> None:
     task = vocabulary_task()
     made = network(task).eval()
     (found,) = task.explain(made, ["The cat, saw."], "")
+    assert "in 3 words, " in found.headline()
     assert [(piece.start, piece.end) for piece in found.pieces] == [(0, 3), (4, 7), (9, 12)]
     with torch.inference_mode():
         logits, _ = made(torch.tensor([[2, 3, 4]]), torch.tensor([3]))

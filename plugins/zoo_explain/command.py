@@ -56,7 +56,7 @@ def command(
     """Show what each word of a text adds to the answer.
 
     FILE is a weights file, a run directory or a recipe with weights. For a language model it is
-    how much each character surprises it.
+    how much each character, or each word, surprises it.
     """
     from zoo.api import load
     from zoo.errors import UsageError

@@ -73,7 +73,7 @@ def _table(explanation: Explanation) -> str:
     )
     if not rows:
         return ""
-    what = "character" if explanation.unit == "nats" else "word"
+    what = explanation.piece_name
     return (
         f"<details><summary>The strongest {what}s</summary><table><thead><tr>"
         f"<th scope='col'>{what}</th><th scope='col'>{escape(explanation.unit)}</th></tr></thead>"

@@ -75,13 +75,19 @@ class Explanation:
         """
         return sorted(self.pieces, key=lambda piece: -abs(piece.value))[:count]
 
+    @property
+    def piece_name(self) -> str:
+        """What a piece is: ``character`` where all have the length of one, else ``word``."""
+        single = all(piece.end - piece.start == 1 for piece in self.pieces)
+        return "character" if self.unit == "nats" and single else "word"
+
     def headline(self) -> str:
         """Return whose score it is, and what it is made of, in a line."""
         if self.unit == "nats":
             each = self.score / math.log(2) / max(len(self.pieces), 1)
+            piece = self.piece_name
             return (
-                f"{self.score:.2f} nats in {len(self.pieces):,} characters, "
-                f"{each:.2f} bits a character"
+                f"{self.score:.2f} nats in {len(self.pieces):,} {piece}s, {each:.2f} bits a {piece}"
             )
         words = sum(piece.value for piece in self.pieces)
         name = printable(f"{self.target}: {self.unit}" if self.target else self.unit)
