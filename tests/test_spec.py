@@ -17,8 +17,8 @@ from zoo.spec import Component, RunSpec
 NAMES = [
     "char-best", "imdb-bilstm", "imdb-bilstm-book", "imdb-lstm-book", "imdb-quick",
     "imdb-rnn-book",
-    "island-best", "island-lstm", "island-lstm-book", "island-quick", "manual-lstm", "sample-lstm",
-    "sentiment/bigru", "sentiment/rnn-oh", "char-lm/gru", "char-lm/rnn-oo",
+    "island-best", "island-lstm", "island-lstm-book", "island-quick", "manual-lstm", "reviews-lm",
+    "sample-lstm", "sentiment/bigru", "sentiment/rnn-oh", "char-lm/gru", "char-lm/rnn-oo",
 ]  # fmt: skip
 
 
