@@ -127,6 +127,8 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def _of_local_rank(name: str, here: Launch) -> str:
+    import torch
+
     if name != "cuda":
         raise UsageError(
             f"{name} is one device for {here.size} processes", fix="use --device cuda, or cpu"

@@ -46,7 +46,7 @@ Examples:
   zoo train --data reviews.csv --init imdb-bilstm
   zoo train --out runs/reviews --resume
   zoo train --out runs/reviews --resume --epochs 20
-  torchrun --nproc-per-node=2 -m zoo train imdb-bilstm --data aclImdb_v1.tar.gz
+  torchrun --nproc-per-node=2 -m zoo train imdb-bilstm --data reviews.csv
 
 Settings are those that `zoo show NAME` lists.
 """,

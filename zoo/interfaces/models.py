@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 if TYPE_CHECKING:
     from torch import Tensor
 
-State: TypeAlias = "tuple[Tensor, ...]"
+State: TypeAlias = tuple["Tensor", ...]
 """Recurrent state: tensors of shape (any, B, any), hidden state first, as in torch.nn.LSTM."""
 
 
@@ -112,7 +112,7 @@ class ForwardsEmbedded(Protocol):
         ...
 
 
-DecodeStep: TypeAlias = "Callable[[Tensor, State | None], tuple[Tensor, State]]"
+DecodeStep: TypeAlias = Callable[["Tensor", State | None], tuple["Tensor", State]]
 """(N,) token ids and a state to (N, ...) outputs and the next state; N samples advance together."""
 
 

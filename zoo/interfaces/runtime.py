@@ -13,7 +13,7 @@ Array: TypeAlias = npt.NDArray[Any]
 ArrayState: TypeAlias = tuple[Array, ...]
 """Recurrent state as arrays, in the layout of :data:`zoo.interfaces.State`."""
 
-ArrayDecodeStep: TypeAlias = "Callable[[Array, ArrayState | None], tuple[Array, ArrayState]]"
+ArrayDecodeStep: TypeAlias = Callable[[Array, ArrayState | None], tuple[Array, ArrayState]]
 """(N,) token ids and a state to (N, ...) outputs and the next state; N samples advance together."""
 
 

@@ -36,7 +36,7 @@ class Step:
     baseline_outputs: Tensor | None = None
 
 
-MetricSums: TypeAlias = "Mapping[str, Tensor]"
+MetricSums: TypeAlias = Mapping[str, "Tensor"]
 Metrics = dict[str, Any]
 Evaluate = Callable[[Split], Metrics]
 """Computes the metrics of a split; given to :meth:`Task.evaluate`."""
