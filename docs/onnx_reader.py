@@ -165,7 +165,12 @@ class Network:
         is_words = self.header["run"]["task"]["name"] == "word-lm"
         vocabulary = self.learned["vocabulary"]
         tokens = split_words(text) if is_words else list(text)
-        logits, state = self.read([self.token_ids[token] for token in tokens], self.start())
+        # Words that the vocabulary lacks are <unk>; an empty prompt starts from the end of a text.
+        start = "<eos>" if is_words else "\n"
+        token_ids = [
+            self.token_ids.get(token, 1) if is_words else self.token_ids[token] for token in tokens
+        ]
+        logits, state = self.read(token_ids or [self.token_ids.get(start, 0)], self.start())
         for _ in range(length):
             if is_words:
                 logits[:2] = -np.inf  # <pad> and <unk>

@@ -86,6 +86,46 @@ def test_no_text_is_in_two_splits_and_none_is_lost(tmp_path: Path) -> None:
     assert sum(text.count("<unk>") for text in rows["train"]) == 0
 
 
+def test_rows_that_are_said_to_be_test_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    rows = [f"the cat saw n{n},{part}" for n, part in enumerate(["train", "dev", "test"] * 5)]
+    path.write_text("\n".join(["text,split", *rows]), encoding="utf-8")
+    numbers = [int(text.rpartition("n")[2]) for text in find_documents(path).read()]
+    assert numbers == [n for n in range(15) if n % 3 != 2]
+
+
+def test_each_split_has_a_text_of_a_few_long_ones(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "texts.jsonl", ["one two three " * 50] * 3)
+    splits = make().prepare(path, 1).splits
+    sizes = [len(splits[name].token_ids) for name in ("train", "validation", "test")]
+    assert sizes == [151, 151, 151]
+
+
+def test_the_vocabulary_of_a_text_on_one_line_is_that_of_its_training_part(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(" ".join(f"w{n}" for n in range(200)), encoding="utf-8")
+    task = make(validation_size=0.1, test_size=0.1)
+    train = task.prepare(path, 1).splits["train"]
+    assert set(task.words[3:]) == {task.words[n] for n in train.token_ids}
+
+
+def test_a_file_is_read_anew_where_it_has_another_kind(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.txt", tmp_path / "a.jsonl"
+    write_table(first, texts())
+    write_table(second, texts())
+    assert "label" in _words(first)
+    assert "label" not in _words(second)
+
+
+def _words(path: Path) -> list[str]:
+    task = make()
+    task.prepare(path, 1)
+    words: list[str] = task.words
+    return words
+
+
 def test_the_seed_draws_the_order_of_texts_but_not_of_paragraphs(tmp_path: Path) -> None:
     table = write_table(tmp_path / "texts.jsonl", texts())
     book = tmp_path / "book.txt"

@@ -129,7 +129,7 @@ def choose_device(name: str = "auto") -> torch.device:
 def _of_local_rank(name: str, here: Launch) -> str:
     import torch
 
-    if name != "cuda":
+    if name not in ("cuda", f"cuda:{here.local_rank}"):  # The second is what this returns.
         raise UsageError(
             f"{name} is one device for {here.size} processes", fix="use --device cuda, or cpu"
         )

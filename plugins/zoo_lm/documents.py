@@ -13,13 +13,15 @@ from zoo_lm.char_corpus import gutenberg_markers, python_manual
 from zoo_text.archives import read_archive
 from zoo_text.options import TextOptions
 from zoo_text.tables import looks_like_table
-from zoo_text.tables.columns import choose_text_column
+from zoo_text.tables.columns import choose_text_column, row_parts
 from zoo_text.tables.looks import read_table
 from zoo_text.tables.streams import head, is_tar, read_bytes
-from zoo_text.tables.table import as_text
+from zoo_text.tables.table import PARTS, as_text
 
 # Files of a test part are never learned from; the others are lists that IMDb's archive has.
 _LEFT_OUT = re.compile(r"(?:.*/)?(?:test/.*|urls_\w+\.txt|imdbEr\.txt)")
+
+_TEST = PARTS.index("test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class Documents:
 def find_documents(path: Path | None, text_column: str = "") -> Documents:
     """Return the texts of a source; they are read when they are asked for.
 
-    A folder or an archive has a text in every ``.txt`` file, of which those in a folder ``test``
-    are left out. A text file has one on every line, or, where it has empty lines, in every
-    paragraph.
+    A folder or an archive has a text in every ``.txt`` file; those in a folder ``test`` are left
+    out, and so are rows of a table whose part is said to be ``test``. A text file has one on every
+    line, or, where it has empty lines, in every paragraph.
 
     Args:
         path: The source; None for Python's own manual.
@@ -84,8 +86,12 @@ def _folder(path: Path) -> Iterator[str]:
 
 def _table(path: Path, text_column: str) -> Iterator[str]:
     table = read_table(path, TextOptions())
-    for cell in table.columns[choose_text_column(table, text_column)]:
-        yield as_text(cell)
+    parts = row_parts(table)
+    for cell, part in zip(
+        table.columns[choose_text_column(table, text_column)], parts, strict=True
+    ):
+        if part != _TEST:
+            yield as_text(cell)
 
 
 def _paragraphs(texts: Iterator[str]) -> Iterator[str]:

@@ -154,7 +154,11 @@ def adapt(
     state: State | None = None
     segments = _segments(split, steps) if learning_rate else split.eval_batches()
     for batch in segments:
-        with torch.set_grad_enabled(bool(learning_rate)):
+        # Layers of cuDNN have no backward pass in evaluation mode.
+        with (
+            torch.set_grad_enabled(bool(learning_rate)),
+            torch.backends.cudnn.flags(enabled=not learning_rate),
+        ):
             step = task.step(network, batch.to(device), None if batch.reset_state else state)
         for name, value in step.metric_sums.items():
             sums[name] = sums.get(name, 0) + value.detach().double()

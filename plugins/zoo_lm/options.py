@@ -110,5 +110,8 @@ class WordLMOptions(LMOptions):
         choices=("full", "sampled", "adaptive"),
     )
     num_sampled: int = zoo.option(
-        2048, "words that are drawn for each batch, with softmax=sampled", minimum=1
+        2048,
+        "words that are drawn for each batch, with softmax=sampled; a vocabulary that is no "
+        "larger has the full softmax",
+        minimum=1,
     )

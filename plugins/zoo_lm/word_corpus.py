@@ -8,6 +8,7 @@ import mmap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from zoo_text.tokens import spaced
 from zoo_text.vocabulary import UNKNOWN, build_vocabulary
 
 # Increase it when the encoding or the layout of a cache entry changes.
-VERSION = 2
+VERSION = 3
 # Follows the last word of every text.
 END_OF_TEXT = 2
 SPECIALS = ("<pad>", "<unk>", "<eos>")
@@ -93,6 +94,7 @@ def load(
         "version": VERSION,
         "digest": digest,
         "text_column": options.text_column,
+        "forms": [source.form for source in sources],
         "seed": seed,
         "sizes": [options.validation_size, options.test_size],
         "vocabulary": [known, *([options.max_vocab, options.min_count] if words is None else [])],
@@ -171,14 +173,21 @@ class _Builder:
         total = int(ends[-1])
         known = total - round(total * options.test_size)
         num_train = known - round(total * options.validation_size)
-        if independent:  # No text is in two splits.
-            num_train, known = (int(ends[np.searchsorted(ends, n)]) for n in (num_train, known))
+        if independent and number > 2:  # No text is in two splits, and none is without any.
+            first, second = (int(np.searchsorted(ends, n)) for n in (num_train, known))
+            first = min(first, number - 3)
+            second = min(max(second, first + 1), number - 2)
+            num_train, known = int(ends[first]), int(ends[second])
 
         def lines(numbers: IntArray) -> Iterator[bytes]:
             return (texts[starts[n] : starts[n + 1] - 1] for n in numbers)
 
         if words is None:
-            counted = _count(lines(order[: np.searchsorted(ends, num_train) + 1]))
+            # Of a text that goes on in the validation split, its training words alone.
+            last = int(np.searchsorted(ends, num_train))
+            begun = num_train - (int(ends[last - 1]) if last else 0)
+            part = b" ".join(next(lines(order[last : last + 1]), b"").split()[:begun])
+            counted = _count(chain(lines(order[:last]), [part]))
             decoded = Counter({word.decode(): count for word, count in counted.items()})
             for word in kept:
                 del decoded[word]

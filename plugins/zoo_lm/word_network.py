@@ -34,7 +34,9 @@ class WordPredictor(TokenPredictor):
         self.projection = Linear(self.rnn.output_size, size)
         self.adaptive: nn.AdaptiveLogSoftmaxWithLoss | None = None
         if options.softmax == "adaptive":
-            self.adaptive = nn.AdaptiveLogSoftmaxWithLoss(size, num_words, _cutoffs(num_words))
+            self.adaptive = nn.AdaptiveLogSoftmaxWithLoss(
+                size, num_words, _cutoffs(num_words), div_value=2.0
+            )
         else:
             self.bias = nn.Parameter(torch.zeros(num_words))
 

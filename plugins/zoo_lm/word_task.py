@@ -72,7 +72,8 @@ class WordLM(LanguageModel[WordLMOptions]):
             self._set_vocabulary(corpus.words)
             frequency = np.maximum(corpus.counts, 1) / max(1, corpus.num_train)
             self._log_frequency = torch.from_numpy(np.log(frequency)).float()
-            if options.softmax == "sampled":
+            # A sample that is no smaller than the vocabulary saves nothing.
+            if options.softmax == "sampled" and options.num_sampled < len(corpus.words):
                 self._sampler = SampledSoftmax(corpus.counts, options.num_sampled)
         where = str(path or "Python's manual")
         whole = TokenSequence(corpus.token_ids, options.bptt_steps, options.batching)

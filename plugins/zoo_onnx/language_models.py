@@ -31,6 +31,8 @@ from zoo_recurrent.stack import Stack
 
 # Steps of a window that is read for the comparison, and windows of a batch.
 _STEPS, _ROWS = 60, 50
+# Logits of a batch: several arrays of them are compared at once.
+_MAX_LOGITS = 1 << 24
 
 
 class LanguageModelTranslation(Translation):
@@ -72,16 +74,18 @@ class LanguageModelTranslation(Translation):
         They have different lengths. Random characters would not do: a network may follow them
         chaotically, so that a difference in the last digit grows with every step.
         """
+        size = self.network.embedding.num_embeddings
+        rows = max(1, min(_ROWS, _MAX_LOGITS // (_STEPS * size)))
         split = None if data is None else data.splits["all"]
         if isinstance(split, TokenSequence):
-            batches = replace(split, bptt_steps=_STEPS).windows(_ROWS).eval_batches()
+            batches = replace(split, bptt_steps=_STEPS).windows(rows).eval_batches()
             # The last batch may be a single, shorter window.
             full = max(1, len(batches) - 1)
-            number = min(full, -(-NUMBER_OF_EXAMPLES // _ROWS))
+            number = min(full, -(-NUMBER_OF_EXAMPLES // rows))
             chosen = [batches[int(n)] for n in np.linspace(0, full - 1, number)]
             what = counted("windows", sum(map(len, chosen)), 0)
         else:
-            token_ids = self._generated(NUMBER_OF_EXAMPLES).split(_ROWS)
+            token_ids = self._generated(NUMBER_OF_EXAMPLES).split(rows)
             chosen = [Batch(ids, torch.full((len(ids),), _STEPS), ids) for ids in token_ids]
             what = f"{NUMBER_OF_EXAMPLES:,} generated texts"
         lengths = (random_lengths(batch.lengths, seed) for seed, batch in enumerate(chosen))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.api import resume, train
+from zoo.api.initial import settings_of_recipe
 from zoo.api.suggestions import choose
 from zoo.cli.output import format_value
 from zoo.errors import DataError, DivergedError, UsageError, WeightsError
@@ -112,8 +113,9 @@ def _resolver(
     """Return a function from values of what varies to the run, which checks them all."""
     known = registry()
     choice = choose(name, data, settings, known)
+    initial = settings_of_recipe(choice.name, known)
     return lambda values: resolve(
-        name, known, {**settings, **values}, suggested=choice.suggested, data=data
+        name, known, {**settings, **values}, suggested=choice.suggested, initial=initial, data=data
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from zoo.api.loading import load
 from zoo.api.weights import data_of
 from zoo.discovery import printing_to_stderr
+from zoo.engine.faults import named, naming_plugin
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import PluginError, UsageError, ZooError, listed
 from zoo.files import write_atomically
@@ -119,8 +120,13 @@ def _convert(
         model.save(file, metrics=measured)
         weights = load(file, probe=False)
     function = resolve_target(exporter.target)
-    with printing_to_stderr():
-        made: ExportedFile = function(weights, data)
+    with naming_plugin(named(exporter, "target")), printing_to_stderr():
+        made = function(weights, data)
+    if not isinstance(made, ExportedFile):
+        raise PluginError(
+            f"exporter {exporter.name!r} returned a {type(made).__name__} and no "
+            "zoo.interfaces.ExportedFile"
+        )
     return made
 
 

@@ -176,9 +176,23 @@ def _contradicts(
         return True
     for key, value in initial.items():
         given = settings.get(key, settings.get(key.partition(".")[2]))
-        if given is not None and str(given) != str(value):
+        if given is not None and not _is_same(given, value):
             return True
     return False
+
+
+def _is_same(given: object, value: object) -> bool:
+    """Return whether a setting of the user, which may be a string, is a value."""
+    if not isinstance(given, str):
+        return given == value
+    if isinstance(value, bool):
+        return given.lower() == str(value).lower()
+    if isinstance(value, int | float):
+        try:
+            return float(given) == value
+        except ValueError:
+            return False
+    return given == str(value)
 
 
 def _of_model(

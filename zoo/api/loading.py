@@ -11,6 +11,7 @@ from zoo.environment import choose_device, computing, may_have_gpu, versions
 from zoo.errors import NeedsTorchError, UsageError, ZooError, did_you_mean
 from zoo.installed import registry
 from zoo.records import MetricInfo
+from zoo.registry import Registry
 from zoo.settings import find_dataset
 from zoo.weights import checking
 from zoo.weights.file import read
@@ -67,27 +68,30 @@ def load(
         'imdb-bilstm'
     """
     if runtime not in RUNTIMES:
-        known = f"choose one of {', '.join(RUNTIMES)}"
-        raise UsageError(f"no runtime {runtime!r}{did_you_mean(runtime, RUNTIMES)}", fix=known)
+        fix = f"choose one of {', '.join(RUNTIMES)}"
+        raise UsageError(f"no runtime {runtime!r}{did_you_mean(runtime, RUNTIMES)}", fix=fix)
+    known = registry()
+    path = locate_weights(name, known)
     if runtime != "torch":
         try:
-            return _load_arrays(name, device, probe=probe)
+            return _load_arrays(name, path, known, device, probe=probe)
         except ZooError:
             # What NumPy refuses is asked of torch, which says what is wrong.
             if runtime == "numpy" or importlib.util.find_spec("torch") is None:
                 raise
     if importlib.util.find_spec("torch") is None:
         raise NeedsTorchError("torch is not installed")
-    return _load_torch(name, device, probe=probe)
+    return _load_torch(name, path, known, device, probe=probe)
 
 
-def _load_arrays(name: str | Path, device: str, *, probe: bool) -> InferenceModel:
+def _load_arrays(
+    name: str | Path, path: Path, known: Registry, device: str, *, probe: bool
+) -> InferenceModel:
     from zoo.runtime import InferenceModel, building
 
     if device != "cpu" and (device != "auto" or may_have_gpu()):
         raise NeedsTorchError(f"the device {device!r} needs torch")
-    known = registry()
-    weights = read(locate_weights(name, known), torch=False)
+    weights = read(path, torch=False)
     spec, task, network = building.build(weights, known)
     if probe:
         checking.check(
@@ -99,14 +103,14 @@ def _load_arrays(name: str | Path, device: str, *, probe: bool) -> InferenceMode
     )
 
 
-def _load_torch(name: str | Path, device: str, *, probe: bool) -> TrainedModel:
+def _load_torch(
+    name: str | Path, path: Path, known: Registry, device: str, *, probe: bool
+) -> TrainedModel:
     from zoo.engine.run_directory import RunDirectory
     from zoo.trained import TrainedModel
     from zoo.weights import loading
     from zoo.weights import probe as probes
 
-    known = registry()
-    path = locate_weights(name, known)
     weights = read(path)
     config = RunDirectory(Path(name)).read_config() if Path(name).is_dir() else None
     spec, task, network = loading.build(weights, known, config=config)

@@ -75,7 +75,9 @@ def iter_verify(
     if recipe and recipe.weights:
         yield f"sha256 agrees: {recipe.weights.sha256}"
     if importlib.util.find_spec("torch") is None and not data:
-        model: InferenceModel = load(name, "cpu", probe=False, runtime="numpy")
+        model: InferenceModel = load(
+            name, "cpu" if device == "auto" else device, probe=False, runtime="numpy"
+        )
     else:
         model = load(name, device, probe=False)
     yield "digest of header and tensors agrees"

@@ -159,6 +159,9 @@ def check_targets(case: PluginCase) -> None:
                 resolve_target(record.settings_from)
         elif not callable(target):
             raise CheckError(f"the target of {what} cannot be called")
+        runtime = record.runtime if isinstance(record, ModelInfo | TaskInfo) else ""
+        if runtime and not hasattr(resolve_target(runtime), "known_options"):
+            raise CheckError(f"the runtime of {what} has no known_options")
 
 
 PLUGIN_CHECKS: tuple[Check[PluginCase], ...] = (

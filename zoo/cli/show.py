@@ -12,7 +12,7 @@ from zoo.cli import completion, options
 from zoo.cli.kinds import KINDS, declared
 from zoo.cli.output import echo_columns, echo_json, format_value
 from zoo.discovery import Declaration
-from zoo.errors import PluginError, WeightsError
+from zoo.errors import ZooError
 from zoo.options import options_of
 from zoo.records import DatasetInfo, Recipe
 from zoo.registry import Registry
@@ -99,11 +99,11 @@ def _initial(recipe: Recipe, known: Registry) -> Mapping[str, object]:
     """Return the settings that a recipe has of the weights that it starts from."""
     if not recipe.init:
         return {}
-    from zoo.api.initial import settings_of_recipe
-
     try:
+        from zoo.api.initial import settings_of_recipe
+
         return settings_of_recipe(recipe.name, known)
-    except (WeightsError, PluginError) as error:
+    except (ZooError, ModuleNotFoundError) as error:
         click.echo(f"warning: settings of {recipe.init} are not shown: {error}", err=True)
         return {}
 

@@ -208,7 +208,11 @@ def _continuation(run: Run) -> str:
     named = os.environ.get(REGISTRY_VARIABLE)
     registry = f"--registry {shlex.quote(named)} " if named else ""
     out = shlex.quote(str(run.path))
-    return f"zoo {registry}train {run.config['name']} --out {out} --resume"
+    from zoo.environment import launch
+
+    here = launch()
+    start = "zoo" if here.size == 1 else f"torchrun --nproc-per-node={here.local_size} -m zoo"
+    return f"{start} {registry}train {run.config['name']} --out {out} --resume"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -61,7 +61,8 @@ class ProcessGroup(Processes):
         return share_of(task, batch, self.rank, self.size)
 
     def sum_gradients(self, network: nn.Module, losses: Sequence[Tensor]) -> Sequence[Tensor]:
-        parameters = [p for p in network.parameters() if p.requires_grad]
+        # Also those that are frozen: a process without rows may not know yet that they are not.
+        parameters = list(network.parameters())
         device = parameters[0].device
         present = [p.grad is not None for p in parameters]
         flat = [_flat(p) for p in parameters]

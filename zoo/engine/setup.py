@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -90,7 +91,9 @@ def set_up(
     kept = _rows_of(init) if init is not None else {}
     if resume and directory.checkpoint.exists():
         header = checkpoint.read_header(directory.checkpoint)
-        changed = origin.changes(header, directory, spec, device, registry)
+        # Of the main process: all go the same way, and machines may differ.
+        found = json.dumps(origin.changes(header, directory, spec, device, registry))
+        changed = json.loads(processes.broadcast_text(found))
         goes_on = extend or not header.get("state", {}).get("done")
         if changed and goes_on and not allow_changed:
             raise _changed(directory, changed)

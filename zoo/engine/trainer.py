@@ -238,6 +238,7 @@ class Trainer:
             whole = batches[index]
             part, part_share = self.processes.part(self.task, whole)
             if part is None:
+                state.recurrent = None  # That of the batch before has other rows.
                 return torch.zeros((), device=self.device)
             batch = part.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):

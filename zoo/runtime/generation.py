@@ -22,7 +22,8 @@ def probabilities(logits: Array, sampling: Sampling) -> Array:
     """Return what :func:`zoo.generation.probabilities` returns of the same logits (N, V)."""
     size = logits.shape[1]
     if sampling.scale > GREEDY:
-        likeliest: Array = np.eye(size, dtype=logits.dtype)[logits.argmax(1)]
+        likeliest: Array = np.zeros_like(logits)
+        likeliest[np.arange(len(logits)), logits.argmax(1)] = 1
         return likeliest
     logits = logits * logits.dtype.type(sampling.scale)
     if sampling.top_k and sampling.top_k < size:

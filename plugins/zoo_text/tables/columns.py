@@ -11,7 +11,7 @@ from zoo.errors import DataError, did_you_mean
 from zoo_text.tables import names
 from zoo_text.tables.coding import separator_of
 from zoo_text.tables.labels import is_number
-from zoo_text.tables.table import PART_NAMES, Cell, Table, as_text
+from zoo_text.tables.table import NO_PART, PART_NAMES, Cell, Table, as_text
 
 _SAMPLE = 5000
 _DATE = re.compile(
@@ -115,6 +115,19 @@ def choose_text_column(table: Table, text: str) -> str:
     """
     contents = [_content(name, cells) for name, cells in table.columns.items()]
     return _given(text, table) or _text_column(contents, table)
+
+
+def row_parts(table: Table) -> list[int]:
+    """Return the part of each row of a table that may have no labels, as a number of ``PARTS``.
+
+    It is ``NO_PART`` where neither files nor a column say it.
+    """
+    if table.parts:
+        return table.parts
+    column = _part_column(table, set())
+    if not column:
+        return [NO_PART] * len(table.lines)
+    return [PART_NAMES[as_text(cell).strip().lower() or "train"] for cell in table.columns[column]]
 
 
 def find_column(name: str, table: Table) -> str:
