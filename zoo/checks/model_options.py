@@ -26,8 +26,9 @@ from zoo.values import Option, Value
 
 # Greater bounds than this are not tried: a model of so many units would take too long.
 GREATEST = 16
-# Sets of other options that are tried where an option has no effect by itself.
-BASES = 40
+# Values of an option that are tried, beside other values of one or two further options; those that
+# the options refuse do not count.
+MOST_TRIED = 120
 
 
 def check_option_values(case: ModelCase) -> None:
@@ -88,11 +89,15 @@ def check_options(case: ModelCase) -> None:
 
 def _has_effect(case: ModelCase, name: str, declared: Option, failures: list[str]) -> bool:
     """Return whether a value of an option makes another model; collects what fails."""
+    tried = 0
     for base in _bases(case, name):
         for value in _alternatives(declared, getattr(base, name)):
             changed = _changed(base, {name: value})
             if changed is None:
                 continue
+            tried += 1
+            if tried > MOST_TRIED:
+                return False
             try:
                 if _differ(case, base, changed):
                     return True
@@ -110,7 +115,7 @@ def _bases(case: ModelCase, name: str) -> Iterator[Options]:
     yield case.options
     single = [{other: value} for other, values in others.items() for value in values]
     pairs = [a | b for a, b in itertools.combinations(single, 2) if a.keys() != b.keys()]
-    for change in [*single, *pairs][:BASES]:
+    for change in [*single, *pairs]:
         if (base := _changed(case.options, change)) is not None:
             yield base
 
