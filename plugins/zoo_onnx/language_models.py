@@ -79,8 +79,8 @@ class LanguageModelTranslation(Translation):
         split = None if data is None else data.splits["all"]
         if isinstance(split, TokenSequence):
             batches = replace(split, bptt_steps=_STEPS).windows(rows).eval_batches()
-            # The last batch may be a single, shorter window.
-            full = max(1, len(batches) - 1)
+            # The last two may have fewer rows, and a single window that is shorter.
+            full = max(1, len(batches) - 2)
             number = min(full, -(-NUMBER_OF_EXAMPLES // rows))
             chosen = [batches[int(n)] for n in np.linspace(0, full - 1, number)]
             what = counted("windows", sum(map(len, chosen)), 0)
