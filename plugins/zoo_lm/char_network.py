@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo.interfaces import BuildModel
-from zoo.nn import Linear, OneHot, linear
+from zoo.nn import Linear, OneHot
 from zoo_lm.network import TokenPredictor
 from zoo_lm.options import CharLMOptions
 
@@ -31,4 +31,5 @@ class CharPredictor(TokenPredictor):
 
     def logits(self, features: Tensor) -> Tensor:
         """Return logits (..., V) of outputs (..., F) of the model."""
-        return linear(features, self.fc.weight, self.fc.bias)
+        logits: Tensor = self.fc(features)
+        return logits
