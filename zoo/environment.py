@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import gc
+import importlib.util
 import os
 import platform
 import sys
@@ -154,6 +155,16 @@ def default_threads() -> int:
     return max(1, num_processors() // launch().local_size)
 
 
+def torch_is_installed() -> bool:
+    """Return whether torch can be imported; it is not."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def torch_is_imported() -> bool:
+    """Return whether this process has imported torch, and so may compute with it."""
+    return sys.modules.get("torch") is not None
+
+
 def may_have_gpu() -> bool:
     """Return whether a driver of a GPU is there; torch, which knows, takes long to import."""
     if sys.platform != "linux":
@@ -190,7 +201,7 @@ def computing(threads: int | None = None) -> Iterator[None]:
         threads: Threads of torch; 0: :func:`default_threads`; None: as many as are set. One in a
             process that was forked.
     """
-    if sys.modules.get("torch") is None:
+    if not torch_is_imported():
         yield
         return
     import torch
@@ -217,7 +228,7 @@ def use_one_thread_if_forked() -> None:
     Threads are not inherited, and OpenMP would wait for them for ever. torch does the same in the
     processes of a data loader.
     """
-    if os.getpid() != _PROCESS and sys.modules.get("torch") is not None:
+    if os.getpid() != _PROCESS and torch_is_imported():
         import torch
 
         torch.set_num_threads(1)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError, DiskError, WeightsError
+from zoo.errors import DataError, DiskError, UsageError, WeightsError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -62,6 +62,23 @@ def _mode(path: Path) -> int | None:
     if not stat.S_ISREG(found.st_mode):
         raise DiskError("cannot write", where=str(path), why="it is not a regular file")
     return found.st_mode & 0o777
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to replace a file that the user has not asked to be overwritten.
+
+    Args:
+        path: Where something is to be written.
+
+    Raises:
+        UsageError: There is a file.
+    """
+    if path.exists():
+        raise UsageError(
+            "file exists",
+            where=str(path),
+            fix="choose another name, or overwrite it: --force, overwrite=True",
+        )
 
 
 def remove_temporaries(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from zoo.environment import computing
+from zoo.environment import computing, torch_is_imported
 from zoo.errors import UsageError
 from zoo.interfaces import Embeds, Prediction, Predicts
 
@@ -135,7 +134,7 @@ def embed(
 
 
 def _without_gradients() -> AbstractContextManager[Any]:
-    if sys.modules.get("torch") is None:
+    if not torch_is_imported():
         return nullcontext()
     import torch
 

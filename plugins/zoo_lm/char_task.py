@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -99,23 +97,6 @@ class CharLM(Characters, LanguageModel[CharLMOptions]):
         """Return two rows of equal length that run through the vocabulary."""
         inputs = torch.arange(24).view(2, 12) % max(len(self.characters), 1)
         return Batch(inputs, torch.tensor([12, 12]), inputs)
-
-    @torch.inference_mode()
-    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Return token ids, the text that they stand for, and the logits (V,) that follow.
-
-        The answer is not the character that is generated next: two may be about equally likely.
-        """
-        device = next(network.parameters()).device
-        found = []
-        for text in texts:
-            token_ids = self.encode(text, "the probe") or [self.start_token()]
-            inputs = torch.tensor([token_ids], device=device)
-            logits = network(inputs, torch.tensor([len(token_ids)], device=device))[0][0, -1]
-            answer = self.decode(token_ids)
-            outputs = logits.float().cpu().tolist()
-            found.append({"token_ids": token_ids, "answer": answer, "outputs": outputs})
-        return found
 
     # Use
 

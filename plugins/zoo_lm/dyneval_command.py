@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from zoo.cli import completion, options
-from zoo.cli.output import echo_json, echo_metrics
+from zoo.cli.output import echo_evaluation
 
 
 @click.command(
@@ -77,9 +77,4 @@ def command(
         device=device,
         report=report,
     )
-    if not result["training_data"]:
-        click.echo("note: this is not the data of the training", err=True)
-    if as_json:
-        echo_json(result)
-    else:
-        echo_metrics(result)
+    echo_evaluation(result, as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +137,29 @@ class LanguageModel(Task, Generic[Options]):
     def outcomes(self, network: nn.Module, split: Split) -> Outcomes:
         """Return the loss of each token; see :class:`zoo.interfaces.ScoresExamples`."""
         return of_tokens(network, split)
+
+    # The probe of a weights file
+
+    def probe_columns(self) -> list[int]:
+        """Return the tokens whose logits a probe has: all, unless the vocabulary is large."""
+        return list(range(len(self.state_dict()["vocabulary"])))
+
+    @torch.inference_mode()
+    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Return token ids, the text that they stand for, and logits of what follows.
+
+        The answer is not the token that is generated next: two may be about equally likely.
+        """
+        device = next(network.parameters()).device
+        found = []
+        for text in texts:
+            token_ids = self.encode(text, "the probe") or [self.start_token()]
+            inputs = torch.tensor([token_ids], device=device)
+            logits = network(inputs, torch.tensor([len(token_ids)], device=device))[0][0, -1]
+            outputs = logits[self.probe_columns()].float().cpu().tolist()
+            answer = self.decode(token_ids)
+            found.append({"token_ids": token_ids, "answer": answer, "outputs": outputs})
+        return found
 
     # Use
 

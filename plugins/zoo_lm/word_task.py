@@ -182,30 +182,15 @@ class WordLM(LanguageModel[WordLMOptions]):
     def probe_outputs(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return logits (2, 12, S) of words from all over the vocabulary."""
         logits: Tensor = network(batch.inputs, batch.lengths)[0]
-        return logits[..., self._probe_columns()]
+        return logits[..., self.probe_columns()]
 
     def probe_texts(self) -> list[str]:
         """Return words from all over the vocabulary, some of them backwards, and unknown ones."""
-        words = [self.words[n] for n in self._probe_columns()[len(SPECIALS) :]]
+        words = [self.words[n] for n in self.probe_columns()[len(SPECIALS) :]]
         return [" ".join(words), " ".join(words[::-1][:12]), "qqqqxzqq " + " ".join(words[:2])]
 
-    @torch.inference_mode()
-    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Return token ids, the words that they stand for, and some of the logits that follow."""
-        assert isinstance(network, WordPredictor)
-        device = next(network.parameters()).device
-        found = []
-        for text in texts:
-            token_ids = self.encode(text, "the probe") or [self.start_token()]
-            inputs = torch.tensor([token_ids], device=device)
-            logits = network(inputs, torch.tensor([len(token_ids)], device=device))[0][0, -1]
-            outputs = logits[self._probe_columns()].float().cpu().tolist()
-            found.append(
-                {"token_ids": token_ids, "answer": self.decode(token_ids), "outputs": outputs}
-            )
-        return found
-
-    def _probe_columns(self) -> list[int]:
+    def probe_columns(self) -> list[int]:
+        """Return tokens from all over the vocabulary."""
         step = max(1, -(-len(self.words) // PROBE_WORDS))
         return list(range(0, len(self.words), step))
 

@@ -13,7 +13,7 @@ from zoo.discovery import printing_to_stderr
 from zoo.engine.faults import named, naming_plugin
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import PluginError, UsageError, ZooError, listed
-from zoo.files import write_atomically
+from zoo.files import refuse_existing, write_atomically
 from zoo.installed import registry
 from zoo.interfaces import Data, ExportedFile
 from zoo.records import ExporterInfo
@@ -103,12 +103,8 @@ def _check_arguments(path: Path, dtype: str, *, overwrite: bool) -> None:
             f"dtype is for weights files, and {path.name} is none",
             fix=f"leave --dtype out, or end the name in {WEIGHTS_SUFFIX}",
         )
-    if path.exists() and not overwrite:
-        raise UsageError(
-            "file exists",
-            where=str(path),
-            fix="choose another name, or overwrite it: --force, overwrite=True",
-        )
+    if not overwrite:
+        refuse_existing(path)
 
 
 def _convert(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from zoo.api.locating import locate_weights, recipe_of
-from zoo.environment import choose_device, computing, may_have_gpu, versions
+from zoo.environment import choose_device, computing, may_have_gpu, torch_is_installed, versions
 from zoo.errors import NeedsTorchError, UsageError, ZooError, did_you_mean
 from zoo.installed import registry
 from zoo.records import MetricInfo
@@ -77,9 +76,9 @@ def load(
             return _load_arrays(name, path, known, device, probe=probe)
         except ZooError:
             # What NumPy refuses is asked of torch, which says what is wrong.
-            if runtime == "numpy" or importlib.util.find_spec("torch") is None:
+            if runtime == "numpy" or not torch_is_installed():
                 raise
-    if importlib.util.find_spec("torch") is None:
+    if not torch_is_installed():
         raise NeedsTorchError("torch is not installed")
     return _load_torch(name, path, known, device, probe=probe)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.api.loading import load
 from zoo.api.locating import locate_weights
+from zoo.environment import torch_is_installed
 from zoo.errors import UsageError, WeightsError
 from zoo.installed import registry
 from zoo.records import Recipe
@@ -74,7 +74,7 @@ def iter_verify(
     locate_weights(name, known)  # It refuses another file than the published one.
     if recipe and recipe.weights:
         yield f"sha256 agrees: {recipe.weights.sha256}"
-    if importlib.util.find_spec("torch") is None and not data:
+    if not torch_is_installed() and not data:
         model: InferenceModel = load(
             name, "cpu" if device == "auto" else device, probe=False, runtime="numpy"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from zoo.cli import completion, options
-from zoo.cli.output import echo_json, echo_metrics
+from zoo.cli.output import echo_evaluation
 
 
 @click.command(
@@ -64,9 +64,4 @@ def command(
         device=device,
         threads=threads,
     )
-    if not result["training_data"]:
-        click.echo("note: this is not the data of the training", err=True)
-    if as_json:
-        echo_json(result)
-    else:
-        echo_metrics(result)
+    echo_evaluation(result, as_json=as_json)

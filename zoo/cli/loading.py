@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ def load_model(file: str, device: str, threads: int) -> InferenceModel:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads))
 
     from zoo.api import load
-    from zoo.environment import set_up_process
+    from zoo.environment import set_up_process, torch_is_imported
 
     model = load(file, device, runtime="auto")
-    set_up_process(threads, torch_computes=sys.modules.get("torch") is not None)
+    set_up_process(threads, torch_computes=torch_is_imported())
     return model

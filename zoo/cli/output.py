@@ -33,6 +33,16 @@ def echo_columns(rows: Sequence[Sequence[str]], indent: str = "") -> None:
         click.echo((indent + "  ".join(cells)).rstrip())
 
 
+def echo_evaluation(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print the result of an evaluation, and say where it is of other data than the training's."""
+    if not result["training_data"]:
+        click.echo("note: this is not the data of the training", err=True)
+    if as_json:
+        echo_json(result)
+    else:
+        echo_metrics(result)
+
+
 def echo_metrics(metrics: Mapping[str, Any]) -> None:
     """Print metrics, one a line, each with its 95 % interval; tables of numbers come last.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import click
 
 from zoo.cli import completion, options
@@ -29,8 +27,8 @@ def command(name: str, data: str, device: str, threads: int) -> None:
     measured on, and must agree within 0.0002 (of itself, where it is above 1).
     """
     from zoo.api import iter_verify
-    from zoo.environment import set_up_process
+    from zoo.environment import set_up_process, torch_is_installed
 
-    set_up_process(threads, torch_computes=importlib.util.find_spec("torch") is not None)
+    set_up_process(threads, torch_computes=torch_is_installed())
     for line in iter_verify(name, data, device=device, threads=threads):
         click.echo(line)

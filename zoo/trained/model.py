@@ -11,6 +11,7 @@ from torch import nn
 
 from zoo.environment import computing
 from zoo.errors import UsageError, ZooWarning, listed
+from zoo.files import refuse_existing
 from zoo.generation import Sampling, generate
 from zoo.interfaces import Explains, Explanations, Generates
 from zoo.prediction import chunks
@@ -106,12 +107,8 @@ class TrainedModel(MeasuredModel):
         if dtype not in DTYPE_NAMES:
             raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {listed(DTYPE_NAMES)}")
         target = Path(path)
-        if target.exists() and not overwrite:
-            raise UsageError(
-                "file exists",
-                where=str(path),
-                fix="choose another name, or overwrite it: --force, overwrite=True",
-            )
+        if not overwrite:
+            refuse_existing(target)
         self._check_dtypes()
         weights = self.weights_sha256
         unchanged = weights == self._loaded_sha256
