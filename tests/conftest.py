@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import zoo
 from zoo import installed
@@ -63,6 +64,15 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick_arithmetic() -> None:
     """Set this process up as the commands do, on one thread: tests are small and many."""
     set_up_process(threads=1)
+
+
+@pytest.fixture(autouse=True)
+def same_number_of_threads() -> Iterator[None]:
+    """Undo what a test, or a command that it runs in this process, sets."""
+    before = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != before:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -37,14 +37,14 @@ def test_an_exported_model_gives_the_same(name: str) -> None:
     for lengths in (LENGTHS, torch.tensor([2, 9, 9, 1])):
         inputs = make_inputs(4, 9, lengths)
         expected = model(inputs, lengths)
-        torch.testing.assert_close(program.module()(inputs, lengths), expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(program.module()(inputs, lengths), expected, atol=1e-5, rtol=0)
 
 
 def test_the_cell_state_does_not_change_over_long_padding() -> None:
     model, lengths = create("lstm"), torch.tensor([1, 2000])
     inputs, state = make_inputs(2, 2000, lengths), model.get_initial_state(2)
     found = traceable.run_traceable(model.describe_layers(), inputs, lengths, state)
-    torch.testing.assert_close(found, model(inputs, lengths), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found, model(inputs, lengths), atol=1e-5, rtol=0)
 
 
 class Several(nn.Module):
@@ -70,7 +70,7 @@ def test_batch_size_and_number_of_steps_can_be_left_open() -> None:
     for lengths in (torch.tensor([1]), torch.tensor([3, 20, 1, 7, 20])):
         inputs = make_inputs(len(lengths), int(lengths.max()) + 2, lengths)
         found, expected = program.module()(inputs, lengths), models(inputs, lengths)
-        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("embedding", [OneHot(INPUT), nn.Embedding(30, INPUT)], ids=type)
@@ -88,7 +88,7 @@ def test_a_network_of_token_ids_can_be_exported(embedding: Embedding) -> None:
     network, token_ids = Network().eval(), torch.randint(INPUT, (4, 9))
     program = export(network, (token_ids, LENGTHS))
     expected = network(token_ids, LENGTHS)
-    torch.testing.assert_close(program.module()(token_ids, LENGTHS), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(program.module()(token_ids, LENGTHS), expected, atol=1e-5, rtol=0)
 
 
 def test_a_model_within_torch_compile_gives_the_same_and_trains() -> None:

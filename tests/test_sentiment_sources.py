@@ -382,7 +382,7 @@ def test_pretrained_vectors_land_in_the_embedding(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="malformed"):
         task(vectors=str(tmp_path / "bad.txt"), embed_size=3).prepare(data, seed=1)
     assert list(tmp_path.glob("*.pt")) == []
-    with pytest.raises(ValueError, match="vectors are for input=embedding"):
+    with pytest.raises(ValueError, match="vectors is for input=embedding"):
         task(vectors=str(tmp_path / "glove.txt"), input="onehot")
 
 
