@@ -413,6 +413,15 @@ def test_a_split_by_film_has_no_film_in_two_splits(tmp_path: Path) -> None:
     assert films_of(mixed["train"], corpus) & films_of(mixed["validation"], corpus)
 
 
+def test_subwords_and_a_linear_model_are_split_by_film_likewise(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.tar.gz", texts())
+    settings: Any = {"split": "film", "validation_size": 0.5}
+    plain: Any = task(**settings).prepare(path, seed=1).splits
+    beside: Any = task(**settings, tokens="subwords", ngram_weight=0.5).prepare(path, seed=1).splits
+    for name in ("train", "validation", "test"):
+        assert sorted(plain[name].tokens.targets) == sorted(beside[name].tokens.targets)
+
+
 def test_a_split_by_film_needs_films(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"films are not known.*split=random"):
         task(split="film").prepare(three_labels(tmp_path / "three.csv"), seed=1)

@@ -18,7 +18,7 @@ from zoo import files
 from zoo.data import store
 from zoo.data.ragged import IntArray
 from zoo.errors import DataError
-from zoo_sentiment.reviews import Review, Reviews, check, read, sample_reviews
+from zoo_sentiment.reviews import Reviews, check, read, sample_reviews
 from zoo_text.tokens import tokenize
 
 # Increase it when the tokenizer or the layout of a cache entry changes.
@@ -137,7 +137,7 @@ def _encode(source: Reviews, folder: Path, where: str) -> None:
     at = {label: index for index, label in enumerate(labels)}
     store.save(folder, "label", np.array([at[review.label] for review in reviews]))
     store.save(folder, "is_test", np.array([review.part == "test" for review in reviews]))
-    store.save(folder, "film", _films(reviews, source))
+    store.save(folder, "film", source.film_indices())
     document = {"words": words, "labels": labels}
     (folder / "names.json").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
 
@@ -155,14 +155,3 @@ def encode(texts: Iterable[str]) -> tuple[array[int], array[int], list[str]]:
         values.extend(map(token_id.__getitem__, tokenize(text)))
         lengths.append(len(values) - before)
     return values, lengths, list(token_id)
-
-
-def _films(reviews: list[Review], source: Reviews) -> IntArray:
-    film_index: defaultdict[str, int] = defaultdict()
-    film_index.default_factory = film_index.__len__
-    films = np.full(len(reviews), -1)
-    for index, review in enumerate(reviews):
-        listed = source.films.get((review.part, review.label), [])
-        if review.number < len(listed):
-            films[index] = film_index[listed[review.number]]
-    return films

@@ -27,11 +27,6 @@ class SentimentOptions(ClassificationOptions):
         choices=("random", "film"),
     )
 
-    def validate(self) -> None:
-        super().validate()
-        if self.split == "film" and not self.is_plain:
-            raise ValueError("split=film is for tokens=words with ngram_weight=0")
-
     @property
     def is_plain(self) -> bool:
         """Whether the network reads words of a vocabulary, and nothing is beside it."""

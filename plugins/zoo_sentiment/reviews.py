@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from zoo.data.ragged import IntArray
 from zoo.data.text import decode
 from zoo.errors import DataError
 from zoo_text.archives import read_archive
@@ -42,6 +46,17 @@ class Reviews:
 
     reviews: list[Review]
     films: dict[tuple[str, str], list[str]]
+
+    def film_indices(self) -> IntArray:
+        """Return the index of the film of each review, of shape (M,); -1 where it is unknown."""
+        film_index: defaultdict[str, int] = defaultdict()
+        film_index.default_factory = film_index.__len__
+        indices = np.full(len(self.reviews), -1)
+        for row, review in enumerate(self.reviews):
+            listed = self.films.get((review.part, review.label), [])
+            if review.number < len(listed):
+                indices[row] = film_index[listed[review.number]]
+        return indices
 
 
 def read(path: Path) -> Reviews:

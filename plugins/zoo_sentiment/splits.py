@@ -25,11 +25,12 @@ def split_rows(corpus: Corpus, options: SentimentOptions, seed: int) -> dict[str
         DataError: Reviews are to be split by film, and films are not known.
     """
     generator = torch.Generator().manual_seed(seed)
+    film = corpus.film if options.split == "film" else None
     rest: IntArray = np.flatnonzero(~corpus.is_test)
     test: IntArray = np.flatnonzero(corpus.is_test)
     if not len(test):
-        rest, test = _hold_out(corpus, rest, options.split, options.test_size, generator)
-    train, validation = _hold_out(corpus, rest, options.split, options.validation_size, generator)
+        rest, test = hold_out(rest, options.test_size, generator, film)
+    train, validation = hold_out(rest, options.validation_size, generator, film)
     return {"train": train, "validation": validation, "test": test}
 
 
@@ -48,7 +49,7 @@ def draw_at_random(
     order: list[IntArray] = [np.flatnonzero(part >= 0)]
     for number, share in ((2, shares[1]), (1, shares[0])):
         if share:
-            rest, held_out = _hold_out_rows(rest, share, generator)
+            rest, held_out = hold_out(rest, share, generator)
             part[held_out] = number
             order.append(held_out)
     part[rest] = 0
@@ -70,25 +71,30 @@ def check_labels(corpus: Corpus, splits: Mapping[str, IntArray]) -> None:
             )
 
 
-def _hold_out(
-    corpus: Corpus, rows: IntArray, by: str, share: float, generator: torch.Generator
+def hold_out(
+    rows: IntArray, share: float, generator: torch.Generator, film: IntArray | None = None
 ) -> tuple[IntArray, IntArray]:
-    """Return the rows that stay and a share that is held out, by review or by film."""
-    if by == "film":
-        if (corpus.film[rows] < 0).any():
-            raise DataError("films are not known", fix="use --set split=random")
-        films = np.unique(corpus.film[rows])
-        order = torch.randperm(len(films), generator=generator).numpy()
-        sizes = np.bincount(corpus.film[rows], minlength=films.max() + 1)[films[order]]
-        held_out = films[order][np.cumsum(sizes) <= round(len(rows) * share)]
-        is_held_out = np.isin(corpus.film[rows], held_out)
-        return rows[~is_held_out], rows[is_held_out]
-    return _hold_out_rows(rows, share, generator)
+    """Return the rows that stay and a share that is held out.
 
+    Args:
+        rows: Row numbers.
+        share: Share of them that is held out.
+        generator: Of the random order.
+        film: (M,) index of the film of each review, -1 where it is unknown: all reviews of a film
+            are on one side. None: any review is on either side.
 
-def _hold_out_rows(
-    rows: IntArray, share: float, generator: torch.Generator
-) -> tuple[IntArray, IntArray]:
-    order = torch.randperm(len(rows), generator=generator).numpy()
-    count = len(rows) - round(len(rows) * share)
-    return rows[order[:count]], rows[order[count:]]
+    Raises:
+        DataError: A film is unknown.
+    """
+    if film is None:
+        order = torch.randperm(len(rows), generator=generator).numpy()
+        count = len(rows) - round(len(rows) * share)
+        return rows[order[:count]], rows[order[count:]]
+    if (film[rows] < 0).any():
+        raise DataError("films are not known", fix="use --set split=random")
+    films = np.unique(film[rows])
+    order = torch.randperm(len(films), generator=generator).numpy()
+    sizes = np.bincount(film[rows], minlength=films.max() + 1)[films[order]]
+    held_out = films[order][np.cumsum(sizes) <= round(len(rows) * share)]
+    is_held_out = np.isin(film[rows], held_out)
+    return rows[~is_held_out], rows[is_held_out]

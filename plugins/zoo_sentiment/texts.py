@@ -12,6 +12,7 @@ from zoo import files
 from zoo.errors import DataError
 from zoo_sentiment.options import SentimentOptions
 from zoo_sentiment.reviews import read, sample_reviews
+from zoo_sentiment.splits import hold_out
 from zoo_text.tables import LabeledTexts
 from zoo_text.tables.notes import aligned, plural
 from zoo_text.tables.splits import Ints, Parts, group_texts
@@ -33,13 +34,15 @@ def read_texts(
     Raises:
         DataError: It is damaged, or a split has fewer than two labels.
     """
-    reviews = (sample_reviews() if path is None else read(path)).reviews
+    source = sample_reviews() if path is None else read(path)
+    reviews = source.reviews
     names = sorted({review.label for review in reviews})
     part = np.array([_PARTS[review.part] for review in reviews], np.int8)
+    generator = torch.Generator().manual_seed(seed)
+    film = source.film_indices() if options.split == "film" else None
     train = np.flatnonzero(part == _PARTS["train"])
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).numpy()
-    held_out = round(len(train) * options.validation_size)
-    part[train[order[len(train) - held_out :]]] = _PARTS["validation"]
+    _, held_out = hold_out(train, options.validation_size, generator, film)
+    part[held_out] = _PARTS["validation"]
     for name, number in _PARTS.items():
         if len({review.label for review, p in zip(reviews, part, strict=True) if p == number}) < 2:
             raise DataError(
