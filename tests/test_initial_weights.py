@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,8 +201,10 @@ def test_a_recipe_starts_from_the_weights_that_it_names(
     assert options(plain, "model")["hidden_size"] == 64
 
 
-def english(path: Path) -> Path:
-    rows = [f"this is what she said about it {n},{'ab'[n % 2]}\n" for n in range(60)]
+def english(path: Path, words: Sequence[str] = WORDS) -> Path:
+    """Write texts of words that the source knows, or of others; half of them are English."""
+    texts = [f"the {first} was the {second}" for first in words for second in words]
+    rows = [f"{text},{'ab'[n % 2]}\n" for n, text in enumerate(texts)]
     path.write_text("text,label\n" + "".join(rows), encoding="utf-8")
     return path
 
@@ -228,6 +230,16 @@ def test_english_texts_start_from_the_recipe_that_is_suggested(
         assert (other.config["name"], other.config["init"]) == ("text-classification/bilstm", "")
     named = train_here("text-classification/gru", tmp_path / "named", "steps=1", data=data)
     assert named.config["init"] == ""
+
+
+def test_texts_of_words_that_suggested_weights_do_not_know_start_from_nothing(
+    registered: Callable[..., None], train_here: Train, tmp_path: Path
+) -> None:
+    registered("reviews-lm", has_weights=True)
+    data = english(tmp_path / "other.csv", [f"word{n}" for n in range(12)])
+    assert train_here("", tmp_path / "run", "steps=1", data=data).config["init"] == ""
+    run = train_here("", tmp_path / "asked", "steps=1", data=data, init="reviews-lm")
+    assert run.config["init"] == "reviews-lm"
 
 
 def test_what_is_shown_of_a_recipe_has_the_settings_of_its_weights(

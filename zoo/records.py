@@ -104,9 +104,11 @@ class Suggestion:
         notes: What the data was taken for, in a line or a few.
         init: A recipe with weights that training starts from, where the user names neither a model
             nor weights. It is left out where no such recipe is installed, where it has no weights,
-            and where these do not fit what the user sets.
+            where these do not fit what the user sets, and where ``suits`` is false.
         init_settings: Settings that count above the others where training starts from weights:
             those of ``init`` or of the user.
+        suits: Whether the weights of ``init`` suit the data, by what their rows stand for (see
+            :class:`zoo.interfaces.NamesRows`); None: they do.
     """
 
     model: str
@@ -114,6 +116,7 @@ class Suggestion:
     notes: tuple[str, ...] = ()
     init: str = ""
     init_settings: Mapping[str, Value] = field(default_factory=dict)
+    suits: Callable[[Mapping[str, Any]], bool] | None = None
 
 
 Suggest = Callable[[Path | None, Any], Suggestion | None]

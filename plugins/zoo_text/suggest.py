@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 
 from zoo import Suggestion
+from zoo.interfaces import RowNames
 from zoo_text.languages import choose_tokens, is_english, mean_words
 from zoo_text.options import TextOptions
 from zoo_text.tables import LabeledTexts, load_table, looks_like_table
 from zoo_text.tables.labels import is_number
+from zoo_text.tokens import tokenize
 
 INITIAL_WEIGHTS = "reviews-lm"
 """A recipe: a language model of English reviews that a training on English texts starts from."""
 
 FINE_TUNING: Mapping[str, Any] = {
+    "task.ngram_weight": 0.3,
     "task.encoder_learning_rate": 0.25,
     "task.word_dropout": 0.15,
     "task.embed_dropout": 0.3,
@@ -27,8 +30,12 @@ FINE_TUNING: Mapping[str, Any] = {
 }
 """Settings of a training that starts from other weights."""
 
-# Training texts, at least and at most, and words of one on average, for INITIAL_WEIGHTS.
-_FEWEST, _MOST, _SHORTEST = 20, 1_000_000, 3
+# For INITIAL_WEIGHTS: training texts and their tokens, at least and at most; words of a text on
+# average; and the share of the words that the weights know.
+_FEWEST, _MOST, _SHORTEST, _KNOWN = 20, 5_000_000, 3, 0.92
+
+# Texts by which the last one is estimated.
+_SAMPLE = 2000
 
 # Texts and tokens that a training reads, and tokens that a word is, with punctuation marks.
 _TEXTS, _TOKENS, _TOKENS_A_WORD = 100_000, 2_500_000, 1.2
@@ -79,19 +86,42 @@ def suggest_for(source: LabeledTexts, options: TextOptions) -> Suggestion:
     length = mean_words(train) * _TOKENS_A_WORD
     if tokens == "characters":
         length = sum(map(len, train)) / max(len(train), 1)
-    settings |= training_settings(
-        len(train), len(source.names), min(length, options.max_tokens or length)
-    )
+    length = min(length, options.max_tokens or length)
+    settings |= training_settings(len(train), len(source.names), length)
     if mean_words(train) < 3:
         settings["task.word_dropout"] = 0.1
-    init = INITIAL_WEIGHTS if starts_from_weights(train) else ""
-    return Suggestion("bilstm", settings, init=init, init_settings=FINE_TUNING)
+    init = INITIAL_WEIGHTS if may_start_from_weights(train, length) else ""
+    return Suggestion(
+        "bilstm", settings, init=init, init_settings=FINE_TUNING,
+        suits=lambda rows: known_share(train, rows) >= _KNOWN,
+    )  # fmt: skip
 
 
-def starts_from_weights(texts: Sequence[str]) -> bool:
-    """Return whether a training on these texts starts from :data:`INITIAL_WEIGHTS`."""
-    enough = _FEWEST <= len(texts) <= _MOST and mean_words(texts) >= _SHORTEST
-    return enough and is_english(texts)
+def may_start_from_weights(texts: Sequence[str], length: float) -> bool:
+    """Return whether a training may start from :data:`INITIAL_WEIGHTS`, by its texts alone.
+
+    Their network is larger than that of a training from nothing. A pass over more tokens takes too
+    long for a default, and gains less.
+
+    Args:
+        texts: Of the training split.
+        length: Tokens of a text, on average.
+    """
+    enough = len(texts) >= _FEWEST and len(texts) * length <= _MOST
+    return enough and mean_words(texts) >= _SHORTEST and is_english(texts)
+
+
+def known_share(texts: Sequence[str], rows: Mapping[str, RowNames]) -> float:
+    """Return the share of the words of texts that other weights have a vector for.
+
+    Args:
+        texts: A sample of them is looked at.
+        rows: What rows of the weights stand for, by parameter.
+    """
+    vectors = rows.get("embedding.weight")
+    known = set(vectors.names) if vectors else set()
+    words = [word for text in texts[:_SAMPLE] for word in tokenize(text)]
+    return sum(word in known for word in words) / max(len(words), 1)
 
 
 def training_settings(num_texts: int, num_labels: int, length: float) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def choose_initial(
     """Load the weights that a training starts from, and choose what makes them fit.
 
     Weights that are suggested for the data are left out where the user sets something else than
-    what they need.
+    what they need, and where the suggestion says that they do not suit the data.
 
     Args:
         choice: What is trained.
@@ -60,6 +60,8 @@ def choose_initial(
     if not choice.init:
         return none, None
     source = load(choice.init, device)
+    if init is None and choice.suits and not choice.suits(row_names(source.task, source.module)):
+        return none, None
     fitted = _fitting(choice, source, settings, registry, is_named=is_named)
     if init is None and not is_named:
         before, after = (_model(found.name, registry) for found in (choice, fitted))

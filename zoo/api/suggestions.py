@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from zoo.data.source import locate
 from zoo.engine.faults import named, naming_plugin
 from zoo.entry_points import DISTRIBUTION
 from zoo.errors import DataError, PluginError, UsageError, ZooError, ZooWarning, listed
+from zoo.interfaces import RowNames
 from zoo.records import ModelInfo, Recipe, Suggestion, TaskInfo
 from zoo.registry import Registry, resolve_target
 from zoo.settings import find_dataset, find_recipe, task_options
@@ -27,6 +28,7 @@ class Choice:
         init: Weights to start from, unless the user gives others or none.
         init_settings: Settings above ``suggested``, where training starts from weights.
         initial: Settings under which these weights fit.
+        suits: See :class:`zoo.Suggestion`.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Choice:
     init: str = ""
     init_settings: Mapping[str, object] = field(default_factory=dict)
     initial: Mapping[str, object] = field(default_factory=dict)
+    suits: Callable[[Mapping[str, RowNames]], bool] | None = None
 
 
 def choose(name: str, data: str, settings: Mapping[str, object], registry: Registry) -> Choice:
@@ -118,8 +121,9 @@ def _followed(task: str, suggestion: Suggestion, registry: Registry) -> Choice:
     model = registry.full_name(ModelInfo, suggestion.model, prefer=prefer)
     init = suggestion.init if _has_weights(suggestion.init, registry) else ""
     return Choice(
-        f"{task}/{model}", suggestion.settings, suggestion.notes, init, suggestion.init_settings
-    )
+        f"{task}/{model}", suggestion.settings, suggestion.notes, init, suggestion.init_settings,
+        suits=suggestion.suits,
+    )  # fmt: skip
 
 
 def _has_weights(name: str, registry: Registry) -> bool:
