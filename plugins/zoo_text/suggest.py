@@ -26,7 +26,7 @@ FINE_TUNING: Mapping[str, Any] = {
     "task.encoder_learning_rate": 0.25,
     "task.word_dropout": 0.15,
     "task.embed_dropout": 0.3,
-    "training.learning_rate": 2e-3,
+    "training.learning_rate": 1e-3,
 }
 """Settings of a training that starts from other weights."""
 
