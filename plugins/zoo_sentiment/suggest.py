@@ -7,12 +7,7 @@ from pathlib import Path
 from zoo import Suggestion
 from zoo_sentiment.options import SentimentOptions
 from zoo_sentiment.reviews import is_imdb
-from zoo_text.suggest import (
-    FINE_TUNING,
-    INITIAL_WEIGHTS,
-    suggest_classification,
-    training_settings,
-)
+from zoo_text.suggest import FINE_TUNING, suggest_classification, training_settings
 
 # The archive's training texts, less those of the validation split, and their words.
 _IMDB_TEXTS, _IMDB_LENGTH = 22_500, 230
@@ -25,7 +20,5 @@ def suggest(path: Path | None, options: SentimentOptions) -> Suggestion | None:
     if is_imdb(path):
         notes = (f"data     {path.name}: the IMDb reviews, 25,000 for training and for testing",)
         settings = training_settings(_IMDB_TEXTS, 2, _IMDB_LENGTH)
-        return Suggestion(
-            "bilstm", settings, notes, init=INITIAL_WEIGHTS, init_settings=FINE_TUNING
-        )
+        return Suggestion("bilstm", settings, notes, init_settings=FINE_TUNING)
     return suggest_classification(path, options)

@@ -32,7 +32,7 @@ FINE_TUNING: Mapping[str, Any] = {
 
 # For INITIAL_WEIGHTS: training texts and their tokens, at least and at most; words of a text on
 # average; and the share of the words that the weights know.
-_FEWEST, _MOST, _SHORTEST, _KNOWN = 20, 5_000_000, 3, 0.92
+_FEWEST, _MOST, _SHORTEST, _KNOWN = 20, 1_000_000, 3, 0.92
 
 # Texts by which the last one is estimated.
 _SAMPLE = 2000
