@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -32,11 +32,12 @@ from zoo_lm.metrics import compute_metrics, sum_losses
 from zoo_lm.network import TokenPredictor
 from zoo_lm.options import LMOptions
 from zoo_lm.outcomes import of_tokens
+from zoo_lm.vocabulary import Vocabulary
 
 Options = TypeVar("Options", bound=LMOptions)
 
 
-class LanguageModel(Task, Generic[Options]):
+class LanguageModel(Vocabulary, Task, Generic[Options]):
     """Many-to-many in step: predicts the next token at every token.
 
     Args:
@@ -50,25 +51,6 @@ class LanguageModel(Task, Generic[Options]):
 
     def __init__(self, options: Options) -> None:
         self.options = options
-
-    # Tokens
-
-    @abstractmethod
-    def encode(self, text: str, where: str = "the prompt") -> list[int]:
-        """Turn a text into token ids.
-
-        Args:
-            text: The text.
-            where: What it is, in messages.
-        """
-
-    @abstractmethod
-    def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn token ids into text."""
-
-    @abstractmethod
-    def start_token(self) -> int:
-        """Return the token id that an empty prompt starts from."""
 
     @abstractmethod
     def spans(self, text: str) -> list[tuple[int, int]]:
@@ -140,10 +122,6 @@ class LanguageModel(Task, Generic[Options]):
 
     # The probe of a weights file
 
-    def probe_columns(self) -> list[int]:
-        """Return the tokens whose logits a probe has: all, unless the vocabulary is large."""
-        return list(range(len(self.state_dict()["vocabulary"])))
-
     @torch.inference_mode()
     def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return token ids, the text that they stand for, and logits of what follows.
@@ -183,10 +161,9 @@ class LanguageModel(Task, Generic[Options]):
             DataError: A text cannot be encoded; the message names what the vocabulary lacks.
         """
         assert isinstance(network, TokenPredictor)
-        rows = [self.encode(t, f"the text {t[:40]!r}") or [self.start_token()] for t in texts]
         device = next(network.parameters()).device
         vectors: dict[int, npt.NDArray[np.float32]] = {}
-        for batch in Ragged.of(rows, range(len(rows))).eval_batches():
+        for batch in Ragged.of(self.encode_texts(texts), range(len(texts))).eval_batches():
             lengths = batch.lengths.to(device)
             outputs, state = network.model_outputs(batch.inputs.to(device), lengths)
             if per_step:
