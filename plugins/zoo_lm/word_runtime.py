@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from zoo.arrays import log_softmax
 from zoo.interfaces import (
     Array,
     ArrayDecodeStep,
@@ -95,18 +96,11 @@ class AdaptivePredictor(WordPredictor):
 
     def word_logits(self, features: Array) -> Array:
         """Return logits (..., V) of features (..., E)."""
-        head = _log_softmax(features @ self.head.T)
+        head = log_softmax(features @ self.head.T)
         parts = [head[..., : self.num_frequent]]
         for number, (down, up) in enumerate(self.clusters, self.num_frequent):
-            parts.append(_log_softmax(features @ down.T @ up.T) + head[..., number, None])
+            parts.append(log_softmax(features @ down.T @ up.T) + head[..., number, None])
         return np.concatenate(parts, axis=-1)
-
-
-def _log_softmax(logits: Array) -> Array:
-    """Return the logarithms of the probabilities (..., V) of logits (..., V)."""
-    lowered = logits - logits.max(-1, keepdims=True)
-    found: Array = lowered - np.log(np.exp(lowered).sum(-1, keepdims=True))
-    return found
 
 
 class WordLM(Words, LanguageModel):
