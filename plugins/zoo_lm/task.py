@@ -18,6 +18,7 @@ from zoo.interfaces import (
     Batch,
     DecodeStep,
     Explanation,
+    HasInitialState,
     Metrics,
     MetricSums,
     Outcomes,
@@ -106,7 +107,7 @@ class LanguageModel(Vocabulary, Task, Generic[Options]):
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         assert isinstance(network, TokenPredictor)
         if network.training and state and self.options.reset_probability:
-            state = reset_rows(state, self.options.reset_probability)
+            state = reset_rows(network.rnn, state, self.options.reset_probability)
         features, end = network.features(batch.inputs, batch.lengths, state)
         losses, logits = self.losses(network, features, batch.targets)
         sums = sum_losses(losses.detach())
@@ -176,7 +177,14 @@ class LanguageModel(Vocabulary, Task, Generic[Options]):
         return [vectors[index] for index in range(len(texts))]
 
 
-def reset_rows(state: State, probability: float) -> State:
-    """Return a state (any, B, H) in which rows are zeroed with a probability."""
-    keep = torch.rand(state[0].shape[1], device=state[0].device) >= probability
-    return tuple(part * keep[:, None] for part in state)
+def reset_rows(model: nn.Module, state: State, probability: float) -> State:
+    """Return a state (any, B, H) in which rows are, with a probability, those of a fresh start."""
+    rows = state[0].shape[1]
+    keep = torch.rand(rows, device=state[0].device)[:, None] >= probability
+    if isinstance(model, HasInitialState):
+        initial = model.get_initial_state(rows)
+    else:
+        initial = tuple(map(torch.zeros_like, state))
+    return tuple(
+        torch.where(keep, part, start.to(part)) for part, start in zip(state, initial, strict=True)
+    )
