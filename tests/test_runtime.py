@@ -251,6 +251,13 @@ def test_commands_answer_where_torch_is_not_installed(tmp_path: Path) -> None:
     assert "probe agrees" in found.stdout, found.stderr
 
 
+def test_words_are_generated_where_torch_is_not_installed(tmp_path: Path) -> None:
+    path = make_file(tmp_path, "word-lm/lstm", TWO, hidden_size=5, embed_size=4, min_count=1)
+    found = without_torch("generate", str(path), "--prompt", "good", "--length", "9", "--seed", "1")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == f"{zoo.load(path).generate('good', 9, seed=1)}\n"
+
+
 @pytest.mark.parametrize(
     "arguments", [("train", "sample-lstm"), ("evaluate", "imdb-bilstm"), ("export", "x", "-o", "y")]
 )
