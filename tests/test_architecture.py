@@ -37,8 +37,8 @@ BUILT_ON = {
 TORCH_FROM = "zoo.interfaces"
 # What plugins may import, beside `zoo` itself.
 PUBLIC = {
-    "zoo.api", "zoo.data", "zoo.deprecation", "zoo.errors", "zoo.files", "zoo.interfaces",
-    "zoo.intervals", "zoo.nn", "zoo.options", "zoo.records",
+    "zoo.api", "zoo.arrays", "zoo.data", "zoo.deprecation", "zoo.errors", "zoo.files",
+    "zoo.interfaces", "zoo.intervals", "zoo.nn", "zoo.options", "zoo.records",
 }  # fmt: skip
 # What plugins that bring commands may import as well: none of these imports torch.
 OF_PLUGINS_WITH_COMMANDS = {

@@ -28,9 +28,9 @@ def make_task(**options: Any) -> CharLM:
     return task
 
 
-def make_network(task: CharLM) -> Any:
+def make_network(task: CharLM, **options: Any) -> Any:
     torch.manual_seed(5)
-    build: Any = partial(zoo.create_model, "lstm", hidden_size=HIDDEN)
+    build: Any = partial(zoo.create_model, "lstm", hidden_size=HIDDEN, **options)
     return task.network(build).train()
 
 
@@ -64,9 +64,12 @@ def test_locked_dropout_zeroes_the_same_features_at_every_step() -> None:
     torch.testing.assert_close(found, plain_logits(network, (ones, ones)), atol=2e-6, rtol=0)
 
 
-def test_some_rows_of_a_training_batch_start_from_zeros() -> None:
+@pytest.mark.parametrize("initial_state", ["zeros", "learned"])
+def test_some_rows_of_a_training_batch_start_from_the_initial_state(initial_state: str) -> None:
     task = make_task(reset_probability=0.5, batching="contiguous")
-    network = make_network(task)
+    network = make_network(task, initial_state=initial_state)
+    if initial_state == "learned":
+        nn.init.normal_(network.rnn.initial_state)
     ids = token_ids(STEPS + 1)
     batch = Batch(ids[:, :-1], torch.full((ROWS,), STEPS), ids[:, 1:])
     state = tuple(torch.randn(1, ROWS, HIDDEN) for _ in range(2))

@@ -162,7 +162,10 @@ def test_a_language_model_of_words_gives_what_torch_gives(softmax: str) -> None:
     torch.manual_seed(1)
     options = WordLMOptions(embed_size=8, softmax=softmax)
     network = WordPredictor(builder("lstm", hidden_size=6), options, WORDS).eval()
-    found = session(LanguageModelTranslation(network))
+    translation = LanguageModelTranslation(network)
+    shapes = [sorted(constant.dims) for constant in translation.graph.constants]
+    assert shapes.count([8, WORDS]) == 1  # Tied vectors are in the file once.
+    found = session(translation)
     token_ids, lengths = rows(9, 4, 6)
     state = {name: np.zeros((1, 3, 6), np.float32) for name in ("h", "c")}
     given = {"token_ids": token_ids.numpy(), "lengths": lengths.numpy(), **state}

@@ -156,12 +156,36 @@ def test_generation(character_input: str, model: str, layers: int, tmp_path: Pat
     settings = {"hidden_size": 7, "embed_size": 4, "num_layers": layers, "input": character_input}
     path = make_file(tmp_path, f"char-lm/{model}", rows, **settings)
     check(path, ["good", "", "bad bread"])
+    check_generation(path, "go")
+
+
+@pytest.mark.parametrize("softmax", ["full", "sampled", "adaptive"])
+@pytest.mark.parametrize(("model", "layers"), [("lstm", 1), ("gru", 2), ("rnn", 3)])
+def test_generation_of_words(model: str, layers: int, softmax: str, tmp_path: Path) -> None:
+    settings = {"hidden_size": 7, "embed_size": 4, "num_layers": layers, "softmax": softmax,
+                "min_count": 1, "dtype": "float16" if layers == 2 else "float32"}  # fmt: skip
+    path = make_file(tmp_path, f"word-lm/{model}", TWO, **settings)
+    check(path)
+    check_generation(path, "Good, WARM soup: unseen")
+
+
+def test_generation_of_words_in_several_clusters(tmp_path: Path) -> None:
+    rows = [(" ".join(f"w{n + k}" for k in range(30)), "") for n in range(0, 2400, 30)]
+    settings = {"hidden_size": 3, "embed_size": 5, "softmax": "adaptive", "min_count": 1}
+    for max_vocab in (0, 4):  # From 2,000 words on, and of a few.
+        path = make_file(tmp_path, "word-lm/lstm", rows, **settings, max_vocab=max_vocab)
+        check(path, ["w1 w2 w900", "", "w4"])
+        check_generation(path, "w5")
+
+
+def check_generation(path: Path, prompt: str) -> None:
+    """Compare what both draw after a prompt."""
     by_torch, by_numpy = zoo.load(path), zoo.load(path, runtime="numpy")
     drawing: list[dict[str, Any]] = [
         {"seed": 1}, {"seed": 2**32 - 1, "top_k": 3}, {"temperature": 0.0},
     ]  # fmt: skip
     for how in drawing:
-        assert by_torch.generate("go", 40, **how) == by_numpy.generate("go", 40, **how)
+        assert by_torch.generate(prompt, 40, **how) == by_numpy.generate(prompt, 40, **how)
     one, other = (
         list(model.stream("", 9, Sampling(2.0, 0, 0.8, 3), 5)) for model in (by_torch, by_numpy)
     )
@@ -225,6 +249,13 @@ def test_commands_answer_where_torch_is_not_installed(tmp_path: Path) -> None:
     assert found.stdout.startswith("name"), found.stderr
     found = without_torch("verify", "imdb-bilstm")
     assert "probe agrees" in found.stdout, found.stderr
+
+
+def test_words_are_generated_where_torch_is_not_installed(tmp_path: Path) -> None:
+    path = make_file(tmp_path, "word-lm/lstm", TWO, hidden_size=5, embed_size=4, min_count=1)
+    found = without_torch("generate", str(path), "--prompt", "good", "--length", "9", "--seed", "1")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == f"{zoo.load(path).generate('good', 9, seed=1)}\n"
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,31 @@ def test_a_process_that_is_killed_ends_the_server_with_a_line(sentiment_run: Pat
         )
 
 
+NOT_STARTED = """
+import multiprocessing, sys
+from zoo_serve.server import load_models, serve
+
+class Failing(list):  # Is read after the processes are there, and before the server runs.
+    def __iter__(self):
+        print(len(multiprocessing.active_children()), flush=True)
+        raise OSError
+
+try:
+    serve(load_models([sys.argv[1]], "cpu"), port=0, workers=2, proxies=Failing())
+except OSError:
+    print(len(multiprocessing.active_children()), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads compute elsewhere")
+def test_no_process_stays_where_the_server_does_not_start(sentiment_run: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NOT_STARTED, str(sentiment_run)],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "2\n0\n"), done.stderr
+
+
 def test_an_idle_server_ends_at_once_and_well(char_lm_run: Path) -> None:
     with serving(char_lm_run) as server:
         connection = socket.create_connection(("127.0.0.1", server.port))  # Sends nothing.

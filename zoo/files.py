@@ -148,12 +148,22 @@ def digest(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(
-            "cannot read the data",
-            where=str(path),
-            why=error.strerror or str(error),
-            fix="check the path",
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    """Return the error for data that is missing or cannot be read.
+
+    Args:
+        path: The file or folder.
+        error: What reading it raised.
+    """
+    return DataError(
+        "cannot read the data",
+        where=str(path),
+        why=(isinstance(error, OSError) and error.strerror) or str(error),
+        fix="check the path",
+    )
 
 
 def digest_text(text: str) -> str:

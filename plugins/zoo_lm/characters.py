@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zoo.errors import DataError
+from zoo_lm.vocabulary import Vocabulary
 
 # In the probe of a weights file; larger vocabularies, such as of Chinese, are sampled.
 PROBE_CHARACTERS = 200
 
 
-class Characters:
+class Characters(Vocabulary):
     """What tasks over characters learn, by torch and by NumPy.
 
     Attributes:
@@ -43,6 +44,10 @@ class Characters:
         spread = self.characters[::step]
         return [spread, spread[::-1][:12], self.characters[-1:]]
 
+    def probe_columns(self) -> list[int]:
+        """Return all tokens."""
+        return list(range(len(self.characters)))
+
     def encode(self, text: str, where: str = "the prompt") -> list[int]:
         missing = sorted({character for character in text if character not in self._token_ids})
         if missing:
@@ -53,14 +58,6 @@ class Characters:
                 fix="leave them out",
             )
         return [self._token_ids[character] for character in text]
-
-    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of texts; an empty one is the token that generation starts from.
-
-        Raises:
-            DataError: The vocabulary lacks a character of a text; the message names it.
-        """
-        return [self.encode(t, f"the text {t[:40]!r}") or [self.start_token()] for t in texts]
 
     def decode(self, token_ids: Iterable[int]) -> str:
         return "".join(self.characters[token_id] for token_id in token_ids)

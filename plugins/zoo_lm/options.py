@@ -41,8 +41,8 @@ class LMOptions(zoo.Options):
     )
     reset_probability: float = zoo.option(
         0.0,
-        "probability that a contiguous row of a training batch starts from a state of zeros, so "
-        "that the network learns to begin",
+        "probability that a contiguous row of a training batch starts from the model's initial "
+        "state, so that the network learns to begin",
         minimum=0.0,
         maximum=0.99,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from zoo.interfaces import (
     Batch,
     DecodeStep,
     Explanation,
+    HasInitialState,
     Metrics,
     MetricSums,
     Outcomes,
@@ -32,11 +33,12 @@ from zoo_lm.metrics import compute_metrics, sum_losses
 from zoo_lm.network import TokenPredictor
 from zoo_lm.options import LMOptions
 from zoo_lm.outcomes import of_tokens
+from zoo_lm.vocabulary import Vocabulary
 
 Options = TypeVar("Options", bound=LMOptions)
 
 
-class LanguageModel(Task, Generic[Options]):
+class LanguageModel(Vocabulary, Task, Generic[Options]):
     """Many-to-many in step: predicts the next token at every token.
 
     Args:
@@ -50,25 +52,6 @@ class LanguageModel(Task, Generic[Options]):
 
     def __init__(self, options: Options) -> None:
         self.options = options
-
-    # Tokens
-
-    @abstractmethod
-    def encode(self, text: str, where: str = "the prompt") -> list[int]:
-        """Turn a text into token ids.
-
-        Args:
-            text: The text.
-            where: What it is, in messages.
-        """
-
-    @abstractmethod
-    def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn token ids into text."""
-
-    @abstractmethod
-    def start_token(self) -> int:
-        """Return the token id that an empty prompt starts from."""
 
     @abstractmethod
     def spans(self, text: str) -> list[tuple[int, int]]:
@@ -124,7 +107,7 @@ class LanguageModel(Task, Generic[Options]):
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         assert isinstance(network, TokenPredictor)
         if network.training and state and self.options.reset_probability:
-            state = reset_rows(state, self.options.reset_probability)
+            state = reset_rows(network.rnn, state, self.options.reset_probability)
         features, end = network.features(batch.inputs, batch.lengths, state)
         losses, logits = self.losses(network, features, batch.targets)
         sums = sum_losses(losses.detach())
@@ -139,10 +122,6 @@ class LanguageModel(Task, Generic[Options]):
         return of_tokens(network, split)
 
     # The probe of a weights file
-
-    def probe_columns(self) -> list[int]:
-        """Return the tokens whose logits a probe has: all, unless the vocabulary is large."""
-        return list(range(len(self.state_dict()["vocabulary"])))
 
     @torch.inference_mode()
     def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -183,10 +162,9 @@ class LanguageModel(Task, Generic[Options]):
             DataError: A text cannot be encoded; the message names what the vocabulary lacks.
         """
         assert isinstance(network, TokenPredictor)
-        rows = [self.encode(t, f"the text {t[:40]!r}") or [self.start_token()] for t in texts]
         device = next(network.parameters()).device
         vectors: dict[int, npt.NDArray[np.float32]] = {}
-        for batch in Ragged.of(rows, range(len(rows))).eval_batches():
+        for batch in Ragged.of(self.encode_texts(texts), range(len(texts))).eval_batches():
             lengths = batch.lengths.to(device)
             outputs, state = network.model_outputs(batch.inputs.to(device), lengths)
             if per_step:
@@ -199,7 +177,14 @@ class LanguageModel(Task, Generic[Options]):
         return [vectors[index] for index in range(len(texts))]
 
 
-def reset_rows(state: State, probability: float) -> State:
-    """Return a state (any, B, H) in which rows are zeroed with a probability."""
-    keep = torch.rand(state[0].shape[1], device=state[0].device) >= probability
-    return tuple(part * keep[:, None] for part in state)
+def reset_rows(model: nn.Module, state: State, probability: float) -> State:
+    """Return a state (any, B, H) in which rows are, with a probability, those of a fresh start."""
+    rows = state[0].shape[1]
+    keep = torch.rand(rows, device=state[0].device)[:, None] >= probability
+    if isinstance(model, HasInitialState):
+        initial = model.get_initial_state(rows)
+    else:
+        initial = tuple(map(torch.zeros_like, state))
+    return tuple(
+        torch.where(keep, part, start.to(part)) for part, start in zip(state, initial, strict=True)
+    )

@@ -20,15 +20,13 @@ from zoo.errors import DataError
 from zoo_lm.char_corpus import python_manual
 from zoo_lm.documents import Documents, find_documents
 from zoo_lm.options import WordLMOptions
+from zoo_lm.words import END_OF_TEXT, SPECIALS
 from zoo_text.lookup import Lookup
 from zoo_text.tokens import spaced
 from zoo_text.vocabulary import UNKNOWN, build_vocabulary
 
 # Increase it when the encoding or the layout of a cache entry changes.
 VERSION = 3
-# Follows the last word of every text.
-END_OF_TEXT = 2
-SPECIALS = ("<pad>", "<unk>", "<eos>")
 # Texts that are encoded at once.
 _TEXTS = 4096
 # Distinct words that are counted; beyond it, words that occurred once are forgotten.

@@ -9,6 +9,7 @@ from zoo.interfaces import BuildModel, DecodeStep, State
 from zoo.nn import Linear, linear
 from zoo_lm.network import TokenPredictor
 from zoo_lm.options import WordLMOptions
+from zoo_lm.words import ADAPTIVE_DIVISOR, adaptive_cutoffs
 from zoo_text.vocabulary import PAD, UNKNOWN
 
 
@@ -35,7 +36,7 @@ class WordPredictor(TokenPredictor):
         self.adaptive: nn.AdaptiveLogSoftmaxWithLoss | None = None
         if options.softmax == "adaptive":
             self.adaptive = nn.AdaptiveLogSoftmaxWithLoss(
-                size, num_words, _cutoffs(num_words), div_value=2.0
+                size, num_words, adaptive_cutoffs(num_words), div_value=ADAPTIVE_DIVISOR
             )
         else:
             self.bias = nn.Parameter(torch.zeros(num_words))
@@ -63,10 +64,3 @@ class WordPredictor(TokenPredictor):
             return logits, end
 
         return predict_known
-
-
-def _cutoffs(num_words: int) -> list[int]:
-    """Return the ids at which clusters of rarer words begin."""
-    return [cutoff for cutoff in (2_000, 10_000, 50_000) if cutoff < num_words - 1] or [
-        max(1, num_words // 2)
-    ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +16,17 @@ from zoo.interfaces import Batch, BuildModel, Data, Metrics, MetricSums, RowName
 from zoo_lm.options import WordLMOptions
 from zoo_lm.sampled_softmax import SampledSoftmax
 from zoo_lm.task import LanguageModel
-from zoo_lm.word_corpus import END_OF_TEXT, SPECIALS, load
+from zoo_lm.word_corpus import load
 from zoo_lm.word_network import WordPredictor
-from zoo_text.lookup import Lookup
-from zoo_text.tokens import spaced, token_spans
+from zoo_lm.words import SPECIALS, Words
+from zoo_text.tokens import token_spans
 from zoo_text.vocabulary import UNKNOWN
 
-# Words in the probe of a weights file, and columns of the logits that are compared.
-PROBE_WORDS = 64
 # Share of unknown words from which a model of words is of little use.
 MANY_UNKNOWN = 0.25
 
 
-class WordLM(LanguageModel[WordLMOptions]):
+class WordLM(Words, LanguageModel[WordLMOptions]):
     """Predicts the next word at every word, over texts whose state is carried on.
 
     Words are those of :func:`zoo_text.tokens.tokenize`, in lower case and without punctuation, so
@@ -44,14 +41,12 @@ class WordLM(LanguageModel[WordLMOptions]):
     def __init__(self, options: WordLMOptions) -> None:
         super().__init__(options)
         self._sampler: SampledSoftmax | None = None
-        self._source = ""
         self._kept: list[str] = list(SPECIALS)
         self._log_frequency: Tensor | None = None
         self._set_vocabulary(list(SPECIALS))
 
     def _set_vocabulary(self, words: list[str]) -> None:
-        self.words = words
-        self._lookup = Lookup(words, UNKNOWN)
+        super()._set_vocabulary(words)
         # A word is followed by a space, a text by the end of a line.
         characters = [len(word) + 1 for word in words]
         characters[: len(SPECIALS)] = [0, 0, 1]
@@ -64,8 +59,8 @@ class WordLM(LanguageModel[WordLMOptions]):
         options = self.options
         source = files.digest(path) if path else ""
         if fit:
-            self._source = source
-        elif source != self._source:  # Other data is evaluated by itself.
+            self.source = source
+        elif source != self.source:  # Other data is evaluated by itself.
             options = replace(options, more_data="")
         corpus = load(path, options, seed, None if fit else self.words, self._kept)
         if fit:
@@ -98,20 +93,6 @@ class WordLM(LanguageModel[WordLMOptions]):
         return tuple(lines)
 
     # Network
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"vocabulary": self.words, "source": self._source}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        words = state["vocabulary"]
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ValueError("vocabulary is not a list of words")
-        if tuple(words[: len(SPECIALS)]) != SPECIALS:
-            raise ValueError(f"the vocabulary does not begin with {', '.join(SPECIALS)}")
-        if len(set(words)) < len(words):
-            raise ValueError("the vocabulary has a word twice")
-        self._set_vocabulary(words)
-        self._source = str(state["source"])
 
     def network(self, build_model: BuildModel) -> nn.Module:
         network = WordPredictor(build_model, self.options, len(self.words))
@@ -184,33 +165,7 @@ class WordLM(LanguageModel[WordLMOptions]):
         logits: Tensor = network(batch.inputs, batch.lengths)[0]
         return logits[..., self.probe_columns()]
 
-    def probe_texts(self) -> list[str]:
-        """Return words from all over the vocabulary, some of them backwards, and unknown ones."""
-        words = [self.words[n] for n in self.probe_columns()[len(SPECIALS) :]]
-        return [" ".join(words), " ".join(words[::-1][:12]), "qqqqxzqq " + " ".join(words[:2])]
-
-    def probe_columns(self) -> list[int]:
-        """Return tokens from all over the vocabulary."""
-        step = max(1, -(-len(self.words) // PROBE_WORDS))
-        return list(range(0, len(self.words), step))
-
     # Use
-
-    def encode(self, text: str, where: str = "the prompt") -> list[int]:
-        """Turn a text into token ids; words that the vocabulary lacks are ``<unk>``."""
-        del where
-        token_ids: list[int] = self._lookup.token_ids([spaced(text)])[0].tolist()
-        return token_ids
-
-    def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn token ids into words with a space before each; a text ends with a line."""
-        return "".join(
-            "\n" if token_id == END_OF_TEXT else f" {self.words[token_id]}"
-            for token_id in token_ids
-        )
-
-    def start_token(self) -> int:
-        return END_OF_TEXT
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         return token_spans(text)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 OPSET = 18
 """The version of ONNX's operators: of December 2022, which ONNX Runtime has since 1.14."""
@@ -40,6 +40,7 @@ class Graph:
         self._numbers = itertools.count() if numbers is None else numbers
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self._parameters: dict[nn.Parameter, str] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
 
@@ -58,13 +59,20 @@ class Graph:
         self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
     def constant(self, value: Tensor | npt.ArrayLike, kind: Any = None) -> str:
-        """Add an array; Python's numbers are int64 or, with a point, float32."""
+        """Add an array; Python's numbers are int64 or, with a point, float32.
+
+        A parameter that is added again is the constant that it was.
+        """
+        if isinstance(value, nn.Parameter) and value in self._parameters:
+            return self._parameters[value]
         array = np.asarray(value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
         if kind is None and array.dtype == np.float64 and not isinstance(value, Tensor):
             kind = np.float32
         name = self.new_name("constant")
         array = np.ascontiguousarray(array if kind is None else array.astype(kind))
         self.constants.append(numpy_helper.from_array(array, name))
+        if isinstance(value, nn.Parameter):
+            self._parameters[value] = name
         return name
 
     def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zoo.data.sequence import TokenSequence
 from zoo.errors import UsageError
-from zoo.interfaces import Batch, Data, State
+from zoo.interfaces import Batch, Data, HasInitialState, State
 from zoo_lm.char_network import CharPredictor
 from zoo_lm.network import TokenPredictor
 from zoo_lm.word_network import WordPredictor
@@ -27,7 +27,6 @@ from zoo_onnx.translation import (
     counted,
     random_lengths,
 )
-from zoo_recurrent.stack import Stack
 
 # Steps of a window that is read for the comparison, and windows of a batch.
 _STEPS, _ROWS = 60, 50
@@ -129,7 +128,10 @@ def _add_logits(graph: Graph, network: TokenPredictor, outputs: str) -> str:
     features = graph.linear(outputs, network.projection.weight, network.projection.bias)
     if network.adaptive is None:
         assert isinstance(network.embedding, nn.Embedding)
-        return graph.linear(features, network.embedding.weight, network.bias)
+        # The vectors are tied: the embedding looks them up in the same constant.
+        weight = graph.constant(network.embedding.weight)
+        products = graph.add("MatMul", features, graph.add("Transpose", weight, perm=[1, 0]))
+        return graph.add("Add", products, graph.constant(network.bias))
     return _add_adaptive(graph, network.adaptive, features)
 
 
@@ -160,7 +162,7 @@ def initial_state(model: nn.Module) -> State:
     Raises:
         UsageError: It is not known: a model of another package starts from another one than zeros.
     """
-    if isinstance(model, Stack):
+    if isinstance(model, HasInitialState):
         return model.get_initial_state(1)
     size: Any = model.input_size
     vectors, lengths = torch.randn(1, 3, size), torch.tensor([3])

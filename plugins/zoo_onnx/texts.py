@@ -19,16 +19,13 @@ from zoo_text.batches import TextBatch, TextSplit
 from zoo_text.classification import TextClassification
 from zoo_text.embedding import SubwordEmbedding
 from zoo_text.hashed_ngrams import HashedNGrams
+from zoo_text.hashing import BUCKET_SCALE, PAIR, SIGNED_GOLDEN
 from zoo_text.linear import NGramLinear
 from zoo_text.multilabel import TextMultilabel
 from zoo_text.network import TextNetwork
 from zoo_text.regression import TextRegression
 from zoo_text.task import TextTask
 from zoo_text.vocabulary import UNKNOWN
-
-# Of zoo_text.hashed_ngrams: the multiplier of the hash as a signed number, that of a pair, and what
-# weights are multiplied by.
-_GOLDEN, _PAIR, _SCALE = 0x9E3779B97F4A7C15 - (1 << 64), 65_537, 10.0
 
 
 class TextTranslation(Translation):
@@ -232,10 +229,10 @@ def _length_mask(graph: Graph, token_ids: str, lengths: str) -> str:
 def _hashed_ngrams(graph: Graph, ngrams: HashedNGrams, token_ids: str, mask: str) -> str:
     """Return what the hashed linear model adds to the logits (B, K)."""
     left, right = graph.slice(token_ids, 0, -1, 1), graph.slice(token_ids, 1, None, 1)
-    pairs = graph.add("Add", graph.add("Mul", left, graph.constant(_PAIR)), right)
+    pairs = graph.add("Add", graph.add("Mul", left, graph.constant(PAIR)), right)
     pairs = graph.add("Add", pairs, graph.constant(1))
     keys = graph.add("Concat", token_ids, pairs, axis=1)
-    mixed = graph.add("Cast", graph.add("Mul", keys, graph.constant(_GOLDEN)), to=UINT64)
+    mixed = graph.add("Cast", graph.add("Mul", keys, graph.constant(SIGNED_GOLDEN)), to=UINT64)
     shift = graph.constant(64 - ngrams.bits, np.uint64)
     buckets = graph.add("BitShift", mixed, shift, direction="RIGHT")
     buckets = graph.add("Cast", buckets, to=INT64)
@@ -255,7 +252,7 @@ def _hashed_ngrams(graph: Graph, ngrams: HashedNGrams, token_ids: str, mask: str
     counted = graph.add("Cast", first, to=FLOAT)
     total = graph.reduce("Sum", graph.add("Mul", weights, graph.unsqueeze(counted, 2)), 1)
     number = graph.unsqueeze(graph.reduce("Sum", counted, 1), 1)
-    factor = graph.add("Div", graph.constant(_SCALE), graph.add("Sqrt", number))
+    factor = graph.add("Div", graph.constant(BUCKET_SCALE), graph.add("Sqrt", number))
     return graph.add("Mul", total, factor)
 
 

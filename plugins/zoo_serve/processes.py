@@ -57,9 +57,13 @@ class Processes:
         self.number = number
         self.failure = ""
         self._workers: list[_Worker] = []
-        for _ in range(number):
-            others = [worker.connection for worker in self._workers]
-            self._workers.append(_Worker(models, [*sockets, *others]))
+        try:
+            for _ in range(number):
+                others = [worker.connection for worker in self._workers]
+                self._workers.append(_Worker(models, [*sockets, *others]))
+        except BaseException:
+            self.close()
+            raise
         self._free: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
 
     async def start(self) -> None:

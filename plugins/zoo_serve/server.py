@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -114,10 +114,11 @@ def serve(
         if _can_fork(models):
             make = partial(Processes, number=number, sockets=[listener])
         service = Service(models, limits or Limits(), make)
-        app = application(service, token=token, hosts=names, origins=origins)
-        address = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
-        gc.freeze()  # What was made since then stays, too.
-        _run(app, service, listener, proxies, drain, lambda: started(address))
+        with closing(service):  # Its processes do not end by themselves where no server starts.
+            app = application(service, token=token, hosts=names, origins=origins)
+            address = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
+            gc.freeze()  # What was made since then stays, too.
+            _run(app, service, listener, proxies, drain, lambda: started(address))
         if service.failure:
             fix = "a kill by the system may mean that memory is short: try fewer --workers"
             raise ZooError("the server ended", why=service.failure, fix=fix)

@@ -65,7 +65,11 @@ class Service:
             self._generations.close()
             for batcher in self._batchers.values():
                 await batcher.close()
-            self._computing.close()
+            self.close()
+
+    def close(self) -> None:
+        """End what computes batches; nothing happens where it has ended."""
+        self._computing.close()
 
     @property
     def failure(self) -> str:

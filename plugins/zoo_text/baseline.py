@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.data.ragged import Array, IntArray, Ragged
 from zoo.interfaces import Data
+from zoo_text import hashing
 from zoo_text.batches import HeldOut, TextSplit
 from zoo_text.lbfgs import minimise
 from zoo_text.linear import NGramSizes, choose_sizes, scale_columns
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 MAX_TOKENS = 1_000_000
 # The columns of words and pairs of words, as a power of two.
 BITS = 19
-# Fibonacci hashing (D. Knuth, The Art of Computer Programming 3, section 6.4): 2^64 / golden ratio.
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_PAIR = np.uint64(65_537)
+_GOLDEN, _PAIR = np.uint64(hashing.GOLDEN), np.uint64(hashing.PAIR)
 
 
 def with_baseline(task: TextTask, data: Data) -> Data:

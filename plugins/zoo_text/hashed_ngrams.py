@@ -6,14 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.nn import length_mask
-
-# Fibonacci hashing (D. Knuth, The Art of Computer Programming 3, section 6.4): 2^64 / golden ratio,
-# as a signed integer; the highest bits of the product are the bucket.
-_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
-_PAIR = 65_537
-# Weights are this much smaller than what they add to a logit, so that one learning rate suits both
-# them and the rest of the network.
-_SCALE = 10.0
+from zoo_text.hashing import BUCKET_SCALE, PAIR, SIGNED_GOLDEN
 
 
 class HashedNGrams(nn.Embedding):
@@ -43,12 +36,12 @@ class HashedNGrams(nn.Embedding):
         first = ranked < 1 << self.bits
         first[:, 1:] &= ranked[:, 1:] != ranked[:, :-1]
         weights = super().forward(ranked.masked_fill(~first, 0)) * first[..., None]
-        return weights.sum(1) * (_SCALE / first.sum(1, keepdim=True).sqrt())
+        return weights.sum(1) * (BUCKET_SCALE / first.sum(1, keepdim=True).sqrt())
 
     def buckets(self, token_ids: Tensor) -> Tensor:
         """Return the buckets (B, 2 T - 1) of the T tokens of each row, then of the pairs."""
-        keys = torch.cat((token_ids, token_ids[:, :-1] * _PAIR + token_ids[:, 1:] + 1), dim=1)
-        return (keys * _GOLDEN) >> (64 - self.bits) & ((1 << self.bits) - 1)
+        keys = torch.cat((token_ids, token_ids[:, :-1] * PAIR + token_ids[:, 1:] + 1), dim=1)
+        return (keys * SIGNED_GOLDEN) >> (64 - self.bits) & ((1 << self.bits) - 1)
 
     def shares(self, token_ids: Tensor, output: int) -> Tensor:
         """Return what each token (T,) of one text adds to an output; their sum is exact.
@@ -64,7 +57,7 @@ class HashedNGrams(nn.Embedding):
         buckets, index, counts = self.buckets(token_ids[None])[0].unique(
             return_inverse=True, return_counts=True
         )
-        added = self.weight[buckets, output].double() * (_SCALE / len(buckets) ** 0.5)
+        added = self.weight[buckets, output].double() * (BUCKET_SCALE / len(buckets) ** 0.5)
         each: Tensor = (added / counts)[index]
         singles, pairs = each[:length], each[length:] / 2
         singles[:-1] += pairs

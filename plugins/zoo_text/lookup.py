@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.data.ragged import IntArray
+from zoo_text.hashing import GOLDEN
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -15,9 +16,8 @@ BoolArray = npt.NDArray[np.bool_]
 _HALF, _WHOLE = 8, 16
 # The first n bytes of a half.
 _MASKS = np.array([(1 << 8 * n) - 1 for n in range(_HALF + 1)], dtype=np.uint64)
-# Odd numbers to multiply by: multiplicative hashing (D. Knuth, The Art of Computer Programming 3,
-# section 6.4). The first is 2^64 / golden ratio.
-_FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], dtype=np.uint64)
+# Odd numbers to multiply by.
+_FACTORS = np.array([GOLDEN, 0xC2B2AE3D27D4EB4F], dtype=np.uint64)
 
 
 class Lookup:

@@ -10,13 +10,14 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from zoo_text.hashing import GOLDEN
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
 _WORD = re.compile(r"\w+|[^\w\s]")
-# Multiplier of the rolling hash: odd, 2^64 / golden ratio (D. Knuth, The Art of Computer
-# Programming 3, section 6.4). Overflow is the modulus.
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+# Multiplier of the rolling hash. Overflow is the modulus.
+_FACTOR = np.uint64(GOLDEN)
 _START, _END = "\x02", "\x03"
 
 

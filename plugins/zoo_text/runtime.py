@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.arrays import softmax
 from zoo.interfaces import Array, BuildRuntimeModel, Tensors
 from zoo_text.encoding import TokenEncoder
 from zoo_text.learned import Scale, read_labels, read_scale, read_sizes, scaling_in_words
@@ -184,13 +185,13 @@ class TextClassification(LabelTask):
     def answers(self, network: RuntimeNetwork, outputs: Array) -> list[str]:
         best = _all_logits(outputs).argmax(1)
         if len(self.labels) == 2 and network.threshold != 0.5:
-            best = (_softmax(_all_logits(outputs))[:, 1] > network.threshold).astype(int)
+            best = (softmax(_all_logits(outputs))[:, 1] > network.threshold).astype(int)
         return [self.labels[label] for label in best.tolist()]
 
     def predict(self, network: RuntimeNetwork, texts: Sequence[str]) -> list[TextLabelPrediction]:
         """Return the label of each text, and the probability of every label."""
         outputs, known = self.answer(network, texts)
-        probabilities = _softmax(_all_logits(outputs)).tolist()
+        probabilities = softmax(_all_logits(outputs)).tolist()
         return of_labels(texts, self.labels, self.answers(network, outputs), probabilities, known)
 
 
@@ -252,12 +253,6 @@ class TextRegression(TextTask):
 def _all_logits(logits: Array) -> Array:
     """Return logits (N, K) of every label; logits (N, 1) are those of the second of two."""
     return np.concatenate((np.zeros_like(logits), logits), 1) if logits.shape[1] == 1 else logits
-
-
-def _softmax(logits: Array) -> Array:
-    raised = np.exp(logits - logits.max(1, keepdims=True))
-    chances: Array = raised / raised.sum(1, keepdims=True)
-    return chances
 
 
 def _sigmoid(values: Array) -> Array:

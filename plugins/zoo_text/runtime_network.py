@@ -8,14 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.interfaces import Array, ArrayState, BuildRuntimeModel, Tensors
+from zoo_text.hashing import BUCKET_SCALE, PAIR, SIGNED_GOLDEN
 from zoo_text.ngram_sizes import NGramSizes
 from zoo_text.options import TextOptions
 from zoo_text.subwords import Types
 from zoo_text.vocabulary import UNKNOWN
-
-# As in zoo_text.hashed_ngrams.
-_GOLDEN = np.int64(0x9E3779B97F4A7C15 - (1 << 64))
-_PAIR, _SCALE = 65_537, 10.0
 
 
 class TextArrays(NamedTuple):
@@ -194,9 +191,9 @@ class RuntimeNetwork:
         """Return what is added by :class:`zoo_text.hashed_ngrams.HashedNGrams`."""
         assert self._hashed is not None
         token_ids, bits = batch.token_ids.astype(np.int64), self.options.ngram_bits
-        keys = np.concatenate((token_ids, token_ids[:, :-1] * _PAIR + token_ids[:, 1:] + 1), axis=1)
+        keys = np.concatenate((token_ids, token_ids[:, :-1] * PAIR + token_ids[:, 1:] + 1), axis=1)
         with np.errstate(over="ignore"):
-            buckets = (keys * _GOLDEN) >> (64 - bits) & ((1 << bits) - 1)
+            buckets = (keys * np.int64(SIGNED_GOLDEN)) >> (64 - bits) & ((1 << bits) - 1)
         mask = np.arange(token_ids.shape[1]) < batch.lengths[:, None]
         inside = np.concatenate((mask, mask[:, 1:]), axis=1)
         ranked = np.sort(np.where(inside, buckets, 1 << bits), axis=1)
@@ -204,7 +201,7 @@ class RuntimeNetwork:
         first[:, 1:] &= ranked[:, 1:] != ranked[:, :-1]
         counts = first.sum(1)
         sums = sum_groups(self._hashed[ranked[first]], np.concatenate(([0], np.cumsum(counts))))
-        added: Array = sums * (_SCALE / np.sqrt(counts, dtype=np.float32))[:, None]
+        added: Array = sums * (BUCKET_SCALE / np.sqrt(counts, dtype=np.float32))[:, None]
         return added
 
     def _linear_outputs(self, batch: TextArrays) -> Array:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.api.callbacks import default_callbacks
     from zoo.api.checking import check
+    from zoo.api.evaluation import evaluate
     from zoo.api.exporting import export
     from zoo.api.loading import load
     from zoo.api.locating import header_facts, locate_weights
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from zoo.api.same_run import check_same_run
     from zoo.api.training import fit, open_run, resume, train
     from zoo.api.verification import iter_verify, verify
-    from zoo.api.weights import evaluate
     from zoo.engine.processes import SharedFailureError
     from zoo.engine.samples import SampleTexts
     from zoo.environment import is_main_process
@@ -37,7 +37,7 @@ _LAZY = {
     "train": "zoo.api.training",
     "iter_verify": "zoo.api.verification",
     "verify": "zoo.api.verification",
-    "evaluate": "zoo.api.weights",
+    "evaluate": "zoo.api.evaluation",
     "load": "zoo.api.loading",
     "SampleTexts": "zoo.engine.samples",
     "SharedFailureError": "zoo.engine.processes",

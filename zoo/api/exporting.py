@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from zoo.api.evaluation import data_of
 from zoo.api.loading import load
-from zoo.api.weights import data_of
 from zoo.discovery import printing_to_stderr
 from zoo.engine.faults import named, naming_plugin
 from zoo.engine.run_directory import RunDirectory

@@ -61,7 +61,8 @@ def run_training(
         source: The initial weights, where they are loaded already.
         resume: Whether to continue from the checkpoint.
         extend: Whether the run that is resumed was given a length.
-        allow_changed: Whether it may go on under other versions, threads or another device.
+        allow_changed: Whether it may go on under other versions or threads, another number of
+            processes or another device.
         check: Whether to check models, task and weights file of a new run before its first step.
         evaluate_test: Whether callbacks that follow the end of the run find its score on the test
             part.

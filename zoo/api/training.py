@@ -237,9 +237,9 @@ def resume(
         callbacks: Further callbacks, beside those that the run names.
         device: ``auto``, ``cpu``, ``cuda`` ...
         threads: Threads of torch during the training; 0: as many as it was started with.
-        allow_changed: Whether the run may go on where versions, threads, the kind of device or
-            the places of files have changed. ``config.json`` then says what has, from which step
-            on, and the result is no longer promised to be the same bits.
+        allow_changed: Whether the run may go on where versions, threads, the number of processes,
+            the kind of device or the places of files have changed. ``config.json`` then says what
+            has, from which step on, and the result is no longer promised to be the same bits.
         progress: Whether to show progress.
         evaluate_test: As for :func:`train`.
 

@@ -34,9 +34,9 @@ def echo_columns(rows: Sequence[Sequence[str]], indent: str = "") -> None:
 
 
 def echo_evaluation(result: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print the result of an evaluation, and say where it is of other data than the training's."""
+    """Print the result of an evaluation, and say where its data is not exactly the training's."""
     if not result["training_data"]:
-        click.echo("note: this is not the data of the training", err=True)
+        click.echo("note: this is not the same data as in the training", err=True)
     if as_json:
         echo_json(result)
     else:

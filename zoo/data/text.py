@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import DataError
+from zoo.files import unreadable
 
 BLOCK_BYTES = 1 << 20
 CODE_POINTS = 0x110000
@@ -72,12 +73,7 @@ def blocks(path: Path) -> Iterator[str]:
                 if not block:
                     return
     except OSError as error:
-        raise DataError(
-            "cannot read the data",
-            where=str(path),
-            why=error.strerror or str(error),
-            fix="check the path",
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def cut(texts: Iterable[str], start: str, end: str) -> Iterator[str]:

@@ -80,7 +80,8 @@ def set_up(
             to this length, even where that is the length in its files.
         registry: What is installed.
         allow_changed: Whether a run may be resumed under other versions, on another number of
-            threads or another kind of device. What has changed is recorded in its files.
+            threads or processes, or another kind of device. What has changed is recorded in its
+            files.
         check: Whether to check models, task and weights file of a new run before its first step.
         processes: Train together; the main one alone has the callbacks of every run.
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from zoo.interfaces import State
+from zoo.spec import TrainingOptions
 
 Scheduler = LRScheduler | ReduceLROnPlateau
 
@@ -51,6 +52,25 @@ class TrainState:
         self.batch = batch
         if epoch_ends:
             self.epoch, self.batch = self.epoch + 1, 0
+
+    def is_last_step(self, training: TrainingOptions) -> bool:
+        """Return whether the training has come to its end."""
+        if training.steps:
+            return self.step >= training.steps
+        return self.epoch >= training.epochs
+
+    def evaluation_is_due(self, training: TrainingOptions, *, epoch_ends: bool) -> bool:
+        """Return whether the step that was just taken is followed by an evaluation."""
+        every = training.evaluate_every
+        return self.done or (self.step % every == 0 if every else epoch_ends)
+
+    def evaluation_is_pending(self, training: TrainingOptions) -> bool:
+        """Return whether the checkpoint was written instead of an evaluation, after a signal."""
+        return (
+            self.step > 0
+            and self.evaluated != self.step
+            and self.evaluation_is_due(training, epoch_ends=self.batch == 0)
+        )
 
     def record(self, value: float, *, higher_is_better: bool) -> None:
         """Record the monitored metric of an evaluation."""

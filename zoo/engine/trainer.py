@@ -110,7 +110,7 @@ class Trainer:
         self._saved = time.monotonic()
         self.processes.check_same(self._facts)
         self._call("on_train_begin")
-        if self._evaluation_is_pending():
+        if state.evaluation_is_pending(training):
             self._evaluate()
             self._save_checkpoint()
         while not self.finished:
@@ -124,7 +124,7 @@ class Trainer:
                     break  # There is nothing since the last checkpoint, if there is one.
                 epoch_ends = after == len(batches)
                 state.advance(after, epoch_ends=epoch_ends)
-                state.done = self._is_last_step()
+                state.done = state.is_last_step(training)
                 state.seconds = time.monotonic() - self._started
                 self._call("on_step_end")
                 if state.step % training.log_every == 0 or state.done:
@@ -133,7 +133,7 @@ class Trainer:
                 if not isinstance(self.scheduler, ReduceLROnPlateau):
                     with self._naming(named(self.spec.scheduler.info, "step")):
                         self.scheduler.step()
-                if self._evaluation_is_due(epoch_ends):
+                if state.evaluation_is_due(training, epoch_ends=epoch_ends):
                     self._evaluate()
                     self._save_checkpoint()
                 elif self.finished or self._checkpoint_is_agreed:
@@ -224,7 +224,7 @@ class Trainer:
         else:
             checkpoint.check_not_lost(self.directory)
         # A process that was killed while it extended the run may have left it unfinished.
-        self.state.done = self.state.done or self._is_last_step()
+        self.state.done = self.state.done or self.state.is_last_step(self.spec.training)
         self.directory.rewind(self.state.step)
 
     def _backward(self, batches: Sequence[Batch], index: int, share: float) -> Tensor:
@@ -272,25 +272,6 @@ class Trainer:
                 "rows_per_second": window.rows_per_second(),
             }
         self._call("on_log", metrics)
-
-    def _is_last_step(self) -> bool:
-        training, state = self.spec.training, self.state
-        if training.steps:
-            return state.step >= training.steps
-        return state.epoch >= training.epochs
-
-    def _evaluation_is_due(self, epoch_ends: bool) -> bool:
-        every = self.spec.training.evaluate_every
-        return self.state.done or (self.state.step % every == 0 if every else epoch_ends)
-
-    def _evaluation_is_pending(self) -> bool:
-        """Return whether the checkpoint was written instead of an evaluation, after a signal."""
-        state = self.state
-        return (
-            state.step > 0
-            and state.evaluated != state.step
-            and self._evaluation_is_due(state.batch == 0)
-        )
 
     def _evaluate(self) -> None:
         metrics = self._unless_interrupted(self._measure)

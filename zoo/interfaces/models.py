@@ -84,6 +84,22 @@ class HasReadout(Protocol):
 
 
 @runtime_checkable
+class HasInitialState(Protocol):
+    """A model that tells the state that a row starts from where none is given.
+
+    Without it, what resets a row takes zeros.
+    """
+
+    def get_initial_state(self, batch_size: int) -> State:
+        """Return the state before the first step, as ``forward`` takes it.
+
+        Args:
+            batch_size: B, the number of rows.
+        """
+        ...
+
+
+@runtime_checkable
 class ForwardsEmbedded(Protocol):
     """A model that reads rows of an embedding without having them written out.
 

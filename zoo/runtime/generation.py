@@ -7,15 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from zoo.arrays import softmax
 from zoo.generation import GREEDY, Sampling, check_samples
 from zoo.interfaces import Array, ArrayDecodeStep, ArrayState, Generates
-
-
-def softmax(logits: Array) -> Array:
-    """Return the probabilities (N, V) of logits (N, V)."""
-    raised = np.exp(logits - logits.max(1, keepdims=True))
-    chances: Array = raised / raised.sum(1, keepdims=True)
-    return chances
 
 
 def probabilities(logits: Array, sampling: Sampling) -> Array:

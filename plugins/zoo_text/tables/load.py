@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import DataError
-from zoo.files import digest
+from zoo.files import digest, unreadable
 from zoo_text.options import TextOptions
 from zoo_text.tables import notes as say
 from zoo_text.tables.coding import Coding, find_coding
@@ -25,7 +25,6 @@ from zoo_text.tables.looks import read_table
 from zoo_text.tables.objects import as_cell
 from zoo_text.tables.parts import Draw, assign_parts
 from zoo_text.tables.splits import draw as by_label
-from zoo_text.tables.streams import unreadable
 from zoo_text.tables.table import NO_PART, Table
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from zoo.errors import DataError
+from zoo.files import unreadable
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -247,13 +248,3 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError as error:
         raise unreadable(path, error) from error
-
-
-def unreadable(path: Path, error: OSError | ValueError) -> DataError:
-    """Return the error for a file that is missing or may not be read."""
-    return DataError(
-        "cannot read the data",
-        where=str(path),
-        why=(isinstance(error, OSError) and error.strerror) or str(error),
-        fix="check the path",
-    )

@@ -1,4 +1,4 @@
-"""Trained weights: evaluation by file, run directory or recipe."""
+"""Evaluation of trained weights by file, run directory or recipe."""
 
 from __future__ import annotations
 
