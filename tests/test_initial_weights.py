@@ -255,7 +255,9 @@ def test_a_sweep_starts_from_what_is_suggested_unless_it_varies_what_the_weights
     assert started("rates", {"learning_rate": "1e-3,1e-2"}) == {tuned}
     assert started("sizes", {"hidden_size": [5, 9]}) == {fresh}
     assert started("off", {"learning_rate": "1e-3,1e-2"}, init="") == {fresh}
-    with pytest.raises(UsageError, match="init was , and is reviews-lm"):
+    with pytest.raises(
+        UsageError, match="was text-classification/bilstm, and is text-classification/gru"
+    ):
         started("off", {"learning_rate": "1e-3,1e-2"})
 
 

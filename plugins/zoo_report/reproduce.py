@@ -142,7 +142,7 @@ def _training(evidence: Evidence) -> str:
     config, settings = evidence.config, _settings(evidence)
     if settings is None:
         return ""
-    processes = evidence.attempt("processes", lambda: evidence.run.num_processes) or 1
+    processes = evidence.attempt("the number of processes", lambda: evidence.run.num_processes) or 1
     start = f"torchrun --standalone --nproc-per-node={processes} -m " if processes > 1 else ""
     words = [f"{start}zoo train {shlex.quote(config['name'])}"]
     if config["data"]:

@@ -83,7 +83,7 @@ def _choose_model(
         raise UsageError(
             f"task {task!r} suggests no model for the data {data!r}", fix=f"name it: {task}/MODEL"
         )
-    return _followed(registry.full_name(TaskInfo, task), suggestion, registry)
+    return _followed(task, suggestion, registry)
 
 
 def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) -> Choice:
