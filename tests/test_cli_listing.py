@@ -79,7 +79,19 @@ def test_recipes_are_listed_with_score_weights_and_time(zoo_here: Run) -> None:
         expected = [f"{name} {metrics[name]:.3f}"] if name in metrics else []
         expected += [f"{recipe['weights']['bytes'] / 1e6:.1f} MB"] if recipe["weights"] else []
         expected += [f"{recipe['seconds']} s"] if recipe["seconds"] else []
+        expected += [f"{recipe['rate']:,.0f}/s"] if recipe["rate"] else []
         assert cells == [*expected, recipe["summary"]]
+
+
+def test_the_rate_of_recipes_is_listed_where_one_is_known(zoo_command: Run, tmp_path: Path) -> None:
+    table = '[recipes.{}]\nsummary = "A"\ntask = "sentiment"\nmodel = "gru"\n'
+    (tmp_path / "r.toml").write_text(table.format("a") + "rate = 21500\n" + table.format("b"))
+    shown = zoo_command("list", "--recipes", env={"ZOO_REGISTRY": str(tmp_path / "r.toml")}).stdout
+    head, *rows = shown.splitlines()[1:]
+    assert head.split() == ["score", "weights", "time", "rate"]
+    assert [row.split() for row in rows if row.split()[0] in "ab"] == [
+        ["a", "21,500/s", "A"], ["b", "A"]
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", LISTED)

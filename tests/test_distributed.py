@@ -197,6 +197,10 @@ def test_a_stopped_run_is_resumed_bit_for_bit_by_as_many_processes(two: Path) ->
     assert_same_bits(two / "stopped", two / "dropped")
 
 
+def test_a_run_says_how_many_processes_trained_it(two: Path) -> None:
+    assert zoo.open_run(two / "tokens").num_processes == 2
+
+
 def test_a_run_of_two_processes_is_resumed_by_one(
     two: Path, train_here: Train, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ import zoo
 from zoo import installed
 from zoo.errors import PluginError, UsageError
 from zoo.records import Recipe, WeightsInfo
+from zoo.sklearn import TextClassifier
+from zoo_runs import sweep
 from zoo_text.languages import is_english
 
 Train = Callable[..., zoo.Run]
@@ -201,10 +203,13 @@ def test_a_recipe_starts_from_the_weights_that_it_names(
     assert options(plain, "model")["hidden_size"] == 64
 
 
+def english_texts(words: Sequence[str] = WORDS) -> list[str]:
+    """Return texts of words that the source knows, or of others; half of them are English."""
+    return [f"the {first} was the {second}" for first in words for second in words]
+
+
 def english(path: Path, words: Sequence[str] = WORDS) -> Path:
-    """Write texts of words that the source knows, or of others; half of them are English."""
-    texts = [f"the {first} was the {second}" for first in words for second in words]
-    rows = [f"{text},{'ab'[n % 2]}\n" for n, text in enumerate(texts)]
+    rows = [f"{text},{'ab'[n % 2]}\n" for n, text in enumerate(english_texts(words))]
     path.write_text("text,label\n" + "".join(rows), encoding="utf-8")
     return path
 
@@ -240,6 +245,52 @@ def test_texts_of_words_that_suggested_weights_do_not_know_start_from_nothing(
     assert train_here("", tmp_path / "run", "steps=1", data=data).config["init"] == ""
     run = train_here("", tmp_path / "asked", "steps=1", data=data, init="reviews-lm")
     assert run.config["init"] == "reviews-lm"
+
+
+QUICK: dict[str, Any] = {"threads": 1, "settings": {"training.steps": 1}}
+
+
+def test_a_sweep_starts_from_what_is_suggested_unless_it_varies_what_the_weights_decide(
+    registered: Callable[..., None], tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna", reason="needs the extra 'sweep'")
+    registered("reviews-lm", has_weights=True)
+    data = english(tmp_path / "english.csv")
+
+    def started(out: str, space: dict[str, object], **arguments: Any) -> set[tuple[str, str]]:
+        """Return what the runs of a sweep are and start from."""
+        found = sweep(
+            data=data, space=space, seeds=1, out=tmp_path / out, test=False, **QUICK, **arguments
+        )
+        assert found.complete
+        configs = [zoo.open_run(trial.path / "seed-1").config for trial in found.trials]
+        return {(config["name"], config["init"]) for config in configs}
+
+    tuned, fresh = ("text-classification/gru", "reviews-lm"), ("text-classification/bilstm", "")
+    assert started("rates", {"learning_rate": "1e-3,1e-2"}) == {tuned}
+    assert started("sizes", {"hidden_size": [5, 9]}) == {fresh}
+    assert started("off", {"learning_rate": "1e-3,1e-2"}, init="") == {fresh}
+    with pytest.raises(
+        UsageError, match="was text-classification/bilstm, and is text-classification/gru"
+    ):
+        started("off", {"learning_rate": "1e-3,1e-2"})
+
+
+def test_an_estimator_starts_from_what_is_suggested_unless_a_model_is_named(
+    registered: Callable[..., None],
+) -> None:
+    registered("reviews-lm", has_weights=True)
+    texts = english_texts()
+    labels = ["ab"[n % 2] for n in range(len(texts))]
+
+    def started(**parameters: Any) -> tuple[str, str]:
+        run = TextClassifier(**QUICK, **parameters).fit(texts, labels).model_.info["run"]
+        return run["name"], run["init"]
+
+    assert started() == ("text-classification/gru", "reviews-lm")
+    assert started(init="") == ("text-classification/bilstm", "")
+    assert started(model="bigru") == ("text-classification/bigru", "")
+    assert started(model="bigru", init="reviews-lm") == ("text-classification/bigru", "reviews-lm")
 
 
 def test_what_is_shown_of_a_recipe_has_the_settings_of_its_weights(

@@ -387,6 +387,22 @@ def test_the_command_that_is_shown_trains_the_same_weights(
     assert zoo.load(tmp_path / "again").weights_sha256 == spam.model.weights_sha256
 
 
+def test_the_command_names_processes_and_that_a_recipe_started_from_nothing(
+    spam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = zoo.open_run(spam.path)
+    tuned = zoo.records.Recipe(
+        name="tuned", summary="", task="text-classification", model="gru", init="imdb-bilstm"
+    )
+    monkeypatch.setitem(zoo.api.registry()._records, ("recipe", "tuned"), [tuned])
+    monkeypatch.setattr(zoo.Run, "config", {**run.config, "name": "tuned"})
+    monkeypatch.setattr(zoo.Run, "changed_settings", {})
+    monkeypatch.setattr(zoo.Run, "num_processes", 2)
+    text = page_of(run, path=tmp_path / "page.html").text
+    assert "torchrun --standalone --nproc-per-node=2 -m zoo train tuned" in text
+    assert "--init '' " in text
+
+
 def test_train_writes_a_page_unless_it_is_told_not_to(
     zoo_here: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

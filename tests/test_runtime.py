@@ -291,6 +291,12 @@ def test_a_backend_that_is_asked_for_is_used(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(zoo.load("imdb-bilstm", runtime="auto"), zoo.TrainedModel)
 
 
+def test_an_evaluation_says_that_it_needs_torch() -> None:
+    model = zoo.load("imdb-bilstm", runtime="numpy")
+    with pytest.raises(UsageError, match=r"an evaluation is computed by torch.*load it with zoo"):
+        model.evaluate("reviews.csv", split="all")
+
+
 def test_another_device_is_of_torch() -> None:
     with pytest.raises(NeedsTorchError, match="cuda"):
         zoo.load("imdb-bilstm", "cuda", runtime="numpy")

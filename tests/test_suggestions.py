@@ -233,6 +233,20 @@ def test_the_command_says_what_it_takes_the_data_for_and_what_it_chose(
     assert "chosen" not in named.stderr
 
 
+def test_the_model_of_a_task_is_that_which_it_suggests(train: Any) -> None:
+    run = train("gru", "epochs=2", name="toy")
+    assert (run.config["name"], run.config["training"]["epochs"]) == ("toy/gru", 2)
+    zoo.api.check_same_run(run.path, "toy")
+    with pytest.raises(UsageError, match="the run was started with other settings"):
+        zoo.api.check_same_run(run.path, "toy/lstm")
+
+
+def test_a_task_that_suggests_nothing_needs_a_model(tmp_path: Path) -> None:
+    (tmp_path / "data.txt").touch()
+    with pytest.raises(UsageError, match=r"task 'toy' suggests no model for .*name it: toy/MODEL"):
+        zoo.train("toy", tmp_path / "data.txt", out=tmp_path / "run")
+
+
 def test_options_of_the_command_are_settings(tmp_path: Path, zoo_here: Run) -> None:
     (tmp_path / "data.toy").write_text("gru")
     options = ("--batch-size", 4, "--lr", 0.5, "--hidden-size", 2, "--epochs", 1)

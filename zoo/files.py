@@ -10,9 +10,9 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from zoo.errors import DataError, DiskError, UsageError, WeightsError
 
@@ -30,6 +30,25 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         DiskError: The file could not be written, or what is there is no file.
     """
+    with open_atomically(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that gets its name when the block ends, as of :func:`write_atomically`.
+
+    Where the block raises, nothing is left of it.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The binary file to write.
+
+    Raises:
+        DiskError: The file could not be written, or what is there is no file.
+    """
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -41,7 +60,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 if mode is not None and hasattr(os, "fchmod"):
                     os.fchmod(file.fileno(), mode)
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

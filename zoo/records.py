@@ -303,6 +303,8 @@ class Recipe:
         metrics: What was measured, and on what.
         seconds: How long the training takes on two cores, from the data to the score; 0 where it
             was not measured.
+        rate: Examples a second of an evaluation on two cores: texts, or tokens of a language model;
+            0 where it was not measured.
         weights: The published weights, if there are any.
         folder: The folder that ``weights.file`` is relative to.
         source: The recipe file.
@@ -320,6 +322,7 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Scalar] = field(default_factory=dict)
     seconds: float = 0
+    rate: float = 0
     weights: WeightsInfo | None = None
     folder: Path = Path()
     source: Path = Path()

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.display import Displayed
+from zoo.engine.checkpoint import read_header
 from zoo.engine.evaluation import installed_metrics
+from zoo.engine.origin import processes
 from zoo.engine.progress import progress_bar
 from zoo.engine.run_directory import RunDirectory
 from zoo.errors import DiskError, ZooWarning
@@ -176,6 +178,16 @@ class Run(Displayed):
             for name, value in self.settings.items()
             if name not in plain or plain[name] != value
         }
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes train it together, as its checkpoint says; 1 without a checkpoint.
+
+        Raises:
+            WeightsError: The checkpoint is damaged.
+        """
+        path = self._directory.checkpoint
+        return processes(read_header(path)) if path.exists() else 1
 
     @property
     def history(self) -> dict[str, list[Any]]:

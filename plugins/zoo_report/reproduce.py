@@ -10,6 +10,7 @@ from typing import Any
 
 from zoo.api import registry
 from zoo.cli.output import format_value
+from zoo.records import Recipe
 from zoo_report.curves import logged
 from zoo_report.evidence import Evidence
 from zoo_report.parts import Commands, Facts, Lines, Part, Section, Table, setting, shortened
@@ -141,13 +142,17 @@ def _training(evidence: Evidence) -> str:
     config, settings = evidence.config, _settings(evidence)
     if settings is None:
         return ""
-    words = [f"zoo train {shlex.quote(config['name'])}"]
+    processes = evidence.attempt("the number of processes", lambda: evidence.run.num_processes) or 1
+    start = f"torchrun --standalone --nproc-per-node={processes} -m " if processes > 1 else ""
+    words = [f"{start}zoo train {shlex.quote(config['name'])}"]
     if config["data"]:
         words.append(f"--data {shlex.quote(config['data'])}")
     words += [f"--set {_pair(name, value)}" for name, value in settings.items()]
     words += [f"--metric {shlex.quote(name)}" for name in config["metrics"]]
     words += [f"--callback {shlex.quote(name)}" for name in config["callbacks"]]
-    if config["init"]:
+    known = registry()
+    starts = known.has(Recipe, config["name"]) and known.get(Recipe, config["name"]).init
+    if config["init"] or starts:  # Without it, a recipe starts from the weights that it names.
         words.append(f"--init {shlex.quote(config['init'])}")
     words.append(f"--seed {config['seed']}")
     return " \\\n  ".join(words)

@@ -102,7 +102,7 @@ def compare(
 
 
 def sweep(
-    name: str,
+    name: str = "",
     data: str | Path = "",
     *,
     space: Mapping[str, object],
@@ -112,6 +112,7 @@ def sweep(
     out: str | Path | None = None,
     storage: str = "",
     test: bool = True,
+    init: str | Path | None = None,
     device: str = "auto",
     threads: int = 0,
     progress: bool = False,
@@ -124,8 +125,8 @@ def sweep(
     resumed. Several processes may call it at once and share the work.
 
     Args:
-        name: A recipe, or ``TASK/MODEL``.
-        data: As for :func:`zoo.train`: a path, or the name of a data set.
+        name: A recipe, or ``TASK/MODEL``; empty: what suits the data, as for :func:`zoo.train`.
+        data: A path, or the name of a data set.
         space: The settings that vary: a list of values, or a string as after ``--set``: values
             with commas (semicolons where the setting is a list), ``LOW:HIGH``, ``LOW:HIGH:STEP``
             or ``LOW:HIGH:log``.
@@ -136,6 +137,8 @@ def sweep(
         storage: Where Optuna keeps the study: a URL such as ``sqlite:///study.db``; empty: a file
             in the folder.
         test: Whether the best setting, and no other, is evaluated on the test part at the end.
+        init: Weights that every run starts from, as for :func:`zoo.train`. Those that are
+            suggested for the data are left out where they need another value than one of ``space``.
         device: ``auto``, ``cpu``, ``cuda`` ...
         threads: Threads of torch; 0: one for each processor.
         progress: Whether to show the progress of each training.
@@ -161,6 +164,6 @@ def sweep(
 
     return run_sweep(
         name, data, space=space, settings=settings or {}, seeds=seeds, trials=trials, out=out,
-        storage=storage, test=test, device=device, threads=threads, progress=progress,
+        storage=storage, test=test, init=init, device=device, threads=threads, progress=progress,
         on_trial=on_trial,
     )  # fmt: skip

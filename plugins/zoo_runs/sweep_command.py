@@ -31,7 +31,7 @@ A setting with several values varies: VALUE,VALUE or LOW:HIGH, LOW:HIGH:STEP, LO
 command goes on with a sweep that was stopped, and several processes share one.
 """
 )
-@click.argument("name", shell_complete=completion.recipes)
+@click.argument("name", default="", shell_complete=completion.recipes)
 @options.data
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE[,VALUE]...",
@@ -52,6 +52,10 @@ command goes on with a sweep that was stopped, and several processes share one.
     "--storage", default="", metavar="URL",
     help="Database of Optuna.  [default: a file in the folder]",
 )  # fmt: skip
+@click.option(
+    "--init", metavar="FILE", shell_complete=completion.weights,
+    help="Start every run from these weights: a file, a run or a recipe; '': from none.",
+)  # fmt: skip
 @click.option("--no-test", is_flag=True, help="Do not evaluate the best setting on the test part.")
 @options.device
 @options.threads
@@ -65,6 +69,7 @@ def command(
     trials: int | None,
     out: Path | None,
     storage: str,
+    init: str | None,
     no_test: bool,
     device: str,
     threads: int,
@@ -73,8 +78,9 @@ def command(
 ) -> None:
     """Train NAME with several settings and seeds, and choose the best on the validation part.
 
-    NAME is a recipe, or TASK/MODEL. Shown are mean and standard deviation over seeds. The test part
-    is read once, at the end, for the setting that was chosen.
+    NAME is a recipe, or TASK/MODEL; without it the data is looked at, as by `zoo train`. Shown are
+    mean and standard deviation over seeds. The test part is read once, at the end, for the setting
+    that was chosen.
     """
     from zoo_runs import sweep
     from zoo_runs.space import varies
@@ -86,7 +92,7 @@ def command(
         space=several,
         settings={key: value for key, value in given.items() if key not in several},
         seeds=seeds, trials=trials or 0, out=out, storage=storage, test=not no_test,
-        device=device, threads=threads, progress=not quiet,
+        init=init, device=device, threads=threads, progress=not quiet,
         on_trial=None if quiet else _echo_trial,
     )  # fmt: skip
     if as_json:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.api import resume, train
-from zoo.api.initial import settings_of_recipe
-from zoo.api.suggestions import choose
+from zoo.api.initial import choose_initial
+from zoo.api.suggestions import Choice, choose
 from zoo.cli.output import format_value
 from zoo.errors import DataError, DivergedError, UsageError, WeightsError
 from zoo.files import absolute, digest, read_json, write_json
@@ -38,6 +38,7 @@ def run_sweep(
     out: str | Path | None,
     storage: str,
     test: bool,
+    init: str | Path | None,
     device: str,
     threads: int,
     progress: bool,
@@ -50,7 +51,14 @@ def run_sweep(
     if twice := sorted(space.keys() & settings.keys()):
         raise UsageError(f"{', '.join(twice)}: given both as a setting and as what varies")
     file = absolute(data)
-    make = _resolver(name, file, settings)
+    # Once, so that all runs have the same model and start from the same weights; where these need
+    # another value than one of those that vary, they are left out.
+    choice = choose(name, file, settings, registry())
+    choice, _ = choose_initial(
+        choice, init, {**settings, **space}, registry(), is_named=choice.name == name
+    )
+    name, start = choice.name, absolute(choice.init)
+    make = _resolver(choice, file, settings)
     base = make({})
     values = parse(space, base)
     # Such as one list, where the setting is a list: it is the same in all runs.
@@ -59,7 +67,7 @@ def run_sweep(
     values = {key: found for key, found in values.items() if key not in single}
     if not values:
         raise UsageError("nothing varies", fix="give values, for instance learning_rate=1e-3,3e-3")
-    make = _resolver(name, file, settings)
+    make = _resolver(choice, file, settings)
     listed = grid(values) if is_listed(values) or not trials else []
     if trials and listed and trials >= len(listed):
         trials = 0  # All combinations.
@@ -72,6 +80,7 @@ def run_sweep(
         "data_sha256": digest(Path(file)) if file and Path(file).exists() else "",
         "space": {key: _text(space[key]) for key in values},
         "settings": {key: format_value(value) for key, value in settings.items()},
+        "init": start,
         "seeds": seeds,
         "storage": storage,
     }
@@ -85,7 +94,7 @@ def run_sweep(
 
     while (claim := study.claim(listed, trials)) is not None:
         try:
-            scores = _train(claim, name, file, settings, folder, seeds, metric, arguments)
+            scores = _train(claim, name, file, start, settings, folder, seeds, metric, arguments)
             if scores is None:
                 found = replace(result(), interrupted=True)
                 _write(folder, found)
@@ -108,15 +117,13 @@ def run_sweep(
 
 
 def _resolver(
-    name: str, data: str, settings: Mapping[str, object]
+    choice: Choice, data: str, settings: Mapping[str, object]
 ) -> Callable[[Mapping[str, object]], RunSpec]:
     """Return a function from values of what varies to the run, which checks them all."""
-    known = registry()
-    choice = choose(name, data, settings, known)
-    initial = settings_of_recipe(choice.name, known)
     return lambda values: resolve(
-        name, known, {**settings, **values}, suggested=choice.suggested, initial=initial, data=data
-    )
+        choice.name, registry(), {**settings, **values}, suggested=choice.suggested,
+        initial=choice.initial, data=data,
+    )  # fmt: skip
 
 
 def _check(
@@ -155,7 +162,7 @@ def _begin(folder: Path, definition: dict[str, Any]) -> str:
             study = f"{folder.resolve().name}-{uuid.uuid4().hex[:8]}"
             write_json(file, {"study": study, **definition})
             return study
-        before = read_json(file)
+        before = {"init": "", **read_json(file)}  # Sweeps of 0.5.0 do not have it.
     if any(key not in before for key in ("study", *definition)):
         raise WeightsError("the file of the sweep is damaged", where=str(file))
     changed = [key for key, value in definition.items() if before[key] != value]
@@ -179,6 +186,7 @@ def _train(
     claim: Claim,
     name: str,
     data: str,
+    init: str,
     settings: Mapping[str, object],
     folder: Path,
     seeds: int,
@@ -194,8 +202,8 @@ def _train(
     for seed, path in enumerate(paths, 1):
         if not (path / CONFIG).exists():
             run = train(
-                name, data, out=path, settings={**settings, **claim.settings}, seed=seed,
-                evaluate_test=False, **arguments,
+                name, data, out=path, settings={**settings, **claim.settings}, init=init,
+                seed=seed, evaluate_test=False, **arguments,
             )  # fmt: skip
         elif read_run(path).state != "complete":
             run = resume(path, evaluate_test=False, **arguments)

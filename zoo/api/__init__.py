@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoo.api.loading import load
     from zoo.api.locating import header_facts, locate_weights
     from zoo.api.models import create_model
+    from zoo.api.parquet import PredictedFiles, predict_parquet
     from zoo.api.same_run import check_same_run
     from zoo.api.training import fit, open_run, resume, train
     from zoo.api.verification import iter_verify, verify
@@ -30,6 +31,8 @@ _LAZY = {
     "header_facts": "zoo.api.locating",
     "locate_weights": "zoo.api.locating",
     "create_model": "zoo.api.models",
+    "PredictedFiles": "zoo.api.parquet",
+    "predict_parquet": "zoo.api.parquet",
     "check_same_run": "zoo.api.same_run",
     "fit": "zoo.api.training",
     "open_run": "zoo.api.training",
@@ -50,6 +53,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "PredictedFiles",
     "SampleTexts",
     "SharedFailureError",
     "check",
@@ -68,6 +72,7 @@ __all__ = [
     "load",
     "locate_weights",
     "open_run",
+    "predict_parquet",
     "register",
     "registry",
     "resume",

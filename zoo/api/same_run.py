@@ -48,6 +48,8 @@ def check_same_run(
     """
     directory = RunDirectory(Path(out))
     started = RunSpec.from_json(directory.read_config(), registry())
+    if started.name.startswith(f"{name}/"):  # A task, whose model was chosen for the data.
+        name = started.name
     settings = with_files(settings or {}, {"validation_data": validation, "test_data": test})
     asked = resolve(
         name or started.name,

@@ -43,12 +43,12 @@ class Choice:
 def choose(name: str, data: str, settings: Mapping[str, object], registry: Registry) -> Choice:
     """Choose what to train.
 
-    A recipe stands for itself. The task of ``TASK/MODEL`` is asked for settings for the data.
-    Without a name every task that looks at data is asked, general ones first, and the first one
-    that knows it decides.
+    A recipe stands for itself. The task of ``TASK/MODEL`` is asked for settings for the data, and
+    a task alone for the model, too. Without a name every task that looks at data is asked, general
+    ones first, and the first one that knows it decides.
 
     Args:
-        name: A recipe, ``TASK/MODEL``, or empty.
+        name: A recipe, ``TASK/MODEL``, ``TASK`` with data, or empty.
         data: A path, the name of a data set, or empty for the sample.
         settings: Those of the user.
         registry: What is installed.
@@ -62,6 +62,8 @@ def choose(name: str, data: str, settings: Mapping[str, object], registry: Regis
         return _choose_task(data, settings, registry)
     if registry.has(Recipe, name):
         return Choice(name, init=registry.get(Recipe, name).init)
+    if data and registry.has(TaskInfo, name):
+        return _choose_model(name, data, settings, registry)
     recipe = find_recipe(name, registry)
     task = registry.get(TaskInfo, recipe.task)
     registry.get(ModelInfo, recipe.model)  # Before the data is looked at.
@@ -73,6 +75,18 @@ def choose(name: str, data: str, settings: Mapping[str, object], registry: Regis
     return Choice(
         name, suggestion.settings, suggestion.notes, init_settings=suggestion.init_settings
     )
+
+
+def _choose_model(
+    task: str, data: str, settings: Mapping[str, object], registry: Registry
+) -> Choice:
+    record = registry.get(TaskInfo, task)
+    suggestion = _ask(record, _locate(data, registry), settings) if record.suggest else None
+    if suggestion is None:
+        raise UsageError(
+            f"task {task!r} suggests no model for the data {data!r}", fix=f"name it: {task}/MODEL"
+        )
+    return _followed(task, suggestion, registry)
 
 
 def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) -> Choice:

@@ -51,7 +51,7 @@ def train(
 
     Args:
         name: A recipe, or ``TASK/MODEL`` such as ``sentiment/gru``. Empty: the data is looked at,
-            and task, model and settings are chosen.
+            and task, model and settings are chosen; a task alone: model and settings are.
         data: A path or the name of a data set; a table: a DataFrame of pandas or polars, a
             mapping of columns, or a list of pairs (text, label). Empty: what the recipe says. A
             table is written into the run directory, as ``data.jsonl``.
@@ -118,8 +118,9 @@ def train(
         given = with_files(settings or {}, files)
         choice = choose(name, data_file, given, registry())
         check_files(find_task(choice.name, registry()), files)
+        is_named = choice.name == name  # The model, too.
         choice, source = choose_initial(
-            choice, init, given, registry(), is_named=bool(name), device=device
+            choice, init, given, registry(), is_named=is_named, device=device
         )
         spec = resolve(
             choice.name,
@@ -134,7 +135,7 @@ def train(
             metrics=metrics,
         )
         directory = directory or lock_new(stack, choice.name, processes=processes)
-        notes = [*choice.notes, *([] if name else [_chosen(choice, spec)])]
+        notes = [*choice.notes, *([] if is_named else [_chosen(choice, spec)])]
         if source is not None:
             unasked = choice.init if init is None else ""
             notes += describe_initial(unasked, source, spec, choice.initial, registry())

@@ -81,8 +81,8 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
 
 
 def _echo_recipes(known: Registry, names: list[str]) -> None:
-    """Print recipes with score, size of the weights and time of the training."""
-    rows = [("", "score", "weights", "time")]
+    """Print recipes with score, size of the weights, time of the training and rate."""
+    rows: list[tuple[str, ...]] = [("", "score", "weights", "time", "rate")]
     summaries = [""]
     for name in names:
         recipe = known.get(Recipe, name)
@@ -95,9 +95,12 @@ def _echo_recipes(known: Registry, names: list[str]) -> None:
             f"{monitor} {score:.3f}" if isinstance(score, float) else "",
             f"{recipe.weights.bytes / 1e6:.1f} MB" if recipe.weights else "",
             f"{recipe.seconds:,.0f} s" if recipe.seconds else "",
+            f"{recipe.rate:,.0f}/s" if recipe.rate else "",
         ))  # fmt: skip
         summaries.append(recipe.summary + (f" (from {recipe.init})" if recipe.init else ""))
-    taken = 2 + sum(2 + max(display_width(row[i]) for row in rows) for i in range(4))
+    if not any(rate for *_, rate in rows[1:]):
+        rows = [row[:-1] for row in rows]
+    taken = 2 + sum(2 + max(map(display_width, column)) for column in zip(*rows, strict=True))
     room = max(width() - taken, 20)
     shown = [one_line(summary, room) for summary in summaries]
     echo_columns([(*row, text) for row, text in zip(rows, shown, strict=True)], indent="  ")
@@ -108,6 +111,7 @@ def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
     if isinstance(record, Recipe):
         keys = (
             "name", "summary", "task", "model", "data", "init", "settings", "metrics", "seconds",
+            "rate",
         )  # fmt: skip
         weights = asdict(record.weights) if record.weights else None
         return {key: getattr(record, key) for key in keys} | {"weights": weights}

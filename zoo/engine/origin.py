@@ -47,7 +47,7 @@ def environment(spec: RunSpec, device: torch.device) -> dict[str, Any]:
     ]  # fmt: skip
     found = [component.info.plugin for component in components]
     plugins = [plugin for plugin in found if plugin and plugin.distribution]
-    processes = launch().size
+    size = launch().size
     return {
         "zoo": __version__,
         **{
@@ -57,9 +57,15 @@ def environment(spec: RunSpec, device: torch.device) -> dict[str, Any]:
         },
         **versions(),
         _THREADS: torch.get_num_threads(),
-        **({_PROCESSES: processes} if processes > 1 else {}),
+        **({_PROCESSES: size} if size > 1 else {}),
         "device": device.type,
     }
+
+
+def processes(header: Mapping[str, Any]) -> int:
+    """Return the number of processes of a checkpoint; 1 where its header does not say."""
+    found = _mapping(header, _ENVIRONMENT).get(_PROCESSES)
+    return found if type(found) is int and found > 1 else 1
 
 
 def threads(header: Mapping[str, Any]) -> int:
@@ -68,10 +74,9 @@ def threads(header: Mapping[str, Any]) -> int:
     0 where its header does not say, and where another number of processes goes on: they share the
     processors in another way.
     """
-    before = _mapping(header, _ENVIRONMENT)
-    if before.get(_PROCESSES, 1) != launch().size:
+    if processes(header) != launch().size:
         return 0
-    found = before.get(_THREADS)
+    found = _mapping(header, _ENVIRONMENT).get(_THREADS)
     return found if type(found) is int and 0 < found <= 1024 else 0
 
 

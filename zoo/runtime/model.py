@@ -199,6 +199,23 @@ class InferenceModel(Displayed):
             return vectors
         return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
 
+    def evaluate(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Refuse: :meth:`zoo.TrainedModel.evaluate` is computed by torch.
+
+        Args:
+            arguments: Those of :meth:`zoo.TrainedModel.evaluate`.
+            options: Likewise.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            "an evaluation is computed by torch",
+            where=str(self.path),
+            why="the model was loaded with runtime='numpy' or 'auto'",
+            fix="load it with zoo.load(name)",
+        )
+
     def verify(self) -> float:
         """Compute the probe of the weights file again.
 

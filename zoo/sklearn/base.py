@@ -27,7 +27,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     """An estimator whose X is a sequence of texts.
 
     Args:
-        model: Name of the recurrent model, see ``zoo list --models``.
+        model: Name of the recurrent model, see ``zoo list --models``; None: what suits the data.
         epochs: Passes over the training texts; None: what suits the data, as for the next three.
         batch_size: Texts a step.
         learning_rate: The largest one of the schedule.
@@ -37,6 +37,8 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             Empty texts are left out.
         settings: Further settings, as after ``--set``: ``{"task.tokens": "characters"}``. They go
             before the parameters above.
+        init: Weights to start from, as for :func:`zoo.fit`; None: those that suit the data, where
+            ``model`` is None, too; empty: none.
         random_state: Seed of everything that is drawn, a ``numpy.random.RandomState`` or None.
         device: ``auto``, ``cpu``, ``cuda`` ...
         threads: Threads of torch during the training; 0: one for each processor. Give 1 where
@@ -51,7 +53,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        model: str = "bilstm",
+        model: str | None = None,
         *,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -59,6 +61,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         hidden_size: int | None = None,
         validation_size: float = 0.1,
         settings: Mapping[str, object] | None = None,
+        init: str | Path | None = None,
         random_state: int | np.random.RandomState | None = 1,
         device: str = "auto",
         threads: int = 0,
@@ -71,6 +74,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         self.hidden_size = hidden_size
         self.validation_size = validation_size
         self.settings = settings
+        self.init = init
         self.random_state = random_state
         self.device = device
         self.threads = threads
@@ -151,9 +155,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
                 run = fit(
                     texts,
                     labels,
-                    name=f"{task}/{self.model}",
+                    name=f"{task}/{self.model}" if self.model else task,
                     out=Path(folder) / "run",
                     settings={**given, **(self.settings or {})},
+                    init=self.init,
                     seed=int(seed),
                     device=self.device,
                     threads=self.threads,
