@@ -219,6 +219,7 @@ def test_english_texts_start_from_the_recipe_that_is_suggested(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     data = english(tmp_path / "english.csv")
+    registered("reviews-lm")
     without = train_here("", tmp_path / "without", "steps=1", data=data)
     assert (without.config["name"], without.config["init"]) == ("text-classification/bilstm", "")
     registered("reviews-lm", has_weights=True)

@@ -178,10 +178,13 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         pq.write_table(pa.table({"text": [text] * rows}), source, use_dictionary=False)
         pa.default_memory_pool().release_unused()
         noted = [memory()]
+
+        def note(done: int, total: int, noted: list[int] = noted) -> None:
+            noted.append(memory())
+
         zoo.api.predict_parquet(
-            model_of(Counting()), source, tmp_path / f"{rows}.parquet",
-            progress=lambda done, total, noted=noted: noted.append(memory()),
-        )  # fmt: skip
+            model_of(Counting()), source, tmp_path / f"{rows}.parquet", progress=note
+        )
         peaks.append(max(noted) - noted[0])
     assert peaks[1] < peaks[0] + 30_000
 

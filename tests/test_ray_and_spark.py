@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from documentation.blocks import ROOT
@@ -56,7 +57,7 @@ def test_the_answers_of_a_cluster_are_those_of_the_model(
     assert done.returncode == 0, done.stderr
     rows = pq.read_table(tmp_path / output).sort_by("id").to_pylist()
     assert [row["id"] for row in rows] == list(range(2 * len(TEXTS)))
-    answers = list(zoo.load("imdb-bilstm", runtime="numpy").predict(TEXTS)) * 2
+    answers: list[Any] = list(zoo.load("imdb-bilstm", runtime="numpy").predict(TEXTS)) * 2
     for row, answer in zip(rows, answers, strict=True):
         assert (row["text"], row["label"]) == (answer.text, answer.label)
         assert row["probability"] == pytest.approx(answer.probability, abs=1e-6)
