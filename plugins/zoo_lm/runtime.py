@@ -13,8 +13,12 @@ from zoo.interfaces import (
     ArrayDecodeStep,
     ArrayState,
     BuildRuntimeModel,
+    CompilesTokenLoop,
+    OutputLayer,
+    QuantizedMatrix,
     RuntimeModel,
     Tensors,
+    TokenLoop,
 )
 from zoo_lm.characters import Characters
 from zoo_lm.options import CharLMOptions
@@ -28,12 +32,14 @@ class CharNetwork(NamedTuple):
         model: The model.
         weight: (V, F) of the output layer.
         bias: (V,).
+        quantized: The weight of the output layer as a file stores it in 8 bits.
     """
 
     embedding: Array | None
     model: RuntimeModel
     weight: Array
     bias: Array
+    quantized: QuantizedMatrix | None
 
     def logits(self, token_ids: Array, lengths: Array) -> Array:
         """Return logits (B, T, V) of token ids (B, T)."""
@@ -69,7 +75,8 @@ class CharLM(Characters):
             embedding = tensors.take("embedding.weight", size, width)
         model = build_model(width, tensors.within("rnn"))
         weight = tensors.take("fc.weight", size, model.output_size)
-        return CharNetwork(embedding, model, weight, tensors.take("fc.bias", size))
+        bias, stored = tensors.take("fc.bias", size), tensors.quantized("fc.weight")
+        return CharNetwork(embedding, model, weight, bias, stored)
 
     def probe_outputs(self, network: CharNetwork, batch: Mapping[str, Array]) -> Array:
         """Return logits (B, T, V)."""
@@ -94,6 +101,13 @@ class CharLM(Characters):
             return outputs @ network.weight.T + network.bias, end
 
         return predict
+
+    def draw_loop(self, network: CharNetwork, num_steps: int) -> TokenLoop | None:
+        """Return the compiled loop of one text; see :class:`zoo.interfaces.DrawsTokens`."""
+        if not isinstance(network.model, CompilesTokenLoop):
+            return None
+        output = OutputLayer(network.weight, network.bias, network.quantized)
+        return network.model.token_loop(network.embedding, output, num_steps)
 
     def embed(self, network: CharNetwork, texts: Sequence[str], *, per_step: bool) -> list[Array]:
         """Return the mean of the model's outputs (F,) for each text, or all of them (T, F).
