@@ -212,8 +212,8 @@ def test_export_measures_both_on_the_data_of_the_run(
     rounded = quantized.evaluate(text_file)
     assert f"loss {exact['loss']:.4f} -> {rounded['loss']:.4f}" in note
     header, _ = parse(path)
-    assert header["quantization"]["before"]["loss"] == exact["loss"]
-    assert header["quantization"]["after"]["loss"] == rounded["loss"]
+    assert header["quantization"]["loss_before"] == exact["loss"]
+    assert header["quantization"]["loss_after"] == rounded["loss"]
     assert header["metrics"]["test"]["loss"] == rounded["loss"]
     assert path.stat().st_size < (run.path / "weights.safetensors").stat().st_size
     # Stored anew, it has the same weights.

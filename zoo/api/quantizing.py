@@ -87,8 +87,8 @@ def write_quantized(
             "data_sha256": after["data_sha256"],
             "split": split,
             "examples": after["examples"],
-            "before": _figures(before),
-            "after": _figures(after),
+            **{f"{key}_before": value for key, value in _figures(before).items()},
+            **{f"{key}_after": value for key, value in _figures(after).items()},
         }
         if after["training_data"]:
             sha256 = header["data"]["sha256"]

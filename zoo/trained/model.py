@@ -126,6 +126,8 @@ class TrainedModel(MeasuredModel):
             "metrics": {**self._metrics(weights), **given},
             "dtype": self.info["dtype"] if unchanged else "float32",
         }
+        if not unchanged:
+            header.pop("quantization", None)  # It was measured on other weights.
         writer.save(target, self.module, self.task, header, dtype)
 
     def _check_dtypes(self) -> None:
