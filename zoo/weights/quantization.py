@@ -52,7 +52,8 @@ def quantize(matrix: Array) -> tuple[Integers, Array]:
 
 def dequantize(values: Integers, scale: Array) -> Array:
     """Return integers (R, C) times their scales, which broadcast against them."""
-    product: Array = values.astype(np.float32) * scale
+    with np.errstate(over="ignore"):  # Infinities are refused by who reads them.
+        product: Array = values.astype(np.float32) * scale
     return product
 
 
