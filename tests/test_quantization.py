@@ -15,7 +15,7 @@ from weights_reader import Tensors, forge, parse
 
 import zoo
 from zoo import formats
-from zoo.api import quantizing
+from zoo.api import export, quantizing
 from zoo.errors import UsageError, WeightsError
 from zoo.weights.quantization import dequantize, quantize
 
@@ -206,9 +206,9 @@ def test_export_measures_both_on_the_data_of_the_run(
     run: zoo.Run, text_file: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "q.safetensors"
-    note = zoo.export(run.path, path, quantize="int8")
+    note = export(run.path, path, quantize="int8")
     quantized = zoo.load(path)
-    exact = zoo.evaluate(run.path, progress=False)
+    exact = zoo.load(run.path).evaluate(text_file)
     rounded = quantized.evaluate(text_file)
     assert f"loss {exact['loss']:.4f} -> {rounded['loss']:.4f}" in note
     header, _ = parse(path)
@@ -217,9 +217,9 @@ def test_export_measures_both_on_the_data_of_the_run(
     assert header["metrics"]["test"]["loss"] == rounded["loss"]
     assert path.stat().st_size < (run.path / "weights.safetensors").stat().st_size
     # Stored anew, it has the same weights.
-    zoo.export(path, tmp_path / "again.safetensors")
+    export(path, tmp_path / "again.safetensors")
     assert parse(tmp_path / "again.safetensors")[1] == parse(path)[1]
-    zoo.export(path, tmp_path / "f.safetensors", dtype="float32")
+    export(path, tmp_path / "f.safetensors", dtype="float32")
     header, tensors = parse(tmp_path / "f.safetensors")
     assert (header["format"], "quantization" in header) == (2, False)
     np.testing.assert_array_equal(
@@ -233,9 +233,9 @@ def test_weights_that_are_worse_are_not_written(
     path = tmp_path / "q.safetensors"
     monkeypatch.setattr(quantizing, "MOST_LOSS", -1.0)
     with pytest.raises(WeightsError, match=r"int8 weights are worse in the test split: .*loss"):
-        zoo.export(run.path, path, quantize="int8")
+        export(run.path, path, quantize="int8")
     assert not path.exists()
-    zoo.export(run.path, path, quantize="int8", allow_worse=True)
+    export(run.path, path, quantize="int8", allow_worse=True)
     assert zoo.load(path).info["dtype"] == "int8"
 
 
@@ -256,7 +256,7 @@ def test_a_training_starts_from_them(
     run: zoo.Run, text_file: Path, tmp_path: Path, train_here: Callable[..., zoo.Run]
 ) -> None:
     path = tmp_path / "q.safetensors"
-    zoo.export(run.path, path, quantize="int8")
+    export(run.path, path, quantize="int8")
     settings = ("hidden_size=24", "embed_size=16", "bptt_steps=9", "steps=1", "learning_rate=1e-30")
     tuned = train_here(
         "char-lm/lstm", tmp_path / "tuned", *settings, data=text_file, init=str(path)
@@ -277,4 +277,4 @@ def test_the_command(run: zoo.Run, tmp_path: Path, zoo_here: Run) -> None:
         done = zoo_here("export", run.path, "-o", tmp_path / "x", *arguments)
         assert done.returncode == 2, done.stderr
     with pytest.raises(UsageError, match="cannot quantize to 'int4'"):
-        zoo.export(run.path, tmp_path / "x", quantize="int4")
+        export(run.path, tmp_path / "x", quantize="int4")

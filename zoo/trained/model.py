@@ -94,7 +94,7 @@ class TrainedModel(MeasuredModel):
         Args:
             path: Where to.
             dtype: ``float32``, ``float16``, ``bfloat16`` or ``int8``; empty: that of the file.
-                What ``int8`` costs is measured by :func:`zoo.export` with ``quantize``.
+                What ``int8`` costs is measured by :func:`zoo.api.export` with ``quantize``.
             metrics: What was measured, by split, in addition to what the file has: what
                 :meth:`evaluate` returned. An entry of other weights is left out, with a warning.
             overwrite: Whether an existing file is replaced.
