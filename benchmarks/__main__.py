@@ -66,13 +66,22 @@ def _speed(material: Material, baseline: Baseline, rounds: int) -> list[Row]:
     return rows
 
 
-def _writing(baseline: Baseline, rounds: int) -> list[Row]:
+def _writing(baseline: Baseline, folder: Path, rounds: int) -> list[Row]:
     one = generation.samples(baseline, 1, 3000, rounds)
     many = generation.samples(baseline, 64, 500, rounds)
+    small = generation.quantized(folder, 3000, rounds)
     what = "generation, LSTM of 512"
     return [
         _pair("8", f"{what}, 1 sample", one, "characters/s", ">= 12,000", one.ours >= 12_000),
         _pair("8", f"{what}, 64 samples", many, "characters/s", ">= 55,000", many.ours >= 55_000),
+        _pair(
+            "8",
+            "generation, int8 without torch (baseline: float32 by torch)",
+            small,
+            "characters/s",
+            ">= 1.9 x",
+            small.ratio >= 1.9,
+        ),
     ]
 
 
@@ -239,7 +248,7 @@ def main(context: click.Context, rounds: int, quick: bool, only: tuple[str, ...]
         weights = run / "weights.safetensors"
         parts: dict[str, Callable[[], list[Row]]] = {
             "speed": lambda: _speed(material, baseline, rounds),
-            "writing": lambda: _writing(baseline, rounds),
+            "writing": lambda: _writing(baseline, folder, rounds),
             "scores": lambda: _scores(material, folder),
             "pipeline": lambda: _pipeline(material, baseline, weights, folder, rounds),
             "memory": lambda: _memory(material, weights, folder, quick),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 
 import torch
 
@@ -15,6 +17,31 @@ from zoo.interfaces import Generates
 from zoo.settings import resolve
 
 ALPHABET = "".join(map(chr, range(48, 128)))
+
+
+def quantized(folder: Path, length: int, rounds: int) -> Pair:
+    """Return characters a second of one text: float32 by torch, and int8 without torch.
+
+    Args:
+        folder: Where to keep the files, those of the published network of 512.
+        length: Characters of a text, more than are generated without compiled code.
+        rounds: Turns.
+    """
+    published = api.load("island-lstm")
+
+    def writing(dtype: str, runtime: str) -> Callable[[], float]:
+        file = folder / f"{dtype}.safetensors"
+        published.save(file, dtype=dtype)
+        model = api.load(file, runtime=runtime)  # type: ignore[call-overload]
+
+        def write() -> float:
+            return len(list(model.stream("The", length, Sampling(seed=1))))
+
+        write()  # Compiled and loaded before times are taken.
+        return write
+
+    exact, small = writing("float32", "torch"), writing("int8", "numpy")
+    return interleaved(lambda: rate(exact), lambda: rate(small), rounds)
 
 
 def samples(baseline: Baseline, count: int, length: int, rounds: int) -> Pair:

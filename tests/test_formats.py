@@ -20,7 +20,10 @@ from zoo.weights import file as weights_file
 
 FORMAT_1 = Path(__file__).parent / "golden" / "format-1"
 TEXT = Path(__file__).parent / "golden" / "data" / "text.txt"
-LATER = r"has format 3 in \S*{name}: this version reads formats 1 to 2; install seqzoo {version}"
+LATER = (
+    r"has format {found} in \S*{name}: this version reads formats 1 to {latest}; "
+    r"install seqzoo {version}"
+)
 
 
 @pytest.fixture
@@ -87,20 +90,20 @@ def test_a_weights_file_of_a_later_format_names_the_version(
 ) -> None:
     _, tensors = parse(run / "weights.safetensors")
     # Whatever else a later format changes, its message comes first.
-    later = {"format": 3, "requires": requires, "digest": "", "of later versions": {}}
+    later = {"format": 4, "requires": requires, "digest": "", "of later versions": {}}
     file = forge(tmp_path / "later", later, tensors)
-    pattern = LATER.format(name="later", version=version)
+    pattern = LATER.format(name="later", version=version, found=4, latest=3)
     for read in (weights_file.inspect, weights_file.read, zoo.load):
         with pytest.raises(WeightsError, match=pattern):
             read(file)
     done = zoo_here("inspect", file)
     assert done.returncode == 5
-    assert "has format 3" in done.stderr
+    assert "has format 4" in done.stderr
 
 
 def test_a_run_of_a_later_format_names_the_version(run: Path, zoo_here: Run) -> None:
     change_config(run, format=3, requires="0.5.1", task="of another form")
-    pattern = LATER.format(name=r"config\.json", version=r"0\.5\.1 or later")
+    pattern = LATER.format(name=r"config\.json", version=r"0\.5\.1 or later", found=3, latest=2)
     with pytest.raises(WeightsError, match=pattern):
         resume(run)
     done = zoo_here("train", "char-lm/gru", "--out", run, "--resume")
@@ -111,7 +114,9 @@ def test_a_run_of_a_later_format_names_the_version(run: Path, zoo_here: Run) -> 
 def test_a_checkpoint_of_a_later_format_names_the_version(run: Path) -> None:
     before = (run / "metrics.jsonl").read_bytes()
     change_checkpoint(run, format=3, requires="0.5.1", state={"of": "another form"})
-    pattern = LATER.format(name=r"checkpoint\.safetensors", version=r"0\.5\.1 or later")
+    pattern = LATER.format(
+        name=r"checkpoint\.safetensors", version=r"0\.5\.1 or later", found=3, latest=2
+    )
     with pytest.raises(WeightsError, match=pattern):
         resume(run)
     assert (run / "metrics.jsonl").read_bytes() == before

@@ -16,6 +16,9 @@ from zoo.errors import WeightsError, ZooWarning
 FORMAT = 2
 # The first version of zoo that reads FORMAT; a file says it, for the versions before.
 REQUIRES = "0.2.0"
+# Of weights files with 8-bit weights, which is otherwise FORMAT.
+QUANTIZED_FORMAT = 3
+QUANTIZED_REQUIRES = "0.6.0"
 
 # In format 1 the options of optimizers and schedules were training options.
 _OPTIMIZER_OPTIONS = {
@@ -35,23 +38,28 @@ _OF_FORMAT_1 = {"distribution": "seqzoo", "version": "0.1.0"}
 _UNKNOWN = {"distribution": "", "version": ""}
 
 
-def check_format(header: Mapping[str, Any], where: str) -> int:
+def check_format(header: Mapping[str, Any], where: str, latest: int = FORMAT) -> int:
     """Return the format of a header.
 
+    Args:
+        header: The header.
+        where: Its file.
+        latest: The latest format that files of this kind have.
+
     Raises:
-        WeightsError: There is none, or it is later than FORMAT; the message says which version
+        WeightsError: There is none, or it is later than that; the message says which version
             reads it.
     """
     version = header.get("format", 1 if "settings" in header else None)
     if type(version) is not int or version < 1:
         raise WeightsError("the header is incomplete", where=where, why="it has no format version")
-    if version > FORMAT:
+    if version > latest:
         needed = header.get("requires")
         newer = f"{needed} or later" if isinstance(needed, str) else "a later version"
         raise WeightsError(
             f"the file has format {version}",
             where=where,
-            why=f"this version reads formats 1 to {FORMAT}",
+            why=f"this version reads formats 1 to {latest}",
             fix=f"install seqzoo {newer}",
         )
     return version

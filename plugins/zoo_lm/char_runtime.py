@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from zoo.interfaces import Array, BuildRuntimeModel, RuntimeModel, Tensors
+from zoo.interfaces import (
+    Array,
+    BuildRuntimeModel,
+    CompilesTokenLoop,
+    OutputLayer,
+    RuntimeModel,
+    Tensors,
+    TokenLoop,
+)
 from zoo_lm.characters import Characters
 from zoo_lm.options import CharLMOptions
 from zoo_lm.runtime import KNOWN_OPTIONS, LanguageModel, TokenPredictor
@@ -16,19 +24,16 @@ class CharPredictor(TokenPredictor):
     Args:
         embedding: (V, E), or None for one-hot vectors.
         model: The model.
-        weight: (V, F) of the output layer.
-        bias: (V,).
+        output: The output layer.
     """
 
-    def __init__(
-        self, embedding: Array | None, model: RuntimeModel, weight: Array, bias: Array
-    ) -> None:
+    def __init__(self, embedding: Array | None, model: RuntimeModel, output: OutputLayer) -> None:
         super().__init__(embedding, model)
-        self.weight, self.bias = weight, bias
+        self.output = output
 
     def logits(self, outputs: Array) -> Array:
         """Return logits (..., V) of outputs (..., F) of the model."""
-        found: Array = outputs @ self.weight.T + self.bias
+        found: Array = outputs @ self.output.weight.T + self.output.bias
         return found
 
 
@@ -54,4 +59,11 @@ class CharLM(Characters, LanguageModel):
             embedding = tensors.take("embedding.weight", size, width)
         model = build_model(width, tensors.within("rnn"))
         weight = tensors.take("fc.weight", size, model.output_size)
-        return CharPredictor(embedding, model, weight, tensors.take("fc.bias", size))
+        bias, stored = tensors.take("fc.bias", size), tensors.quantized("fc.weight")
+        return CharPredictor(embedding, model, OutputLayer(weight, bias, stored))
+
+    def draw_loop(self, network: CharPredictor, num_steps: int) -> TokenLoop | None:
+        """Return the compiled loop of one text; see :class:`zoo.interfaces.DrawsTokens`."""
+        if not isinstance(network.model, CompilesTokenLoop):
+            return None
+        return network.model.token_loop(network.embedding, network.output, num_steps)

@@ -12,8 +12,22 @@ from typing import ClassVar, cast
 import numpy as np
 
 from zoo.errors import NeedsTorchError
-from zoo.interfaces import Array, ArrayDecodeStep, ArrayState, Tensors
-from zoo_recurrent.environment import FEW_STEPS, VARIABLE, numba_works, requested_backend
+from zoo.interfaces import (
+    Array,
+    ArrayDecodeStep,
+    ArrayState,
+    OutputLayer,
+    QuantizedMatrix,
+    Tensors,
+    TokenLoop,
+)
+from zoo_recurrent.environment import (
+    FEW_DRAWS,
+    FEW_STEPS,
+    VARIABLE,
+    numba_works,
+    requested_backend,
+)
 from zoo_recurrent.options import BidirectionalOptions, StackOptions
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -83,6 +97,7 @@ class Stack:
         self.num_directions = 2 if self.merge else 1
         self.output_size = (2 if self.merge == "concat" else 1) * self.hidden_size
         self.layers: list[Layer] = []
+        self._quantized: list[tuple[QuantizedMatrix | None, QuantizedMatrix | None]] = []
         rows, width = self.num_gates * self.hidden_size, input_size
         for layer in range(self.num_layers):
             for direction in ("", "_reverse")[: self.num_directions]:
@@ -92,6 +107,8 @@ class Stack:
                     for name, shape in zip(_NAMES, shapes, strict=True)
                 ]
                 self.layers.append(cast("Layer", tuple(found)))
+                stored = [tensors.quantized(f"{n}_l{layer}{direction}") for n in _NAMES[:2]]
+                self._quantized.append((stored[0], stored[1]))
             width = self.num_directions * self.hidden_size
         self._initial: Array | None = None
         if options.initial_state == "learned":
@@ -156,9 +173,9 @@ class Stack:
         return total if self.merge == "sum" else total / np.float32(2)
 
     @staticmethod
-    def _is_compiled(num_steps: int) -> bool:
+    def _is_compiled(num_steps: int, few: int = FEW_STEPS) -> bool:
         requested = requested_backend()
-        if requested == "auto" and num_steps <= FEW_STEPS:
+        if requested == "auto" and num_steps <= few:
             return False
         return numba_works(demanded=requested == "numba")
 
@@ -238,6 +255,33 @@ class Stack:
             return after[0][-1], after
 
         return step
+
+    def token_loop(
+        self, weight: Array | None, output: OutputLayer, num_steps: int
+    ) -> TokenLoop | None:
+        """Return the compiled loop of one sample; see :class:`zoo.interfaces.CompilesTokenLoop`."""
+        if self.merge or not self._is_compiled(num_steps, FEW_DRAWS):
+            return None
+        from zoo_recurrent.runtime_tokens import TokenLoop as CompiledLoop
+
+        return CompiledLoop(self, weight, output)
+
+    def input_matrix(self, layer: int) -> tuple[Array, QuantizedMatrix | None]:
+        """Return W_ih of a layer of one direction, gates in the kernels' order, and as stored."""
+        matrix, stored = self.layers[layer][0], self._quantized[layer][0]
+        if self.mode != "GRU":
+            return matrix, stored
+
+        def new_gate_first(rows: Array) -> Array:
+            return np.concatenate((rows[2 * self.hidden_size :], rows[: 2 * self.hidden_size]))
+
+        if stored is not None and stored.scale.shape[1] == 1:
+            stored = QuantizedMatrix(new_gate_first(stored.values), new_gate_first(stored.scale))
+        return new_gate_first(matrix), stored
+
+    def recurrent_matrix(self, layer: int) -> tuple[Array, QuantizedMatrix | None]:
+        """Return W_hh of a layer of one direction, and as the file stores it in 8 bits."""
+        return self.layers[layer][1], self._quantized[layer][1]
 
 
 class RNN(Stack):

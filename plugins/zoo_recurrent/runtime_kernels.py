@@ -18,7 +18,7 @@ from zoo_recurrent.kernels.structures import (
     Weights,
 )
 
-_CELLS = {"RNN_TANH": RNN, "LSTM": LSTM, "GRU": GRU}
+CELLS = {"RNN_TANH": RNN, "LSTM": LSTM, "GRU": GRU}
 _NOTHING = np.zeros((0, 0), np.float32)
 
 
@@ -49,7 +49,7 @@ def run_layer(
     limit = layer[0].shape[1] if table is None else len(table)
     if vectors is None and not 0 <= token_ids.min() <= token_ids.max() < limit:
         raise ValueError(f"a token id is not in 0 ... {limit - 1}")
-    w_input, bias, w_recurrent = _split_gates(mode, layer)
+    w_input, bias, w_recurrent = split_gates(mode, layer)
     bias = bias[None]
     if vectors is not None:
         rows = np.ascontiguousarray(vectors.reshape(-1, vectors.shape[2]))
@@ -63,7 +63,7 @@ def run_layer(
         bias = w_input[:, :, present].transpose(2, 0, 1) + bias
         w_input = w_input[..., :0]
     units = round_up(size, PANEL_WIDTH)
-    cell, lengths = _CELLS[mode], np.ascontiguousarray(lengths, np.int64)
+    cell, lengths = CELLS[mode], np.ascontiguousarray(lengths, np.int64)
     order, bounds = group_rows(lengths, 1)
     array_size = round_up(int(np.diff(bounds).max()), TILE_ROWS) * units
     # Two steps of each group are kept.
@@ -88,7 +88,7 @@ def run_layer(
     return outputs, ends
 
 
-def _split_gates(mode: str, layer: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
+def split_gates(mode: str, layer: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
     """Return what :func:`zoo_recurrent.kernels.layout.split_gates` does, of arrays."""
     w_ih, w_hh, b_ih, b_hh = layer
     size = w_hh.shape[1]

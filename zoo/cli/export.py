@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli import completion
+from zoo.cli import completion, options
 from zoo.deprecation import warn_deprecated
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -17,6 +17,8 @@ DTYPES = ("float32", "float16", "bfloat16")
 Examples:
   zoo export runs/imdb -o imdb.safetensors
   zoo export runs/book -o book.safetensors --dtype float16
+  zoo export runs/book -o book.safetensors --quantize int8
+  zoo export imdb-bilstm -o imdb.safetensors --quantize int8 --data aclImdb_v1.tar.gz
   zoo export runs/imdb -o imdb.onnx
   zoo export old.safetensors -o new.safetensors
 """
@@ -36,9 +38,32 @@ Examples:
     "where outputs change.",
 )
 @click.option("--storage", type=click.Choice(DTYPES), hidden=True, help="The name of 0.1.")
+@click.option(
+    "--quantize",
+    type=click.Choice(["int8"]),
+    help="Store matrices as 8-bit integers with a scale for each row, after measuring on held-out "
+    "data what that costs. The data is that of a run, or --data.",
+)
+@options.data
+@click.option(
+    "--split", default="test", show_default=True, help="Part of the data that is measured on."
+)
+@click.option(
+    "--allow-worse",
+    is_flag=True,
+    help="Write quantized weights even if loss (by 0.002) or accuracy (by 0.001) is worse.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 def command(
-    run_or_file: str, output: Path, dtype: str | None, storage: str | None, force: bool
+    run_or_file: str,
+    output: Path,
+    dtype: str | None,
+    storage: str | None,
+    quantize: str | None,
+    data: str,
+    split: str,
+    allow_worse: bool,
+    force: bool,
 ) -> None:
     """Write the weights of a run as one self-describing file.
 
@@ -51,7 +76,16 @@ def command(
 
     if storage:
         warn_deprecated("--storage", since="0.2", removed="1.0", use="--dtype")
-    note = export(run_or_file, output, dtype=storage or dtype or "", overwrite=force)
+    note = export(
+        run_or_file,
+        output,
+        dtype=storage or dtype or "",
+        quantize=quantize or "",
+        data=data,
+        split=split,
+        allow_worse=allow_worse,
+        overwrite=force,
+    )
     click.echo(str(output))
     if note:
         click.echo(note, err=True)

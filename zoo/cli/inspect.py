@@ -50,6 +50,9 @@ def command(file: str, as_json: bool) -> None:
         click.echo(f"\nmeasured on {split}{_circumstances(header, metrics)}")
         plain = [(k, str(v)) for k, v in metrics.items() if not isinstance(v, list | dict)]
         echo_columns(plain, indent="  ")
+    if quantization := header.get("quantization"):
+        click.echo("\nquantization")
+        echo_columns([(k, str(v)) for k, v in quantization.items()], indent="  ")
     click.echo("\ntensors")
     shapes = sorted(found.shapes.items())
     echo_columns([(n, kind, "x".join(map(str, shape))) for n, (kind, shape) in shapes], "  ")

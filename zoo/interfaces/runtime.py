@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,70 @@ ArrayDecodeStep: TypeAlias = Callable[[Array, ArrayState | None], tuple[Array, A
 """(N,) token ids and a state to (N, ...) outputs and the next state; N samples advance together."""
 
 
+class QuantizedMatrix(NamedTuple):
+    """A matrix as a file with 8-bit weights stores it: a value is integer x scale.
+
+    Args:
+        values: (R, C) int8.
+        scale: (R, 1) float32, or (1, C) of a matrix of fewer than 16 columns.
+    """
+
+    values: Array
+    scale: Array
+
+
+class OutputLayer(NamedTuple):
+    """A linear layer from outputs of a model (F,) to logits (V,).
+
+    Args:
+        weight: (V, F).
+        bias: (V,).
+        quantized: The weight as the file stores it in 8 bits; None: it does not.
+    """
+
+    weight: Array
+    bias: Array
+    quantized: QuantizedMatrix | None
+
+
+class TokenLoop(Protocol):
+    """Generates one text, many tokens at a time.
+
+    Attributes:
+        num_tokens: V, the size of the vocabulary.
+    """
+
+    num_tokens: int
+
+    def draw(
+        self,
+        token_ids: Sequence[int],
+        variates: Array,
+        *,
+        greedy: bool,
+        scale: float,
+        top_k: int,
+        top_p: float,
+    ) -> Array:
+        """Read tokens, and draw those that follow.
+
+        Args:
+            token_ids: What is read first, at least one: the prompt, or the last token that was
+                drawn.
+            variates: (T, V) float32, exponential variates, by which each token is drawn; see
+                :func:`zoo.generation.draw`.
+            greedy: Whether the likeliest token is taken.
+            scale: What logits are multiplied by; see :class:`zoo.generation.Sampling`, as for what
+                follows.
+            top_k: Draw among the k likeliest; 0: all.
+            top_p: Draw among the likeliest that have this probability; 1: all.
+
+        Returns:
+            The T tokens.
+        """
+        ...
+
+
 class Tensors:
     """The tensors of a weights file, which the parts of a runtime network take by name.
 
@@ -28,13 +92,19 @@ class Tensors:
         dtypes: The dtype of each in the file, as torch names it.
         dtype: The dtype of the file: that of tensors of floating-point numbers.
         prefix: What names are looked up under, such as ``rnn.``.
+        quantized: Those that the file stores in 8 bits; they are in ``arrays``, too.
     """
 
     def __init__(
-        self, arrays: Mapping[str, Array], dtypes: Mapping[str, str], dtype: str, prefix: str = ""
+        self,
+        arrays: Mapping[str, Array],
+        dtypes: Mapping[str, str],
+        dtype: str,
+        prefix: str = "",
+        quantized: Mapping[str, QuantizedMatrix] | None = None,
     ) -> None:
         self._arrays, self._dtypes, self._dtype = arrays, dtypes, dtype
-        self._prefix = prefix
+        self._prefix, self._quantized = prefix, quantized or {}
         self._taken: set[str] = set()
         self._missing: list[str] = []
         self._different: list[str] = []
@@ -46,7 +116,8 @@ class Tensors:
         Args:
             name: The attribute that the torch network has it under, such as ``rnn``.
         """
-        inner = Tensors(self._arrays, self._dtypes, self._dtype, f"{self._prefix}{name}.")
+        prefix = f"{self._prefix}{name}."
+        inner = Tensors(self._arrays, self._dtypes, self._dtype, prefix, self._quantized)
         inner._taken, inner._missing = self._taken, self._missing
         inner._different, inner._infinite = self._different, self._infinite
         return inner
@@ -79,6 +150,14 @@ class Tensors:
             if np.isnan(low) or not (buffer or (np.isfinite(low) and np.isfinite(high))):
                 self._infinite.append(full)
         return array
+
+    def quantized(self, name: str) -> QuantizedMatrix | None:
+        """Return a matrix as the file stores it in 8 bits; None where it does not.
+
+        Args:
+            name: The name of the parameter, which is taken by :meth:`take` as well.
+        """
+        return self._quantized.get(self._prefix + name)
 
     def problems(self) -> list[str]:
         """Return which tensors do not fit, after all were taken, in words."""
@@ -147,6 +226,37 @@ class RuntimeModel(Protocol):
 
         Args:
             weight: As for a call.
+        """
+        ...
+
+
+@runtime_checkable
+class CompilesTokenLoop(Protocol):
+    """A :class:`RuntimeModel` that generates one text by compiled code."""
+
+    def token_loop(
+        self, weight: Array | None, output: OutputLayer, num_steps: int
+    ) -> TokenLoop | None:
+        """Return the loop; None: compiled code is not to be had, or not worth while.
+
+        Args:
+            weight: As for a call.
+            output: The output layer.
+            num_steps: How many tokens are read and drawn.
+        """
+        ...
+
+
+@runtime_checkable
+class DrawsTokens(Protocol):
+    """A :class:`RuntimeTask` that generates one text by the compiled code of its model."""
+
+    def draw_loop(self, network: Any, num_steps: int) -> TokenLoop | None:
+        """Return the loop; None: the step function of :class:`Generates` is to be used.
+
+        Args:
+            network: What :meth:`RuntimeTask.network` returned.
+            num_steps: How many tokens are read and drawn.
         """
         ...
 

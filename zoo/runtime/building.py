@@ -9,15 +9,16 @@ from typing import Any, cast
 import numpy as np
 
 from zoo.errors import NeedsTorchError, UsageError
-from zoo.interfaces import ProbesTexts, RuntimeModel, RuntimeTask, Tensors
+from zoo.interfaces import ProbesTexts, QuantizedMatrix, RuntimeModel, RuntimeTask, Tensors
 from zoo.options import options_of
 from zoo.records import ModelInfo, TaskInfo
 from zoo.registry import Registry, resolve_target
 from zoo.spec import Component, NetworkSpec
-from zoo.weights import comparison
+from zoo.weights import comparison, quantization
 from zoo.weights.comparison import Comparison
 from zoo.weights.components import UNFIT, misfit, not_finite, spec_of, unfit, upgraded
 from zoo.weights.file import Weights
+from zoo.weights.quantization import SUFFIX
 
 
 def build(weights: Weights, registry: Registry) -> tuple[NetworkSpec, RuntimeTask, Any]:
@@ -44,11 +45,7 @@ def build(weights: Weights, registry: Registry) -> tuple[NetworkSpec, RuntimeTas
         def build_model(input_size: int, inner: Tensors) -> RuntimeModel:
             return cast("RuntimeModel", model(input_size, spec.model.options, inner))
 
-        tensors = Tensors(
-            {name: tensor.array() for name, tensor in weights.tensors.items()},
-            {name: tensor.dtype for name, tensor in weights.tensors.items()},
-            header["dtype"],
-        )
+        tensors = _tensors(weights)
         network = task.network(build_model, tensors)
     except NeedsTorchError:
         raise
@@ -59,6 +56,26 @@ def build(weights: Weights, registry: Registry) -> tuple[NetworkSpec, RuntimeTas
     if infinite := tensors.not_finite():
         raise not_finite(infinite[0], where)
     return spec, task, network
+
+
+def _tensors(weights: Weights) -> Tensors:
+    """Return the tensors of a file.
+
+    Raises:
+        ValueError: Integers or scales of 8-bit weights are malformed.
+    """
+    arrays = {name: tensor.array() for name, tensor in weights.tensors.items()}
+    dtypes = {name: tensor.dtype for name, tensor in weights.tensors.items()}
+    dtype, quantized = weights.header["dtype"], {}
+    if dtype == quantization.QUANTIZED:
+        dtype = "float32"
+        for name in quantization.quantized_names(dtypes):
+            scale, of_scale = arrays.pop(name + SUFFIX), dtypes.pop(name + SUFFIX)
+            if problem := quantization.problem(name, arrays[name], scale, of_scale):
+                raise ValueError(problem)
+            quantized[name] = QuantizedMatrix(arrays[name], scale)
+            arrays[name], dtypes[name] = quantization.dequantize(*quantized[name]), dtype
+    return Tensors(arrays, dtypes, dtype, quantized=quantized)
 
 
 def _target(component: Component[TaskInfo] | Component[ModelInfo], where: str) -> Any:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from zoo.arrays import softmax
 from zoo.generation import GREEDY, Sampling, check_samples
-from zoo.interfaces import Array, ArrayDecodeStep, ArrayState, Generates
+from zoo.interfaces import (
+    Array,
+    ArrayDecodeStep,
+    ArrayState,
+    DrawsTokens,
+    Generates,
+    TokenLoop,
+)
+
+CHUNK = 64
+"""How many tokens one call of compiled code draws."""
 
 
 def probabilities(logits: Array, sampling: Sampling) -> Array:
@@ -71,6 +81,11 @@ def generate(
 ) -> Iterator[list[str]]:
     """Yield what follows a prompt; arguments and errors are those of :mod:`zoo.generation`."""
     check_samples(samples)
+    if samples == 1 and length and isinstance(task, DrawsTokens):
+        prompt_ids = task.encode(prompt) or [task.start_token()]
+        loop = task.draw_loop(network, len(prompt_ids) + length)
+        if loop is not None:
+            return _generate_one(task, loop, prompt_ids, length, sampling)
     step: ArrayDecodeStep = task.decode_step(network)  # type: ignore[assignment]
     return _generate(task, step, prompt, length, sampling, samples)
 
@@ -92,3 +107,20 @@ def _generate(
         if remaining:
             logits, state = step(drawn, state)
         yield [task.decode([token_id]) for token_id in drawn.tolist()]
+
+
+def _generate_one(
+    task: Generates, loop: TokenLoop, prompt_ids: Sequence[int], length: int, sampling: Sampling
+) -> Iterator[list[str]]:
+    """Generate one text by compiled code, with the variates of :func:`_generate`."""
+    source, greedy = Exponential(sampling.seed), sampling.scale > GREEDY
+    token_ids: Sequence[int] = prompt_ids
+    for first in range(0, length, CHUNK):
+        variates = source.draw(min(CHUNK, length - first), loop.num_tokens)
+        token_ids = loop.draw(
+            token_ids, variates, greedy=greedy, scale=1.0 if greedy else sampling.scale,
+            top_k=sampling.top_k, top_p=sampling.top_p,
+        ).tolist()  # fmt: skip
+        for token_id in token_ids:
+            yield [task.decode([token_id])]
+        token_ids = token_ids[-1:]

@@ -20,6 +20,7 @@ from zoo.weights import writer
 from zoo.weights.components import without_folders
 from zoo.weights.header import DTYPE_NAMES
 from zoo.weights.metrics import select
+from zoo.weights.quantization import QUANTIZED
 from zoo.weights.tensors import dtype_name
 
 
@@ -92,7 +93,8 @@ class TrainedModel(MeasuredModel):
 
         Args:
             path: Where to.
-            dtype: ``float32``, ``float16`` or ``bfloat16``; empty: that of the file.
+            dtype: ``float32``, ``float16``, ``bfloat16`` or ``int8``; empty: that of the file.
+                What ``int8`` costs is measured by :func:`zoo.api.export` with ``quantize``.
             metrics: What was measured, by split, in addition to what the file has: what
                 :meth:`evaluate` returned. An entry of other weights is left out, with a warning.
             overwrite: Whether an existing file is replaced.
@@ -100,12 +102,12 @@ class TrainedModel(MeasuredModel):
         Raises:
             UsageError: The file exists, or there is no such dtype.
             WeightsError: The file that the weights came from does not verify, a weight is not a
-                finite number, or a 16-bit dtype changes the outputs by too much.
+                finite number, or another dtype changes the outputs by too much.
             DiskError: The file cannot be written.
         """
         dtype = dtype or self.info["dtype"]
-        if dtype not in DTYPE_NAMES:
-            raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {listed(DTYPE_NAMES)}")
+        if dtype not in (known := (*DTYPE_NAMES, QUANTIZED)):
+            raise UsageError(f"no dtype {dtype!r}", fix=f"dtypes are {listed(known)}")
         target = Path(path)
         if not overwrite:
             refuse_existing(target)
@@ -124,6 +126,8 @@ class TrainedModel(MeasuredModel):
             "metrics": {**self._metrics(weights), **given},
             "dtype": self.info["dtype"] if unchanged else "float32",
         }
+        if not unchanged:
+            header.pop("quantization", None)  # It was measured on other weights.
         writer.save(target, self.module, self.task, header, dtype)
 
     def _check_dtypes(self) -> None:

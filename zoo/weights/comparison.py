@@ -19,7 +19,8 @@ from zoo.weights.header import canonical
 
 # How far outputs may differ from the stored ones, by dtype of the file. Across machines and wheels
 # float32 differs by about 1e-5; rounding weights to 16 bits costs more.
-TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 1e-2}
+# The outputs of 8-bit weights are those of the rounded weights.
+TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 1e-2, "int8": 1e-4}
 
 # The probe is computed whenever a file is loaded for the first time.
 MAX_STEPS = 1 << 14
@@ -29,7 +30,7 @@ MAX_TEXTS, MAX_CHARACTERS = 16, 100_000
 # What the digest of settings leaves out: answers do not depend on it, or it has a digest already.
 _OTHER_KEYS = {
     "format", "requires", "zoo", "run", "data", "metrics", "environment", "dtype", "probe",
-    "weights_sha256", "digest",
+    "weights_sha256", "digest", "quantization",
 }  # fmt: skip
 
 Outputs = Callable[[Mapping[str, Any]], npt.ArrayLike]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import WeightsError
-from zoo.formats import FORMAT, check_format, upgrade_header
+from zoo.formats import FORMAT, QUANTIZED_FORMAT, check_format, upgrade_header
+from zoo.weights.quantization import QUANTIZED
 
 KEY = "zoo"
 DTYPE_NAMES = ("float32", "float16", "bfloat16")
@@ -115,7 +116,8 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         raise WeightsError("the header is not JSON", where=str(path), why=str(error)) from error
     if not isinstance(header, dict) or "format" not in header:
         raise WeightsError("the header is incomplete", where=str(path))
-    if check_format(header, str(path)) == 1:
+    version = check_format(header, str(path), QUANTIZED_FORMAT)
+    if version == 1:
         run, dtype = header, header.get("storage")
         _check(header, _REQUIRED_OF_FORMAT_1, "header", path)
         _check(header["training"], {"seed": int}, "header's training", path)
@@ -128,7 +130,7 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             raise WeightsError("the header's run has no seed", where=str(path))
         _check(header["probe"], {"batch": dict, "outputs": list}, "header's probe", path)
         # Format 2 has these since 0.4.
-        since = {"weights_sha256": str, "environment": dict}
+        since = {"weights_sha256": str, "environment": dict, "quantization": dict}
         _check(header, {key: since[key] for key in since.keys() & header.keys()}, "header", path)
         versions = header.get("environment", {})
         _check(versions, dict.fromkeys(versions, str), "header's environment", path)
@@ -138,7 +140,7 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     _check(header["data"], _REQUIRED_OF_DATA, "header's data", path)
     for split, metrics in header["metrics"].items():
         _check(metrics, {}, f"header's metrics of {split}", path)
-    if dtype not in DTYPE_NAMES:
+    if dtype not in ((QUANTIZED,) if version == QUANTIZED_FORMAT else DTYPE_NAMES):
         raise WeightsError(f"unknown dtype {dtype!r}", where=str(path))
     return header
 
@@ -149,7 +151,7 @@ def upgraded(header: dict[str, Any], path: Path) -> dict[str, Any]:
     Raises:
         WeightsError: It is incomplete.
     """
-    if header["format"] == FORMAT:
+    if header["format"] >= FORMAT:
         return header
     try:
         return upgrade_header(header)

@@ -16,7 +16,8 @@ from zoo.spec import NetworkSpec
 from zoo.weights.budget import Budget
 from zoo.weights.components import UNFIT, misfit, spec_of, unfit, upgraded
 from zoo.weights.file import Weights
-from zoo.weights.tensors import DTYPES, check_finite, dtype_name, restored
+from zoo.weights.quantization import QUANTIZED
+from zoo.weights.tensors import DTYPES, check_finite, dequantized, dtype_name, restored
 
 
 def build(
@@ -47,21 +48,27 @@ def build(
             network = build_network(task, spec)
     except (UsageError, *UNFIT) as error:
         raise unfit(weights, error) from error
-    tensors = _fitting(network, weights)
+    try:
+        tensors = _fitting(network, weights)
+    except ValueError as error:
+        raise misfit(weights, [str(error)]) from error
     check_finite(network, tensors, str(weights.path))
-    # Copies into parameters of the network's dtype; 16-bit files become float32.
+    # Copies into parameters of the network's dtype; 16-bit and 8-bit files become float32.
     network.load_state_dict(tensors)
     return spec, task, network.eval()
 
 
 def _fitting(network: nn.Module, weights: Weights) -> dict[str, Tensor]:
     """Return the tensors as the network has them; refuse those that are not its own."""
-    expected = network.state_dict()
-    problems = [f"{name} is missing" for name in sorted(expected.keys() - weights.tensors.keys())]
-    problems += [f"{name} is extra" for name in sorted(weights.tensors.keys() - expected.keys())]
+    expected, dtype = network.state_dict(), weights.header["dtype"]
+    tensors = weights.tensors
+    if dtype == QUANTIZED:
+        tensors, dtype = dequantized(tensors), "float32"
+    problems = [f"{name} is missing" for name in sorted(expected.keys() - tensors.keys())]
+    problems += [f"{name} is extra" for name in sorted(tensors.keys() - expected.keys())]
     found = {
-        name: restored(weights.tensors[name], expected[name].dtype)
-        for name in sorted(expected.keys() & weights.tensors.keys())
+        name: restored(tensors[name], expected[name].dtype)
+        for name in sorted(expected.keys() & tensors.keys())
     }
     for name, tensor in found.items():
         shape, wanted = tuple(tensor.shape), tuple(expected[name].shape)
@@ -69,7 +76,7 @@ def _fitting(network: nn.Module, weights: Weights) -> dict[str, Tensor]:
             problems.append(f"{name} has shape {shape}, not {wanted}")
         stored = expected[name].dtype
         if stored in DTYPES.values():
-            stored = DTYPES[weights.header["dtype"]]
+            stored = DTYPES[dtype]
         if tensor.dtype != stored:
             problems.append(f"{name} is {dtype_name(tensor)}, not {dtype_name(stored)}")
     if problems:

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import WeightsError
+from zoo.weights import quantization
 from zoo.weights.components import not_finite
 from zoo.weights.file import weights_digest
+from zoo.weights.quantization import QUANTIZED, SUFFIX
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -18,8 +20,11 @@ def stored(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:
     """Return copies of the tensors of a network, on the CPU, as a file holds them.
 
     Tensors of float32, float16 and bfloat16 are converted to ``dtype``. All others keep their
-    dtype; those of complex128, which the file format lacks, are pairs (..., 2) of float64.
+    dtype; those of complex128, which the file format lacks, are pairs (..., 2) of float64. With
+    int8, matrices of parameters become integers with scales, and other tensors float32.
     """
+    if dtype == QUANTIZED:
+        return _quantized(network)
     return {
         # Cloned, because the file format does not allow tensors that share memory.
         name: _stored(tensor.detach().cpu(), DTYPES[dtype]).clone(
@@ -35,6 +40,36 @@ def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     if tensor.dtype == torch.complex128:
         return torch.view_as_real(tensor)
     return tensor.to(dtype) if tensor.dtype in DTYPES.values() else tensor
+
+
+def _quantized(network: nn.Module) -> dict[str, Tensor]:
+    tensors = stored(network)
+    for name, _ in network.named_parameters(remove_duplicate=False):
+        matrix = tensors[name]
+        if (
+            matrix.dtype == torch.float32
+            and quantization.is_quantizable(tuple(matrix.shape))
+            and name + SUFFIX not in tensors
+        ):
+            values, scale = quantization.quantize(matrix.numpy())
+            tensors[name], tensors[name + SUFFIX] = torch.tensor(values), torch.tensor(scale)
+    return tensors
+
+
+def dequantized(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a file with 8-bit weights as those of the network, in float32.
+
+    Raises:
+        ValueError: Integers or scales are malformed; the message says which.
+    """
+    found = dict(tensors)
+    for name in quantization.quantized_names({n: dtype_name(t) for n, t in tensors.items()}):
+        stored = found.pop(name + SUFFIX)
+        values, scale = found[name].numpy(), stored.float().numpy()
+        if problem := quantization.problem(name, values, scale, dtype_name(stored)):
+            raise ValueError(problem)
+        found[name] = torch.from_numpy(quantization.dequantize(values, scale))
+    return found
 
 
 def restored(tensor: Tensor, wanted: torch.dtype) -> Tensor:
@@ -59,7 +94,8 @@ def identify(network: nn.Module, dtype: str) -> str:
     if dtype == "float32":
         return weights_digest(exact)
     rounded = stored(network, dtype)
-    same = all(torch.equal(rounded[name].to(exact[name].dtype), exact[name]) for name in exact)
+    read = dequantized(rounded) if dtype == QUANTIZED else rounded
+    same = all(torch.equal(read[name].to(exact[name].dtype), exact[name]) for name in exact)
     return weights_digest(rounded if same else exact)
 
 

@@ -37,7 +37,7 @@ def _clamp(x: Any, bound: Any) -> Any:
 
 
 @jit
-def _exp2(x: Any) -> Any:
+def exp2(x: Any) -> Any:
     """Return 2 to the x, for x in -126 ... 126, with a relative error below 2e-7.
 
     Source: S. Moshier, Cephes, exp2f.
@@ -57,7 +57,7 @@ def _exp2(x: Any) -> Any:
 
 @jit
 def _sigmoid(x: Any) -> Any:
-    return ONE / (ONE + _exp2(_clamp(x * float32(-1.44269504088896341), float32(126))))
+    return ONE / (ONE + exp2(_clamp(x * float32(-1.44269504088896341), float32(126))))
 
 
 @jit
