@@ -1,0 +1,296 @@
+"""Data in several files ("shards"), here or behind a URL: listed, checked, opened.
+
+A listing is a small file in the cache, so that a task is given a path as for any other data.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+from urllib.parse import urlsplit
+
+from zoo.errors import DataError, NetworkError, UsageError
+from zoo.files import cache_folder, write_atomically
+
+SUFFIX = ".shards"
+_WILDCARDS = re.compile(r"[*?\[]")
+# The number of a shard and of how many: train-00001-of-00004.parquet.
+_NUMBERED = re.compile(r"-(\d{2,6}|\*)-of-(\d{2,6})(?=\D|$)")
+_MOST_SHARDS = 100_000
+# What tells that a remote file is another one, best first.
+_STAMPS = ("ETag", "etag", "Content-MD5", "Digest", "Last-Modified", "LastModified", "mtime",
+           "created")  # fmt: skip
+# Packages below fsspec, whose exceptions share no base class.
+_REMOTE = frozenset({"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A file of a set.
+
+    Args:
+        url: Absolute path, or URL.
+        size: Bytes.
+        stamp: Changes with the file: time and inode, or the ETag of a remote file.
+    """
+
+    url: str
+    size: int
+    stamp: str
+
+    @property
+    def name(self) -> str:
+        """The last part of path or URL, as messages and results name it."""
+        return PurePosixPath(urlsplit(self.url).path if "://" in self.url else self.url).name
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """A set of files, in the order of their URLs.
+
+    Args:
+        pattern: What the user gave.
+        shards: The files.
+    """
+
+    pattern: str
+    shards: tuple[Shard, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(shard.size for shard in self.shards)
+
+    @property
+    def name(self) -> str:
+        """The last part of the pattern."""
+        return self.pattern.rstrip("/").rsplit("/", 1)[-1]
+
+
+def list_shards(pattern: str | Sequence[Path]) -> Shards:
+    """List the files of a pattern, a URL or some paths, without reading them.
+
+    A URL of HTTP names one file, or with ``-00000-of-00004`` or ``-*-of-00004`` all four: servers
+    list no files.
+
+    Args:
+        pattern: A path or URL with wildcards, or the paths themselves.
+
+    Raises:
+        DataError: There are none, or one of a numbered set is missing.
+        NetworkError: A server does not answer, or with an error.
+        UsageError: A URL is given, and fsspec or what it needs is not installed.
+    """
+    if not isinstance(pattern, str):
+        found = [_local(path) for path in pattern]
+        pattern = os.path.commonpath(pattern) if len(pattern) > 1 else str(pattern[0])
+    elif "://" in pattern:
+        found = list(_remote(pattern))
+    else:
+        found = [_local(Path(name)) for name in glob.iglob(pattern) if Path(name).is_file()]
+    found.sort(key=lambda shard: shard.url)
+    if not found:
+        raise DataError(f"no shards {pattern!r}", why="no file matches", fix="check the pattern")
+    if len(found) > _MOST_SHARDS:
+        raise DataError(f"more than {_MOST_SHARDS:,} shards", where=pattern)
+    _check_numbers(shard.url for shard in found)
+    for shard in found:
+        if not shard.size:
+            raise DataError("the shard is empty", where=shard.url, fix="fetch or write it again")
+    return Shards(pattern, tuple(found))
+
+
+def save_list(shards: Shards) -> Path:
+    """Write a listing into the cache, under the digest of its content, and return its path.
+
+    Args:
+        shards: The files.
+
+    Raises:
+        DiskError: It cannot be written.
+    """
+    document = {"pattern": shards.pattern, "shards": [asdict(shard) for shard in shards.shards]}
+    content = json.dumps(document).encode()
+    name = re.sub(r"[^\w.-]+", "-", shards.name).strip("-")[-60:]
+    folder = cache_folder() / "shards"
+    path = folder / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}{SUFFIX}"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    return path
+
+
+def read_list(path: Path) -> Shards | None:
+    """Return the files of a listing; None where a path is none.
+
+    Args:
+        path: What :func:`save_list` returned, or any other path.
+
+    Raises:
+        DataError: The listing is damaged.
+    """
+    if path.suffix != SUFFIX or not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return Shards(document["pattern"], tuple(Shard(**item) for item in document["shards"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError("no list of shards", where=str(path), why=str(error)) from error
+
+
+@contextmanager
+def opened(shard: Shard) -> Iterator[IO[bytes]]:
+    """Open a shard for reading at any place; it must be the file that was listed, to the end.
+
+    Args:
+        shard: The file.
+
+    Raises:
+        DataError: It is missing, may not be read or has changed since it was listed.
+        NetworkError: A server does not answer, or with an error.
+    """
+    with naming(shard.url):
+        _check_unchanged(shard)
+        if "://" in shard.url:
+            system, path = _filesystem(shard.url)
+            with system.open(path, "rb") as file:
+                yield cast("IO[bytes]", file)
+        else:
+            with Path(shard.url).open("rb") as file:
+                yield file
+        _check_unchanged(shard)
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Turn what files and servers raise into one line that names the shard.
+
+    Args:
+        where: The shard.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError("a shard is missing", where=where, fix="fetch or write it again") from error
+    except Exception as error:
+        package = type(error).__module__.split(".")[0]
+        if package not in _REMOTE and not isinstance(error, OSError):
+            raise
+        why = " ".join(f"{type(error).__name__} {error}".split())
+        if "://" not in where or where.startswith(("file:", "memory:", "local:")):
+            raise DataError("cannot read the shard", where=where, why=why) from error
+        raise NetworkError(
+            "cannot read the shard", where=where, why=why[:150], fix="try again later"
+        ) from error
+
+
+def _local(path: Path) -> Shard:
+    with naming(str(path)):
+        found = path.stat()
+    stamp = f"{found.st_mtime_ns} {found.st_ino} {found.st_dev}"
+    return Shard(str(path.resolve()), found.st_size, stamp)
+
+
+def _remote(pattern: str) -> Iterator[Shard]:
+    with naming(pattern):
+        system, path = _filesystem(pattern)
+        if _is_http(pattern):
+            names = _all_numbers(path)
+        else:
+            names = sorted(system.glob(path)) if _WILDCARDS.search(path) else [path]
+            if not _WILDCARDS.search(path) and system.isdir(path):
+                names = [n for n in sorted(system.ls(path, detail=False)) if system.isfile(n)]
+    for name in names:
+        yield _stat(pattern if len(names) == 1 and name == path else system.unstrip_protocol(name))
+
+
+def _is_http(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+def _stat(url: str) -> Shard:
+    with naming(url):
+        system, path = _filesystem(url)
+        system.invalidate_cache(path)
+        found = system.info(path)
+    size = found.get("size")
+    if size is None:
+        raise DataError("the server does not say how long the shard is", where=url)
+    stamp = next((str(found[name]) for name in _STAMPS if found.get(name)), "")
+    return Shard(url, int(size), stamp)
+
+
+def _check_unchanged(shard: Shard) -> None:
+    now = _stat(shard.url) if "://" in shard.url else _local(Path(shard.url))
+    if (now.size, now.stamp) != (shard.size, shard.stamp):
+        raise DataError(
+            "the shard has changed since it was listed",
+            where=shard.url,
+            why=f"{shard.size:,} bytes before, {now.size:,} now",
+            fix="train when it is whole",
+        )
+
+
+def _all_numbers(path: str) -> list[str]:
+    """Return all names of a numbered set of which one, or a pattern, is given."""
+    found = _NUMBERED.search(path)
+    if not found:
+        return [path]
+    width, count = len(found[2]), int(found[2])
+    start, end = found.span(1)
+    return [f"{path[:start]}{n:0{width}}{path[end:]}" for n in range(min(count, _MOST_SHARDS))]
+
+
+def _check_numbers(urls: Iterable[str]) -> None:
+    """Check that sets that are numbered have every shard."""
+    groups: dict[tuple[str, str], set[int]] = {}
+    for url in urls:
+        if (found := _NUMBERED.search(url)) and found[1] != "*":
+            key = f"{url[: found.start(1)]}*{url[found.end(1) :]}", found[2]
+            groups.setdefault(key, set()).add(int(found[1]))
+    for (pattern, total), numbers in groups.items():
+        wanted = range(1, int(total) + 1) if int(total) in numbers else range(int(total))
+        missing = [number for number in wanted if number not in numbers]
+        if missing:
+            name = pattern.replace("*", f"{missing[0]:0{len(total)}}")
+            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            raise DataError(
+                f"a shard is missing: {name.rsplit('/', 1)[-1]}{more}",
+                where=pattern,
+                why=f"{len(numbers):,} of {int(total):,} are there",
+                fix="fetch or write it again",
+            )
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    """Return fsspec's file system of a URL, and the path in it."""
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise UsageError(
+            f"reading {url.split('://')[0]}:// needs fsspec",
+            why=str(error),
+            fix="pip install 'seqzoo[remote]'",
+        ) from error
+    try:
+        return cast("tuple[Any, str]", url_to_fs(url))
+    except ImportError as error:
+        raise UsageError(
+            f"reading {url.split('://')[0]}:// needs another package",
+            why=str(error),
+            fix="pip install 'seqzoo[remote]', or what it names",
+        ) from error
+    except ValueError as error:
+        raise UsageError(
+            f"cannot read {url.split('://')[0]}://",
+            why=str(error),
+            fix="give a path, or a URL that fsspec knows, such as https:// or s3://",
+        ) from error
