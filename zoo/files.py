@@ -211,5 +211,5 @@ def absolute(path: str | Path) -> str:
     """
     name = str(path)
     if "://" not in name and is_pattern(name):
-        return os.path.abspath(name)
+        return str(Path(name).absolute())
     return str(Path(name).resolve()) if name and Path(name).exists() else name

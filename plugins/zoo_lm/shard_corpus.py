@@ -68,9 +68,7 @@ def load_words(
         for word in kept:
             del counts[word]
         words = build_vocabulary(counts, options.min_count, options.max_vocab, kept)
-    encoding = Encoding(
-        "words", end_of_text=END_OF_TEXT, shuffle=None if layout.in_order else seed
-    )
+    encoding = Encoding("words", end_of_text=END_OF_TEXT, shuffle=None if layout.in_order else seed)
     found = encode(table, counted, words, encoding)
     num_train, num_validation = _sizes(found, counted.sizes)
     occurrences = np.zeros(len(words), np.int64)

@@ -1,23 +1,20 @@
-"""Data in several files ("shards"), here or behind a URL: listed, checked, opened.
+"""Data in several files ("shards"), here or behind a URL: listed and checked.
 
 A listing is a small file in the cache, so that a task is given a path as for any other data.
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
-from urllib.parse import urlsplit
+from pathlib import Path
 
-from zoo.errors import DataError, NetworkError, UsageError
+from zoo.data.shard_files import Shard, filesystem, look, naming
+from zoo.errors import DataError
 from zoo.files import cache_folder, write_atomically
 
 SUFFIX = ".shards"
@@ -25,31 +22,6 @@ _WILDCARDS = re.compile(r"[*?\[]")
 # The number of a shard and of how many: train-00001-of-00004.parquet.
 _NUMBERED = re.compile(r"-(\d{2,6}|\*)-of-(\d{2,6})(?=\D|$)")
 _MOST_SHARDS = 100_000
-# What tells that a remote file is another one, best first.
-_STAMPS = ("ETag", "etag", "Content-MD5", "Digest", "Last-Modified", "LastModified", "mtime",
-           "created")  # fmt: skip
-# Packages below fsspec, whose exceptions share no base class.
-_REMOTE = frozenset({"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec"})
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A file of a set.
-
-    Args:
-        url: Absolute path, or URL.
-        size: Bytes.
-        stamp: Changes with the file: time and inode, or the ETag of a remote file.
-    """
-
-    url: str
-    size: int
-    stamp: str
-
-    @property
-    def name(self) -> str:
-        """The last part of path or URL, as messages and results name it."""
-        return PurePosixPath(urlsplit(self.url).path if "://" in self.url else self.url).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +62,12 @@ def list_shards(pattern: str | Sequence[Path]) -> Shards:
         UsageError: A URL is given, and fsspec or what it needs is not installed.
     """
     if not isinstance(pattern, str):
-        found = [_local(path) for path in pattern]
+        found = [look(str(path)) for path in pattern]
         pattern = os.path.commonpath(pattern) if len(pattern) > 1 else str(pattern[0])
     elif "://" in pattern:
         found = list(_remote(pattern))
     else:
-        found = [_local(Path(name)) for name in glob.iglob(pattern) if Path(name).is_file()]
+        found = [look(name) for name in _matching(pattern)]
     found.sort(key=lambda shard: shard.url)
     if not found:
         raise DataError(f"no shards {pattern!r}", why="no file matches", fix="check the pattern")
@@ -146,97 +118,23 @@ def read_list(path: Path) -> Shards | None:
         raise DataError("no list of shards", where=str(path), why=str(error)) from error
 
 
-@contextmanager
-def opened(shard: Shard) -> Iterator[IO[bytes]]:
-    """Open a shard for reading at any place; it must be the file that was listed, to the end.
-
-    Args:
-        shard: The file.
-
-    Raises:
-        DataError: It is missing, may not be read or has changed since it was listed.
-        NetworkError: A server does not answer, or with an error.
-    """
-    with naming(shard.url):
-        _check_unchanged(shard)
-        if "://" in shard.url:
-            system, path = _filesystem(shard.url)
-            with system.open(path, "rb") as file:
-                yield cast("IO[bytes]", file)
-        else:
-            with Path(shard.url).open("rb") as file:
-                yield file
-        _check_unchanged(shard)
-
-
-@contextmanager
-def naming(where: str) -> Iterator[None]:
-    """Turn what files and servers raise into one line that names the shard.
-
-    Args:
-        where: The shard.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DataError("a shard is missing", where=where, fix="fetch or write it again") from error
-    except Exception as error:
-        package = type(error).__module__.split(".")[0]
-        if package not in _REMOTE and not isinstance(error, OSError):
-            raise
-        why = " ".join(f"{type(error).__name__} {error}".split())
-        if "://" not in where or where.startswith(("file:", "memory:", "local:")):
-            raise DataError("cannot read the shard", where=where, why=why) from error
-        raise NetworkError(
-            "cannot read the shard", where=where, why=why[:150], fix="try again later"
-        ) from error
-
-
-def _local(path: Path) -> Shard:
-    with naming(str(path)):
-        found = path.stat()
-    stamp = f"{found.st_mtime_ns} {found.st_ino} {found.st_dev}"
-    return Shard(str(path.resolve()), found.st_size, stamp)
+def _matching(pattern: str) -> list[str]:
+    path = Path(pattern).absolute()
+    names = path.relative_to(path.anchor)
+    return [str(found) for found in Path(path.anchor).glob(str(names)) if found.is_file()]
 
 
 def _remote(pattern: str) -> Iterator[Shard]:
     with naming(pattern):
-        system, path = _filesystem(pattern)
-        if _is_http(pattern):
+        system, path = filesystem(pattern)
+        if pattern.startswith(("http://", "https://")):
             names = _all_numbers(path)
         else:
             names = sorted(system.glob(path)) if _WILDCARDS.search(path) else [path]
             if not _WILDCARDS.search(path) and system.isdir(path):
                 names = [n for n in sorted(system.ls(path, detail=False)) if system.isfile(n)]
     for name in names:
-        yield _stat(pattern if len(names) == 1 and name == path else system.unstrip_protocol(name))
-
-
-def _is_http(url: str) -> bool:
-    return url.startswith(("http://", "https://"))
-
-
-def _stat(url: str) -> Shard:
-    with naming(url):
-        system, path = _filesystem(url)
-        system.invalidate_cache(path)
-        found = system.info(path)
-    size = found.get("size")
-    if size is None:
-        raise DataError("the server does not say how long the shard is", where=url)
-    stamp = next((str(found[name]) for name in _STAMPS if found.get(name)), "")
-    return Shard(url, int(size), stamp)
-
-
-def _check_unchanged(shard: Shard) -> None:
-    now = _stat(shard.url) if "://" in shard.url else _local(Path(shard.url))
-    if (now.size, now.stamp) != (shard.size, shard.stamp):
-        raise DataError(
-            "the shard has changed since it was listed",
-            where=shard.url,
-            why=f"{shard.size:,} bytes before, {now.size:,} now",
-            fix="train when it is whole",
-        )
+        yield look(pattern if len(names) == 1 and name == path else system.unstrip_protocol(name))
 
 
 def _all_numbers(path: str) -> list[str]:
@@ -268,29 +166,3 @@ def _check_numbers(urls: Iterable[str]) -> None:
                 why=f"{len(numbers):,} of {int(total):,} are there",
                 fix="fetch or write it again",
             )
-
-
-def _filesystem(url: str) -> tuple[Any, str]:
-    """Return fsspec's file system of a URL, and the path in it."""
-    try:
-        from fsspec.core import url_to_fs
-    except ImportError as error:
-        raise UsageError(
-            f"reading {url.split('://')[0]}:// needs fsspec",
-            why=str(error),
-            fix="pip install 'seqzoo[remote]'",
-        ) from error
-    try:
-        return cast("tuple[Any, str]", url_to_fs(url))
-    except ImportError as error:
-        raise UsageError(
-            f"reading {url.split('://')[0]}:// needs another package",
-            why=str(error),
-            fix="pip install 'seqzoo[remote]', or what it names",
-        ) from error
-    except ValueError as error:
-        raise UsageError(
-            f"cannot read {url.split('://')[0]}://",
-            why=str(error),
-            fix="give a path, or a URL that fsspec knows, such as https:// or s3://",
-        ) from error

@@ -1,4 +1,4 @@
-"""The parts of texts, and how often tokens occur: counted by several processes, in bounded memory."""
+"""The parts of texts, and how often tokens occur: counted by processes in bounded memory."""
 
 from __future__ import annotations
 

@@ -164,7 +164,6 @@ def _starts(lengths: IntArray) -> Iterator[IntArray]:
 
 def _encode_block(work: _Work) -> int:
     """Write the token ids of some texts, and return how many there are."""
-    how = work.how
     rows = mapped(work.counts, "rows")[_order(work)]
     texts = Texts(mapped(work.table, "texts"), mapped(work.table, "ends"), rows)
     total = 0

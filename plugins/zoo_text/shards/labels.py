@@ -48,9 +48,7 @@ def label_names(
     return list(known)
 
 
-def label_targets(
-    table: ShardTable, counted: Counted, kind: Kind, names: Sequence[str]
-) -> Array:
+def label_targets(table: ShardTable, counted: Counted, kind: Kind, names: Sequence[str]) -> Array:
     """Return targets: (M,) classes or numbers, or (M, K) float32 of several labels.
 
     Raises:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from zoo.data.shards import Shard, Shards
+from zoo.data.shard_files import Shard
+from zoo.data.shards import Shards
 from zoo.errors import DataError
 from zoo_text.options import TextOptions
 from zoo_text.shards.reading import (
@@ -60,6 +61,13 @@ class Layout:
         """Return the columns that are read."""
         columns = (self.columns.text, self.columns.label, self.columns.part)
         return list(dict.fromkeys(filter(None, columns)))
+
+    def key(self) -> list[object]:
+        """Return what decides what is read, as JSON values."""
+        coding: list[object] = []
+        if (found := self.coding) is not None:
+            coding = [found.kind, found.separator, found.decimal_comma, sorted(found.missing)]
+        return [repr(self.form), self.used(), coding, list(self.parts)]
 
     def check(self, shard: Shard) -> None:
         """Check that a shard has the columns of the first one.
@@ -151,9 +159,7 @@ def look(
     resolved = {"text_column": columns.text}
     if coding is not None:
         resolved |= {"label_column": columns.label, "labels": coding.kind}
-    return Layout(
-        found.form, tuple(table.columns), columns, coding, tuple(parts), resolved
-    )  # fmt: skip
+    return Layout(found.form, tuple(table.columns), columns, coding, tuple(parts), resolved)
 
 
 def _part_column(table: Table, text: str) -> str:
@@ -187,5 +193,3 @@ def _format(shard: Shard, options: TextOptions) -> Format:
         options.header == "auto" and has_header(list(zip(*whole, strict=True)))
     )
     return Format(name, dialect, has_header=header)
-
-

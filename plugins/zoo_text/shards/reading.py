@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
-from zoo.data import shards
-from zoo.data.shards import Shard
+from zoo.data import shard_files as shards
+from zoo.data.shard_files import Shard
 from zoo.data.text import decode
 from zoo.errors import DataError, NetworkError
 from zoo_text.tables import arrow
@@ -139,7 +138,7 @@ def read(unit: Unit, form: Format, columns: Sequence[str]) -> Iterator[Rows]:
         columns: Those that are read.
 
     Raises:
-        DataError: The shard is missing, damaged, has changed since it was listed, or lacks a column.
+        DataError: The shard is missing, damaged, lacks a column, or has changed meanwhile.
         NetworkError: A server does not answer, or not to the end.
     """
     if form.name == "parquet":
@@ -254,10 +253,12 @@ def _parquet(shard: Shard) -> Iterator[Any]:
     from pyarrow import parquet
 
     try:
-        with shards.opened(shard) as file:
-            # Pages are read as they are needed, not whole row groups.
-            with parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened:
-                yield opened
+        # Pages are read as they are needed, not whole row groups.
+        with (
+            shards.opened(shard) as file,
+            parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened,
+        ):
+            yield opened
     except (pa.ArrowException, ValueError) as error:
         why = " ".join(str(error).split())[:200]
         raise DataError(
@@ -277,5 +278,3 @@ def _read_parquet(unit: Unit, columns: Sequence[str]) -> Iterator[Rows]:
                     cells = [arrow.named(cell, classes[name]) for cell in cells]
                 found[name] = cells
             yield found
-
-

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,19 +14,16 @@ import numpy as np
 from zoo.data import store
 from zoo.data.ragged import Array, IntArray
 from zoo.data.shards import Shards
-from zoo.errors import DataError, NetworkError
+from zoo.errors import DataError
+from zoo_text.shards.copying import MOST_LABEL_SETS, Work, copy_unit
 from zoo_text.shards.layout import Layout
 from zoo_text.shards.processes import map_in_processes
-from zoo_text.shards.reading import Rows, Unit, read, units_of
-from zoo_text.tables.labels import MAX_CLASSES
-from zoo_text.tables.table import NO_PART, PART_NAMES, as_text
+from zoo_text.shards.reading import units_of
 
 # Increase it when the layout of a cache entry changes.
 VERSION = 1
 # Elements that are copied at once.
 BLOCK = 1 << 20
-_MOST_LABEL_SETS = 100 * MAX_CLASSES
-_ATTEMPTS = 3
 _DTYPES = {"texts": np.uint8, "ends": np.int64, "parts": np.int8}
 
 
@@ -96,15 +91,6 @@ class Texts(Sequence[str]):
         return self._content[start : int(self._ends[row])].tobytes().decode("utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    folder: Path
-    number: int
-    unit: Unit
-    layout: Layout
-    part: int
-
-
 def load(shards: Shards, layout: Layout, processes: int | None = None) -> ShardTable:
     """Return the columns of shards, reading them if they are not in the cache.
 
@@ -125,7 +111,7 @@ def load(shards: Shards, layout: Layout, processes: int | None = None) -> ShardT
         "task": "shard-table",
         "version": VERSION,
         "shards": [asdict(shard) for shard in shards.shards],
-        "layout": repr((layout.form, layout.used(), layout.coding, layout.parts)),
+        "layout": layout.key(),
     }
     entry = store.cached(key, lambda folder: _build(folder, shards, layout, processes))
     found = json.loads((entry / "table.json").read_text(encoding="utf-8"))
@@ -143,11 +129,11 @@ def mapped(folder: Path, name: str) -> Array:
 
 
 def _build(folder: Path, shards: Shards, layout: Layout, processes: int | None) -> None:
-    works: list[_Work] = []
+    works: list[Work] = []
     for shard, part in zip(shards.shards, layout.parts, strict=True):
         for unit in units_of(shard, layout.form):
-            works.append(_Work(folder, len(works), unit, layout, part))
-    results = list(map_in_processes(_read_unit, works, "reading shards", processes))
+            works.append(Work(folder, len(works), unit, layout, part))
+    results = list(map_in_processes(copy_unit, works, "reading shards", processes))
     rows = sum(result["rows"] for result in results)
     if not rows:
         raise DataError("no texts", where=shards.pattern, why=f"column {layout.columns.text!r}")
@@ -156,9 +142,9 @@ def _build(folder: Path, shards: Shards, layout: Layout, processes: int | None) 
     for result in results:
         theirs = [tuple(labels) for labels in result["label_sets"]]
         numbers.append(np.array([sets.setdefault(one, len(sets)) for one in theirs], np.int64))
-        if len(sets) > _MOST_LABEL_SETS:
+        if len(sets) > MOST_LABEL_SETS:
             raise DataError(
-                f"more than {_MOST_LABEL_SETS:,} different labels", where=shards.pattern,
+                f"more than {MOST_LABEL_SETS:,} different labels", where=shards.pattern,
                 fix="choose another column with --set label_column=...",
             )  # fmt: skip
     size = sum(result["bytes"] for result in results)
@@ -198,89 +184,3 @@ def _joined(
                 yield values if codes is None else codes[number][values].astype(dtype)
         path.unlink()
         before += result["bytes"]
-
-
-def _read_unit(work: _Work) -> dict[str, Any]:
-    """Copy the columns of a unit into files; a server that fails is asked again."""
-    for attempt in range(1, _ATTEMPTS):
-        try:
-            return _copy_unit(work)
-        except NetworkError:
-            time.sleep(attempt)
-    return _copy_unit(work)
-
-
-def _copy_unit(work: _Work) -> dict[str, Any]:
-    layout, unit = work.layout, work.unit
-    layout.check(unit.shard)
-    number = layout.coding is not None and layout.coding.kind == "numbers"
-    sets: dict[tuple[str, ...], int] = {}
-    total, rows, size = hashlib.sha256(), 0, 0
-    left_out = [0, 0]
-    names = ("texts", "ends", "parts", "targets")
-    files = {name: (work.folder / f"{work.number:06}.{name}").open("wb") for name in names}
-    try:
-        for batch in read(unit, layout.form, layout.used()):
-            ends, parts, targets = array("q"), array("b"), array("d" if number else "i")
-            content = []
-            for text, part, labels in _examples(batch, work, left_out):
-                coded = text.encode()
-                content.append(coded)
-                size += len(coded)
-                ends.append(size)
-                parts.append(part)
-                if number:
-                    targets.append(labels)
-                elif layout.coding is not None:
-                    targets.append(sets.setdefault(labels, len(sets)))
-            rows += len(ends)
-            if len(sets) > _MOST_LABEL_SETS:
-                sets.clear()
-                raise DataError(
-                    f"more than {_MOST_LABEL_SETS:,} different labels", where=unit.shard.url,
-                    fix="choose another column with --set label_column=...",
-                )  # fmt: skip
-            values = (b"".join(content), ends.tobytes(), parts.tobytes(), targets.tobytes())
-            for name, block in zip(names, values, strict=True):
-                files[name].write(block)
-                total.update(block)
-    finally:
-        for file in files.values():
-            file.close()
-    total.update(repr(list(sets)).encode())
-    return {
-        "rows": rows, "bytes": size, "label_sets": list(sets), "left_out": left_out,
-        "digest": total.hexdigest(),
-    }  # fmt: skip
-
-
-def _examples(
-    batch: Rows, work: _Work, left_out: list[int]
-) -> Iterator[tuple[str, int, Any]]:
-    """Yield text, part and label of each row that has them; count the others."""
-    columns, coding = work.layout.columns, work.layout.coding
-    texts = [as_text(cell) for cell in batch[columns.text]]
-    cells = batch[columns.label] if coding else [None] * len(texts)
-    said = batch[columns.part] if columns.part else [None] * len(texts)
-    for text, cell, name in zip(texts, cells, said, strict=True):
-        part = work.part
-        if columns.part:
-            part = PART_NAMES.get(as_text(name).strip().lower(), 0)
-        labels: Any = None
-        if coding is not None:
-            try:
-                labels = coding.number(cell) if coding.kind == "numbers" else coding.labels(cell)
-            except ValueError as error:
-                raise DataError(
-                    f"label {as_text(cell)[:40]!r} is no number",
-                    where=f"{work.unit.shard.url}, column {columns.label[:40]!r}",
-                    fix="correct it, or use text-classification",
-                ) from error
-            if labels is None:
-                left_out[0] += 1
-                continue
-            if not text.strip() and part in (NO_PART, 0):
-                left_out[1] += 1
-                continue
-            labels = labels if coding.kind == "numbers" else tuple(labels)
-        yield text, part, labels
