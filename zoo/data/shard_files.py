@@ -84,18 +84,29 @@ def naming(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError as error:
-        raise DataError("a shard is missing", where=where, fix="fetch or write it again") from error
     except Exception as error:
-        package = type(error).__module__.split(".")[0]
-        if package not in _REMOTE and not isinstance(error, OSError):
+        # fsspec takes a server that does not answer for a file that is missing.
+        cause = error.__cause__ if _is_remote(error.__cause__) else error
+        if isinstance(cause, FileNotFoundError):
+            raise DataError(
+                "a shard is missing", where=where, fix="fetch or write it again"
+            ) from error
+        is_remote = "://" in where and not where.startswith(("file:", "local:", "memory:"))
+        # A ValueError is what fsspec raises where a server does not support ranges.
+        expected = (OSError, ValueError) if is_remote else (OSError,)
+        if not (isinstance(cause, expected) or _is_remote(cause)):
             raise
-        why = " ".join(f"{type(error).__name__} {error}".split())
-        if "://" not in where or where.startswith(("file:", "memory:", "local:")):
+        why = " ".join(f"{type(cause).__name__} {cause}".split())
+        if not is_remote:
             raise DataError("cannot read the shard", where=where, why=why) from error
         raise NetworkError(
             "cannot read the shard", where=where, why=why[:150], fix="try again later"
         ) from error
+
+
+def _is_remote(error: BaseException | None) -> bool:
+    """Return whether an exception is that of a package below fsspec, such as aiohttp."""
+    return type(error).__module__.split(".")[0] in _REMOTE
 
 
 def _local(path: Path) -> Shard:

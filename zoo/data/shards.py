@@ -50,11 +50,11 @@ class Shards:
 def list_shards(pattern: str | Sequence[Path]) -> Shards:
     """List the files of a pattern, a URL or some paths, without reading them.
 
-    A URL of HTTP names one file, or with ``-00000-of-00004`` or ``-*-of-00004`` all four: servers
-    list no files.
+    A URL of one of a numbered set, such as ``-00000-of-00004``, stands for all four. Servers of
+    HTTP list no files: of their patterns, ``-*-of-00004`` alone can be read.
 
     Args:
-        pattern: A path or URL with wildcards, or the paths themselves.
+        pattern: A path or URL, perhaps with wildcards, or the paths themselves.
 
     Raises:
         DataError: There are none, or one of a numbered set is missing.
@@ -129,10 +129,12 @@ def _remote(pattern: str) -> Iterator[Shard]:
         system, path = filesystem(pattern)
         if pattern.startswith(("http://", "https://")):
             names = _all_numbers(path)
+        elif _WILDCARDS.search(path):
+            names = system.glob(path)
+        elif system.isdir(path):
+            names = [name for name in system.ls(path, detail=False) if system.isfile(name)]
         else:
-            names = sorted(system.glob(path)) if _WILDCARDS.search(path) else [path]
-            if not _WILDCARDS.search(path) and system.isdir(path):
-                names = [n for n in sorted(system.ls(path, detail=False)) if system.isfile(n)]
+            names = _all_numbers(path)
     for name in names:
         yield look(pattern if len(names) == 1 and name == path else system.unstrip_protocol(name))
 
@@ -144,7 +146,10 @@ def _all_numbers(path: str) -> list[str]:
         return [path]
     width, count = len(found[2]), int(found[2])
     start, end = found.span(1)
-    return [f"{path[:start]}{n:0{width}}{path[end:]}" for n in range(min(count, _MOST_SHARDS))]
+    # The last of a set that is counted from 1 says so.
+    first = int(found[1] != "*" and int(found[1]) == count)
+    numbers = range(first, first + min(count, _MOST_SHARDS))
+    return [f"{path[:start]}{n:0{width}}{path[end:]}" for n in numbers]
 
 
 def _check_numbers(urls: Iterable[str]) -> None:

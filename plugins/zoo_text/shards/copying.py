@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError, NetworkError
+from zoo_text.shards.formats import Rows, Unit
 from zoo_text.shards.layout import Layout
-from zoo_text.shards.reading import Rows, Unit, read
+from zoo_text.shards.reading import read
 from zoo_text.tables.labels import MAX_CLASSES
 from zoo_text.tables.table import NO_PART, PART_NAMES, as_text
 

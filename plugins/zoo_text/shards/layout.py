@@ -11,14 +11,8 @@ from zoo.data.shard_files import Shard
 from zoo.data.shards import Shards
 from zoo.errors import DataError
 from zoo_text.options import TextOptions
-from zoo_text.shards.reading import (
-    Format,
-    columns_of,
-    head,
-    name_of_format,
-    read,
-    units_of,
-)
+from zoo_text.shards.formats import Format, name_of_format
+from zoo_text.shards.reading import columns_of, head, read, units_of
 from zoo_text.tables import arrow
 from zoo_text.tables.coding import Coding, find_coding
 from zoo_text.tables.columns import Columns, choose_columns, choose_text_column, row_parts

@@ -3,73 +3,31 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from zoo.data import shard_files as shards
 from zoo.data.shard_files import Shard
 from zoo.data.text import decode
 from zoo.errors import DataError, NetworkError
-from zoo_text.tables import arrow
-from zoo_text.tables.delimited import plain_suffix
-from zoo_text.tables.dialects import Dialect
+from zoo_text.shards.formats import BATCH, TEXT, Format, Rows, Unit
+from zoo_text.shards.parquet import opened_parquet, read_parquet
 from zoo_text.tables.header import unique_names
 from zoo_text.tables.objects import as_cell, parse_object
 from zoo_text.tables.rows import long_cells
 from zoo_text.tables.streams import MAX_TEXT, compression_of, damage, decompressed
 from zoo_text.tables.table import Cell
 
-Rows = Mapping[str, Sequence[Cell]]
-"""Cells of some rows, by column."""
-
-TEXT = "text"
-"""The column of shards that are plain text."""
-
-_BATCH = 1024
 # Bytes of a shard that a process reads at a time, where it can be divided.
 _UNIT = 1 << 26
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How rows are written.
-
-    Args:
-        name: ``parquet``, ``jsonl``, ``delimited`` or ``text``.
-        dialect: How a delimited file separates its cells.
-        has_header: Whether its first row has the names of the columns.
-        paragraphs: Whether a plain text has a text in every paragraph, not on every line.
-    """
-
-    name: str
-    dialect: Dialect = field(default_factory=lambda: Dialect(","))
-    has_header: bool = True
-    paragraphs: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What one process reads at a time.
-
-    Args:
-        shard: The file.
-        first: Its first row group, or byte.
-        after: The row group or byte after the last.
-    """
-
-    shard: Shard
-    first: int
-    after: int
 
 
 def units_of(shard: Shard, form: Format) -> list[Unit]:
     """Return a shard in parts of about 64 MiB: row groups of Parquet, ranges of lines."""
     if form.name == "parquet":
-        with _parquet(shard) as file:
+        with opened_parquet(shard) as file:
             sizes = [file.metadata.row_group(n).total_byte_size for n in range(file.num_row_groups)]
         found, first, total = [], 0, 0
         for number, size in enumerate(sizes, 1):
@@ -91,34 +49,10 @@ def head(shard: Shard, size: int, *, raw: bool = False) -> bytes:
         return stream.read(size)
 
 
-def name_of_format(shard: Shard, start: bytes) -> str:
-    """Return what a shard is, by its first bytes and its name.
-
-    Raises:
-        DataError: It is of no kind that is read in shards.
-    """
-    suffix = plain_suffix(Path(shard.name))
-    if arrow.arrow_form(start) == "Parquet":
-        return "parquet"
-    if suffix in (".jsonl", ".ndjson", ".json") and start.lstrip()[:1] == b"{":
-        return "jsonl"
-    if suffix in (".csv", ".tsv", ".tab"):
-        return "delimited"
-    if suffix == ".txt":
-        return "text"
-    if suffix == ".parquet":
-        raise DataError("the shard is no Parquet", where=shard.url, fix="fetch or write it again")
-    raise DataError(
-        "the shard is of no kind that is read", where=shard.url,
-        why="its name ends in none of .parquet, .jsonl, .csv, .tsv and .txt",
-        fix="write it as one of these; all but Parquet may be compressed (.gz, .zst)",
-    )  # fmt: skip
-
-
 def columns_of(shard: Shard, form: Format) -> list[str]:
     """Return the names of the columns of a shard; of JSONL, the keys of its first row."""
     if form.name == "parquet":
-        with _parquet(shard) as file:
+        with opened_parquet(shard) as file:
             return list(file.schema_arrow.names)
     if form.name == "text":
         return [TEXT]
@@ -142,10 +76,10 @@ def read(unit: Unit, form: Format, columns: Sequence[str]) -> Iterator[Rows]:
         NetworkError: A server does not answer, or not to the end.
     """
     if form.name == "parquet":
-        yield from _read_parquet(unit, columns)
+        yield from read_parquet(unit, columns)
         return
     rows = _text_rows(unit, form, columns)
-    while batch := list(islice(rows, _BATCH)):
+    while batch := list(islice(rows, BATCH)):
         yield dict(zip(columns, zip(*batch, strict=True), strict=True))
 
 
@@ -245,36 +179,3 @@ def _delimited(stream: IO[bytes], form: Format, shard: Shard) -> Iterator[list[s
         raise DataError("text is not UTF-8", where=shard.url, why=str(error)) from error
     finally:
         text.detach()
-
-
-@contextmanager
-def _parquet(shard: Shard) -> Iterator[Any]:
-    pa = arrow.pyarrow()
-    from pyarrow import parquet
-
-    try:
-        # Pages are read as they are needed, not whole row groups.
-        with (
-            shards.opened(shard) as file,
-            parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened,
-        ):
-            yield opened
-    except (pa.ArrowException, ValueError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise DataError(
-            "cannot read the Parquet file", where=shard.url, why=why, fix="write or fetch it again"
-        ) from error
-
-
-def _read_parquet(unit: Unit, columns: Sequence[str]) -> Iterator[Rows]:
-    with _parquet(unit.shard) as file:
-        classes = arrow.class_names(file.schema_arrow)
-        groups = list(range(unit.first, unit.after))
-        for batch in file.iter_batches(_BATCH, row_groups=groups, columns=list(columns)):
-            found = {}
-            for name in columns:
-                cells = [as_cell(cell) for cell in batch.column(name).to_pylist()]
-                if name in classes:
-                    cells = [arrow.named(cell, classes[name]) for cell in cells]
-                found[name] = cells
-            yield found
