@@ -151,3 +151,12 @@ class MappedRagged(Ragged):
             return longest_first(first)[at:after]
 
         return Batches(LazyPlan(len(cuts), rows_of), self.batch)
+
+    def shuffle_steps(self, seed: int) -> Ragged:
+        """Return the rows in memory, with the steps of each in random order.
+
+        Args:
+            seed: Seed of the order.
+        """
+        rows = [self.values[at : at + n] for at, n in zip(self.starts, self.lengths, strict=True)]
+        return Ragged.of(rows, self.targets).shuffle_steps(seed)

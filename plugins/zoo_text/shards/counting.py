@@ -157,7 +157,6 @@ def _build(folder: Path, table: ShardTable, how: Counting, processes: int | None
         if not sizes[number]:
             raise DataError(
                 f"the {PARTS[number]} part has no texts",
-                where=str(table.folder),
                 why=f"{sum(sizes):,} texts in all",
                 fix="give more texts, or a larger --set validation_size=...",
             )
