@@ -103,7 +103,7 @@ def files(tmp_path: Path) -> Path:
         part = TEXTS[30 * n : 30 * n + 30]
         labels = ["good" if "good" in text else "bad" for text in part]
         # A column that is not read, and is most of the file.
-        noise = [os.urandom(20_000).hex() for _ in part]
+        noise = [os.urandom(100_000).hex() for _ in part]
         frame = pandas.DataFrame({"noise": noise, "text": part, "label": labels})
         frame.to_parquet(tmp_path / f"x-{n:05}-of-00003.parquet")
         frame.drop(columns="noise").to_json(

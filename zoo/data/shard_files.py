@@ -14,6 +14,8 @@ from zoo.errors import DataError, NetworkError, UsageError
 # What tells that a remote file is another one, best first.
 _STAMPS = ("ETag", "etag", "Content-MD5", "Digest", "Last-Modified", "LastModified", "mtime",
            "created")  # fmt: skip
+# Bytes that are fetched at once: little of the columns of a Parquet file that are not read.
+_READ_AHEAD = 1 << 20
 # Packages below fsspec, whose exceptions share no base class.
 _REMOTE = frozenset({"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec"})
 
@@ -67,7 +69,7 @@ def opened(shard: Shard) -> Iterator[IO[bytes]]:
         _check_unchanged(shard)
         if "://" in shard.url:
             system, path = filesystem(shard.url)
-            with system.open(path, "rb") as file:
+            with system.open(path, "rb", block_size=_READ_AHEAD) as file:
                 yield cast("IO[bytes]", file)
         else:
             with Path(shard.url).open("rb") as file:
