@@ -138,7 +138,9 @@ def test_texts_that_are_equal_but_for_case_and_spaces_share_a_part(tmp_path: Pat
 
 def train(data: str, out: Path, **how: Any) -> dict[str, Any]:
     settings = {**SMALL, **how.pop("settings", {})}
-    zoo.train("text-classification/lstm", data=data, out=str(out), settings=settings, **how)
+    zoo.train(
+        "text-classification/lstm", data=data, out=str(out), settings=settings, threads=1, **how
+    )  # fmt: skip
     return weights(out)
 
 
@@ -173,7 +175,7 @@ def test_a_training_that_is_killed_within_an_epoch_resumes_with_the_same_bits(
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
         f"settings = {{**{SMALL}, 'evaluate_every': 7}}\n"
         "zoo.train('text-classification/lstm', data=sys.argv[1], out=sys.argv[2],\n"
-        "          settings=settings, callbacks=[Kill()])\n"
+        "          settings=settings, callbacks=[Kill()], threads=1)\n"
     )
     killed = tmp_path / "killed"
     done = subprocess.run(
