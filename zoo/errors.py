@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 # What a terminal obeys (C0 and C1 controls), what reverses the order of what is shown
@@ -41,6 +41,10 @@ class ZooError(Exception):
         if fix:
             message += f"; {fix}"
         super().__init__(printable(" ".join(message.splitlines())))
+
+    def __reduce__(self) -> tuple[Callable[..., ZooError], tuple[type[ZooError], str]]:
+        # From a process to another: the message is whole, and is not made again.
+        return _restored, (type(self), str(self))
 
 
 class UsageError(ZooError):
@@ -102,6 +106,12 @@ class DiskError(ZooError):
 
 class ZooWarning(UserWarning):
     """Something that works but should be known, such as a name of an earlier version."""
+
+
+def _restored(kind: type[ZooError], message: str) -> ZooError:
+    error = kind.__new__(kind)
+    error.args = (message,)
+    return error
 
 
 def printable(text: str, keep: str = "") -> str:

@@ -222,10 +222,23 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     write_atomically(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+def is_pattern(name: str) -> bool:
+    """Return whether a name is a URL or a pattern of file names, and no path that exists.
+
+    Args:
+        name: What a user gives as data.
+    """
+    has_wildcards = any(wildcard in name for wildcard in "*?[")
+    return "://" in name or (has_wildcards and not Path(name).exists())
+
+
 def absolute(path: str | Path) -> str:
     """Return an existing path so that it is found from any folder; other names as they are.
 
     Args:
-        path: A path, or another name.
+        path: A path, a pattern of file names, or another name.
     """
-    return str(Path(path).resolve()) if path and Path(path).exists() else str(path)
+    name = str(path)
+    if "://" not in name and is_pattern(name):
+        return str(Path(name).absolute())
+    return str(Path(name).resolve()) if name and Path(name).exists() else name

@@ -26,9 +26,10 @@ from sphinx.util.docutils import SphinxDirective
 # What of zoo is public, in the order in which the home of a name is looked for.
 MODULES = (
     "zoo", "zoo.api", "zoo.interfaces", "zoo.nn", "zoo.arrays", "zoo.data.download",
-    "zoo.data.ragged", "zoo.data.sequence", "zoo.data.source", "zoo.data.store", "zoo.data.text",
-    "zoo.generation", "zoo.prediction", "zoo.runtime", "zoo.testing", "zoo.sklearn", "zoo.errors",
-    "zoo.records", "zoo.options", "zoo.files", "zoo.intervals", "zoo.deprecation",
+    "zoo.data.mapped", "zoo.data.ragged", "zoo.data.sequence", "zoo.data.shard_files",
+    "zoo.data.shards", "zoo.data.source", "zoo.data.store", "zoo.data.text", "zoo.generation",
+    "zoo.prediction", "zoo.runtime", "zoo.testing", "zoo.sklearn", "zoo.errors", "zoo.records",
+    "zoo.options", "zoo.files", "zoo.intervals", "zoo.deprecation",
 )  # fmt: skip
 
 _SECTION = re.compile(r"(Attributes|Returns|Yields|Raises|Warns|Example|Examples):")

@@ -10,12 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.sequence import TokenSequence
+from zoo.data.shards import Shards
+from zoo.errors import DataError
 from zoo.interfaces import Batch, BuildModel, Data, Evaluate, Metrics, RowNames, Split
 from zoo_lm.char_corpus import load
 from zoo_lm.char_network import CharPredictor
 from zoo_lm.characters import Characters
 from zoo_lm.options import CharLMOptions
+from zoo_lm.shard_corpus import load_characters
 from zoo_lm.task import LanguageModel
+from zoo_text.shards.finding import find_shards
 
 
 class CharLM(Characters, LanguageModel[CharLMOptions]):
@@ -35,7 +39,13 @@ class CharLM(Characters, LanguageModel[CharLMOptions]):
 
     def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
         """Read the text; the vocabulary is that of all splits, so that each can be scored."""
-        text = load(path, self.options.start, self.options.end)
+        shards = find_shards(path)
+        if shards is None:
+            text = load(path, self.options.start, self.options.end)
+        elif self.options.start or self.options.end:
+            raise DataError("shards have no start and end", where=shards.pattern)
+        else:
+            text = load_characters(shards)
         token_ids = text.token_ids
         if fit:
             self._set_vocabulary(text.characters)
@@ -51,7 +61,7 @@ class CharLM(Characters, LanguageModel[CharLMOptions]):
             splits=splits,
             digest=text.digest,
             summary=f"{length} characters, {len(text.characters)} distinct, "
-            f"of {path.name if path else 'the manual of this Python'}",
+            f"of {_name(path, shards)}",
         )
 
     # Network
@@ -102,3 +112,9 @@ class CharLM(Characters, LanguageModel[CharLMOptions]):
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         return [(at, at + 1) for at in range(len(text))]
+
+
+def _name(path: Path | None, shards: Shards | None) -> str:
+    if shards is not None:
+        return f"{len(shards.shards):,} shards ({shards.name})"
+    return path.name if path else "the manual of this Python"

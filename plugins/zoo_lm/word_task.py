@@ -12,13 +12,17 @@ from torch import Tensor, nn
 
 from zoo import files
 from zoo.data.sequence import TokenSequence
+from zoo.data.shards import Shards
 from zoo.interfaces import Batch, BuildModel, Data, Metrics, MetricSums, RowNames, State, Step
 from zoo_lm.options import WordLMOptions
 from zoo_lm.sampled_softmax import SampledSoftmax
+from zoo_lm.shard_corpus import load_words
 from zoo_lm.task import LanguageModel
 from zoo_lm.word_corpus import load
 from zoo_lm.word_network import WordPredictor
 from zoo_lm.words import SPECIALS, Words
+from zoo_text.shards.finding import find_shards
+from zoo_text.sources import beside
 from zoo_text.tokens import token_spans
 from zoo_text.vocabulary import UNKNOWN
 
@@ -57,12 +61,19 @@ class WordLM(Words, LanguageModel[WordLMOptions]):
     def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
         """Read texts; the vocabulary is that of the training split."""
         options = self.options
-        source = files.digest(path) if path else ""
-        if fit:
-            self.source = source
-        elif source != self.source:  # Other data is evaluated by itself.
-            options = replace(options, more_data="")
-        corpus = load(path, options, seed, None if fit else self.words, self._kept)
+        words = None if fit else self.words
+        if (shards := find_shards(path)) is not None:
+            corpus = load_words(shards, options, seed, words, self._kept)
+            self.source = corpus.digest if fit else self.source
+        else:
+            source = files.digest(path) if path else ""
+            if fit:
+                self.source = source
+            elif source != self.source:  # Other data is evaluated by itself.
+                options = replace(options, more_data="")
+            elif path:
+                options = replace(options, more_data=beside(path, options.more_data))
+            corpus = load(path, options, seed, words, self._kept)
         if fit:
             self._set_vocabulary(corpus.words)
             frequency = np.maximum(corpus.counts, 1) / max(1, corpus.num_train)
@@ -78,7 +89,7 @@ class WordLM(Words, LanguageModel[WordLMOptions]):
             splits=self.make_splits(whole, corpus.num_train, test, where),
             digest=corpus.digest,
             summary=f"{corpus.num_texts:,} texts, {len(corpus.token_ids):,} words, "
-            f"of {path.name if path else 'the manual of this Python'}",
+            f"of {_name(path, shards)}",
             notes=self._notes(unknown),
         )
 
@@ -169,3 +180,9 @@ class WordLM(Words, LanguageModel[WordLMOptions]):
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         return token_spans(text)
+
+
+def _name(path: Path | None, shards: Shards | None) -> str:
+    if shards is not None:
+        return f"{len(shards.shards):,} shards ({shards.name})"
+    return path.name if path else "the manual of this Python"

@@ -46,7 +46,7 @@ class Sentiment(TextClassification):
         drawing = draw_at_random if self.options.is_plain else draw
         return super().read(path, options, seed, draw=drawing, **how)
 
-    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+    def fit_targets(self, source: LabeledTexts, train: IntArray | slice) -> None:
         super().fit_targets(source, train)
         if self.options.is_plain:
             # 10 before 2, as ever: the order decides what a training arrives at.

@@ -102,7 +102,7 @@ class TextSplit:
         """How many texts there are."""
         return self.tokens.num_examples
 
-    def select(self, rows: IntArray) -> TextSplit:
+    def select(self, rows: IntArray | slice) -> TextSplit:
         """Return the split of some of the texts, by index."""
         return replace(self, tokens=self.tokens.select(rows))
 

@@ -57,7 +57,7 @@ class TextClassification(LabelTask):
 
     # Labels
 
-    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+    def fit_targets(self, source: LabeledTexts, train: IntArray | slice) -> None:
         counts = np.bincount(source.targets[train], minlength=len(source.names))
         self.set_labels(source.names, counts)
 

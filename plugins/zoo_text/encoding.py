@@ -78,9 +78,7 @@ class TokenEncoder:
         rows = zip(tokens.starts[train], tokens.lengths[train], strict=True)
         seen = np.concatenate([tokens.values[start : start + length] for start, length in rows])
         counts = np.bincount(seen, minlength=len(types.starts) - 1)
-        kept = np.array([int(unit) for unit in self._kept], np.int64)
-        self.units = np.union1d(kept, choose_units(types, counts, self.options.max_units))
-        self._num_units = len(self.units)
+        self.fit_units(types, counts)
         return tokens, types
 
     def fit_words(self, counts: Counter[str]) -> None:
@@ -93,6 +91,19 @@ class TokenEncoder:
         if options.vectors:
             path = Path(options.vectors)
             self.pretrained = load_vectors(path, self.words, options.embed_size)
+
+    def fit_units(self, types: Types, counts: IntArray) -> None:
+        """Learn the units from how often each distinct token occurs; those kept stay.
+
+        Args:
+            types: The distinct tokens.
+            counts: (U,) how often each occurs in training.
+        """
+        kept = np.array([int(unit) for unit in self._kept], np.int64)
+        self.units = np.union1d(
+            kept, choose_units(types, counts.astype(np.int64), self.options.max_units)
+        )
+        self._num_units = len(self.units)
 
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Types | None]:
         """Return token ids of the tokens that are read, and what they stand for.

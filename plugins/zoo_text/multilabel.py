@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,10 +42,11 @@ class TextMultilabel(LabelTask):
 
     # Labels
 
-    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+    def fit_targets(self, source: LabeledTexts, train: IntArray | slice) -> None:
         self.labels = source.names
-        counts = source.targets[train].sum(0)
-        self.shares = [float(share) for share in (counts + 0.5) / (len(train) + 1)]
+        chosen = source.targets[train]
+        counts = chosen.sum(0, dtype=np.int64)
+        self.shares = [float(share) for share in (counts + 0.5) / (len(chosen) + 1)]
 
     def targets(self, source: LabeledTexts) -> Array:
         check_labels(source.names, self.labels)

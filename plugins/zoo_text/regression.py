@@ -43,7 +43,7 @@ class TextRegression(TextTask):
     def known_labels(self) -> None:
         return None
 
-    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+    def fit_targets(self, source: LabeledTexts, train: IntArray | slice) -> None:
         values = source.targets[train]
         with np.errstate(over="ignore", invalid="ignore"):
             mean, deviation = float(values.mean()), float(values.std())

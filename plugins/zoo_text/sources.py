@@ -50,14 +50,29 @@ def read_training(
         DataError: It is missing, damaged, or its labels are of another kind.
     """
     source = read(path, options, seed, kind=asked_kind, digest_of_file=digest)
-    if source.kind != kind:
+    check_kind(source.kind, kind, str(path), source.resolved["label_column"])
+    return source
+
+
+def check_kind(found: str, kind: str, where: str, column: str) -> None:
+    """Check that labels are of the kind that a task predicts.
+
+    Args:
+        found: What they are.
+        kind: What they should be.
+        where: The data.
+        column: Their column.
+
+    Raises:
+        DataError: They are not.
+    """
+    if found != kind:
         raise DataError(
             f"the labels are not {kind}",
-            where=str(path),
-            why=f"column {source.resolved['label_column']!r} holds {source.kind}",
-            fix=f"use {_TASKS[source.kind]}, or say what they are: --set labels={kind}",
+            where=where,
+            why=f"column {column!r} holds {found}",
+            fix=f"use {_TASKS[found]}, or say what they are: --set labels={kind}",
         )
-    return source
 
 
 def read_again(
@@ -90,8 +105,8 @@ def read_again(
     if is_source:
         options = replace(
             options,
-            validation_data=_beside(path, options.validation_data),
-            test_data=_beside(path, options.test_data),
+            validation_data=beside(path, options.validation_data),
+            test_data=beside(path, options.test_data),
         )
         return read(path, options, seed, kind=kind, names=names, digest_of_file=digest)
     options = replace(
@@ -107,7 +122,7 @@ def read_again(
     return source
 
 
-def _beside(data: Path, name: str) -> str:
+def beside(data: Path, name: str) -> str:
     """Return the path of a further file; an exported model knows its name alone."""
     beside = data.parent / name
     return str(beside) if name and not Path(name).exists() and beside.exists() else name

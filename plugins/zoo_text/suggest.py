@@ -14,7 +14,9 @@ from zoo import Suggestion
 from zoo.interfaces import RowNames
 from zoo_text.languages import choose_tokens, is_english, mean_words
 from zoo_text.options import TextOptions
-from zoo_text.tables import LabeledTexts, load_table, looks_like_table
+from zoo_text.shards.finding import find_shards
+from zoo_text.shards.layout import sample
+from zoo_text.tables import LabeledTexts, load_columns, load_table, looks_like_table
 from zoo_text.tables.labels import is_number
 from zoo_text.tokens import tokenize
 
@@ -43,14 +45,16 @@ _TEXTS, _TOKENS, _TOKENS_A_WORD = 100_000, 2_500_000, 1.2
 
 def suggest_classification(path: Path | None, options: TextOptions) -> Suggestion | None:
     """Suggest for texts with one label each; None for other data."""
-    source = _read(path, options)
-    return suggest_for(source, options) if source and source.kind == "classes" else None
+    source, number = _read(path, options)
+    is_ours = source is not None and source.kind == "classes"
+    return suggest_for(source, options, number) if source and is_ours else None
 
 
 def suggest_multilabel(path: Path | None, options: TextOptions) -> Suggestion | None:
     """Suggest for texts with several labels; None for other data."""
-    source = _read(path, options)
-    return suggest_for(source, options) if source and source.kind == "multilabel" else None
+    source, number = _read(path, options)
+    is_ours = source is not None and source.kind == "multilabel"
+    return suggest_for(source, options, number) if source and is_ours else None
 
 
 def suggest_regression(path: Path | None, options: TextOptions) -> Suggestion | None:
@@ -58,25 +62,32 @@ def suggest_regression(path: Path | None, options: TextOptions) -> Suggestion | 
 
     A few numbers, such as stars, are classes unless the task is named.
     """
-    source = _read(path, options)
+    source, number = _read(path, options)
     if source is None or source.kind == "multilabel":
         return None
     if source.kind == "numbers":
-        return suggest_for(source, options)
+        return suggest_for(source, options, number)
     if options.labels == "auto" and all(is_number(name, comma=False) for name in source.names):
-        found = suggest_for(source, options)
+        found = suggest_for(source, options, number)
         return replace(found, settings={**found.settings, "task.labels": "numbers"})
     return None
 
 
-def _read(path: Path | None, options: TextOptions) -> LabeledTexts | None:
+def _read(path: Path | None, options: TextOptions) -> tuple[LabeledTexts | None, int]:
+    """Return texts, or the first of each shard, and how many times as many there are."""
+    if (shards := find_shards(path)) is not None:
+        found = sample(shards, options)
+        if found.form.name == "text":
+            return None, 1
+        source = load_columns(found.table.columns, options, seed=1, kind=options.labels)
+        return source, max(1, found.num_rows // len(found.table.lines))
     if path is None or not looks_like_table(path):
-        return None
-    return load_table(path, options, seed=1, kind=options.labels, keep=True)
+        return None, 1
+    return load_table(path, options, seed=1, kind=options.labels, keep=True), 1
 
 
-def suggest_for(source: LabeledTexts, options: TextOptions) -> Suggestion:
-    """Return model and settings that suit texts."""
+def suggest_for(source: LabeledTexts, options: TextOptions, times: int = 1) -> Suggestion:
+    """Return model and settings that suit texts, of which there are ``times`` as many."""
     train = [source.texts[row] for row in np.flatnonzero(source.part == 0)]
     found = ("text_column", "label_column", "labels")
     settings: dict[str, Any] = {f"task.{name}": source.resolved[name] for name in found}
@@ -87,10 +98,10 @@ def suggest_for(source: LabeledTexts, options: TextOptions) -> Suggestion:
     if tokens == "characters":
         length = sum(map(len, train)) / max(len(train), 1)
     length = min(length, options.max_tokens or length)
-    settings |= training_settings(len(train), len(source.names), length)
+    settings |= training_settings(times * len(train), len(source.names), length)
     if mean_words(train) < 3:
         settings["task.word_dropout"] = 0.1
-    init = INITIAL_WEIGHTS if may_start_from_weights(train, length) else ""
+    init = INITIAL_WEIGHTS if may_start_from_weights(train, times * length) else ""
     return Suggestion(
         "bilstm", settings, init=init, init_settings=FINE_TUNING,
         suits=lambda rows: known_share(train, rows) >= _KNOWN,

@@ -20,7 +20,7 @@ class TargetTask(Task):
         """K, the outputs of the network."""
 
     @abstractmethod
-    def fit_targets(self, source: LabeledTexts, train: IntArray) -> None:
+    def fit_targets(self, source: LabeledTexts, train: IntArray | slice) -> None:
         """Learn the labels from the training texts."""
 
     @abstractmethod

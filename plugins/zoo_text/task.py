@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import files
+from zoo.data.mapped import MappedRagged
 from zoo.data.ragged import Array, IntArray
 from zoo.errors import DataError
 from zoo.interfaces import (
@@ -40,6 +41,8 @@ from zoo_text.network import TextNetwork
 from zoo_text.options import TextOptions
 from zoo_text.probing import probe_answers, probe_texts
 from zoo_text.row_names import kept_names, row_names
+from zoo_text.shards.finding import find_shards
+from zoo_text.shards.prepare import prepare as prepare_shards
 from zoo_text.sources import TEST, TRAIN, VALIDATION, read_again, read_training
 from zoo_text.tables import LabeledTexts, load_table
 from zoo_text.tables.notes import listed
@@ -97,6 +100,8 @@ class TextTask(TargetTask):
 
     def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
         """Read texts; the vocabulary and the linear model are fitted to the training split."""
+        if (shards := find_shards(path)) is not None:
+            return prepare_shards(self, shards, seed, fit=fit)
         digest = files.digest(path) if path else ""
         source = self.load(path, seed, fit=fit, digest=digest)
         parts = {
@@ -104,7 +109,7 @@ class TextTask(TargetTask):
             for name, part in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))
         }
         if fit:
-            self._source = digest
+            self.set_source(digest)
             self.fit_targets(source, parts["train"])
             tokens, types = self.encoder.fit_encode(source.texts, parts["train"])
         else:
@@ -139,6 +144,10 @@ class TextTask(TargetTask):
         further = (options.validation_data, options.test_data) if self._is_source(digest) else ()
         return listed([path.name, *(Path(file).name for file in further if file)])
 
+    def set_source(self, digest: str) -> None:
+        """Take the digest of the data of the training."""
+        self._source = digest
+
     def _is_source(self, digest: str) -> bool:
         """Return whether data is that of the training, by its digest."""
         return digest == self._source
@@ -150,7 +159,7 @@ class TextTask(TargetTask):
 
         These are answered by a model of the training texts. The one that is kept learns from both.
         """
-        self.sizes, self._num_ngrams, self._linear, self._is_fitted = None, None, None, True
+        self._reset_linear()
         if not self.options.ngram_weight:
             return None
         train, validation = parts["train"], parts["validation"]
@@ -162,9 +171,31 @@ class TextTask(TargetTask):
         self._num_ngrams = len(self._linear.keys)
         return HeldOut(validation, lambda: outputs)
 
+    def _reset_linear(self) -> None:
+        self.sizes, self._num_ngrams, self._linear, self._is_fitted = None, None, None, True
+
+    def fit_linear(self, texts: Sequence[str], targets: Array, rows: IntArray) -> None:
+        """Fit the linear model to some of the training texts, where the options ask for one.
+
+        Args:
+            texts: All M texts.
+            targets: (M, ...) what the loss compares with.
+            rows: Which of them.
+        """
+        self._reset_linear()
+        if self.options.ngram_weight:
+            self.sizes = choose_sizes([texts[row] for row in rows.tolist()])
+            self._linear = LinearFitting(self, texts, targets, self.sizes).fit(rows)
+            self._num_ngrams = len(self._linear.keys)
+
     def with_baseline(self, data: Data) -> Data:
-        """Return data with a linear baseline; see :class:`zoo.interfaces.FitsBaseline`."""
-        return data if self.options.ngram_weight else with_baseline(self, data)
+        """Return data with a linear baseline; see :class:`zoo.interfaces.FitsBaseline`.
+
+        Shards have none: it would be fitted to all texts at once.
+        """
+        split = data.splits["all"]
+        mapped = isinstance(split, TextSplit) and isinstance(split.tokens, MappedRagged)
+        return data if self.options.ngram_weight or mapped else with_baseline(self, data)
 
     def split(self, texts: Sequence[str], targets: Array) -> TextSplit:
         """Return texts as a split."""

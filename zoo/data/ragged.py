@@ -95,11 +95,11 @@ class Ragged:
         """How many rows there are."""
         return len(self.lengths)
 
-    def select(self, rows: IntArray) -> Ragged:
+    def select(self, rows: IntArray | slice) -> Ragged:
         """Return the split of some of the rows, by index.
 
         Args:
-            rows: (K,) numbers of rows.
+            rows: (K,) numbers of rows; or a slice, which copies nothing.
         """
         targets = self.targets if self.per_step else self.targets[rows]
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], targets=targets)

@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from zoo.data.download import fetch
+from zoo.data.shards import list_shards, save_list
 from zoo.errors import DataError
-from zoo.files import cache_folder, digest
+from zoo.files import cache_folder, digest, is_pattern
 from zoo.records import DatasetInfo
 from zoo.spec import SAMPLE
 
@@ -18,18 +19,20 @@ def locate(data: str, dataset: DatasetInfo | None) -> Path | None:
 
     Args:
         data: ``sample`` or nothing for the sample that a task carries, the name of ``dataset``,
-            or a path.
+            a path, or the pattern or URL of shards, whose listing is returned.
         dataset: The data set that ``data`` names, if it names one.
 
     Raises:
         DataError: There is nothing at the path, or a device or pipe, which may never end; or the
             file of a data set is not the one that its recipe file describes.
-        NetworkError: The download failed.
+        NetworkError: The download failed, or the server of a URL did.
     """
     if data in ("", SAMPLE):
         return None
     if dataset is not None:
         return _bundled(dataset) if dataset.file else fetch(dataset)
+    if is_pattern(data):
+        return save_list(list_shards(data))
     try:
         path = Path(data)
         # The path is written into the run's configuration.

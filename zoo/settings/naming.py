@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zoo.entry_points import DISTRIBUTION
 from zoo.errors import DataError, UsageError, did_you_mean, listed
+from zoo.files import is_pattern
 from zoo.records import DatasetInfo, ModelInfo, Recipe, TaskInfo
 from zoo.registry import Registry
 from zoo.spec import SAMPLE, dataset_of
@@ -54,13 +55,15 @@ def owners(recipe: Recipe) -> tuple[str, ...]:
 
 
 def find_dataset(data: str, registry: Registry) -> DatasetInfo | None:
-    """Return the data set that ``data`` names, or None for a path or the sample.
+    """Return the data set that ``data`` names; None for a path, shards or the sample.
 
     Raises:
         DataError: It is neither a name nor a path.
     """
     dataset = dataset_of(data, registry)
-    if dataset is None and data not in ("", SAMPLE) and not Path(data).exists():
+    if dataset is not None or data in ("", SAMPLE) or is_pattern(data):
+        return dataset
+    if not Path(data).exists():
         known = [SAMPLE, *registry.names(DatasetInfo)]
         raise DataError(
             f"no data {data!r}{did_you_mean(data, known)}",

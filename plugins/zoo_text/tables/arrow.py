@@ -106,7 +106,12 @@ def _json(path: Path) -> dict[str, Any]:
     return document
 
 
-def _pyarrow() -> Any:
+def pyarrow() -> Any:
+    """Return the package pyarrow.
+
+    Raises:
+        DataError: It is not installed.
+    """
     try:
         import pyarrow
     except ImportError as error:
@@ -119,7 +124,7 @@ def _pyarrow() -> Any:
 
 def _load(path: Path, form: str) -> tuple[dict[str, list[Cell]], int]:
     """Return the columns of a file, and how many rows it has."""
-    pa = _pyarrow()
+    pa = pyarrow()
     try:
         require_regular(path)
         if not form:
@@ -210,7 +215,7 @@ def _check_size(path: Path, size: int) -> None:
 def _columns(schema: Any, batches: Iterable[Any], path: Path) -> tuple[dict[str, list[Cell]], int]:
     if len(schema) > MAX_COLUMNS:
         raise DataError(f"more than {MAX_COLUMNS:,} columns", where=str(path))
-    classes = _class_names(schema)
+    classes = class_names(schema)
     columns: dict[str, list[Cell]] = {name: [] for name in schema.names}
     rows = characters = 0
     for batch in batches:
@@ -224,7 +229,7 @@ def _columns(schema: Any, batches: Iterable[Any], path: Path) -> tuple[dict[str,
                     f"cannot read column {name!r}", where=str(path), why=str(error)
                 ) from error
             if name in classes:
-                cells = [_named(cell, classes[name]) for cell in cells]
+                cells = [named(cell, classes[name]) for cell in cells]
             column += cells
             characters += sum(len(cell) for cell in cells if isinstance(cell, str))
             _check_size(path, characters)
@@ -248,7 +253,7 @@ def _values(column: Any, path: Path) -> Iterator[Any]:
         yield from column.to_pylist()
 
 
-def _class_names(schema: Any) -> dict[str, list[str]]:
+def class_names(schema: Any) -> dict[str, list[str]]:
     """Return the names of classes that Hugging Face datasets keep beside numbers."""
     try:
         info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
@@ -266,10 +271,10 @@ def _class_names(schema: Any) -> dict[str, list[str]]:
     return found
 
 
-def _named(cell: Cell, names: list[str]) -> Cell:
+def named(cell: Cell, names: list[str]) -> Cell:
     """Return the names of class numbers; -1 stands for a label that is not known."""
     if isinstance(cell, list):
-        return [_named(item, names) for item in cell if isinstance(item, int)]
+        return [named(item, names) for item in cell if isinstance(item, int)]
     if isinstance(cell, int) and not isinstance(cell, bool):
         return names[cell] if 0 <= cell < len(names) else None
     return cell

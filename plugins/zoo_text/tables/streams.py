@@ -69,7 +69,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             if not kind:
                 yield file
                 return
-            with _decompressed(file, kind) as stream:
+            with decompressed(file, kind) as stream:
                 longest = max(MAX_TEXT, _MAX_RATIO * path.stat().st_size)
                 limited = _Limited(stream, longest, path)
                 yield cast("IO[bytes]", io.BufferedReader(limited, 1 << 18))
@@ -93,7 +93,25 @@ def compression(path: Path) -> str:
             start = file.read(8)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
+    return compression_of(start)
+
+
+def compression_of(start: bytes) -> str:
+    """Return the compression that first bytes tell, or nothing."""
     return next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), "")
+
+
+@contextmanager
+def damage(where: str) -> Iterator[None]:
+    """Turn what decompression raises into an error.
+
+    Raises:
+        DataError: The compressed content is damaged.
+    """
+    try:
+        yield
+    except _DAMAGED as error:
+        raise _damaged(where, error) from error
 
 
 def require_regular(path: Path) -> None:
@@ -215,7 +233,8 @@ class _Limited(io.RawIOBase):
         return self._at
 
 
-def _decompressed(file: IO[bytes], kind: str) -> IO[bytes]:
+def decompressed(file: IO[bytes], kind: str) -> IO[bytes]:
+    """Return the decompressed content of a file; ``kind`` is as :func:`compression` returns it."""
     if kind == "gzip":
         return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))
     if kind == "bzip2":
@@ -229,7 +248,7 @@ def _decompressed(file: IO[bytes], kind: str) -> IO[bytes]:
     return file
 
 
-def _damaged(path: Path, error: BaseException) -> DataError:
+def _damaged(path: Path | str, error: BaseException) -> DataError:
     return DataError(
         "compressed file is damaged or cut short",
         where=str(path),
