@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import IO, cast
 
@@ -102,10 +102,11 @@ def _text_rows(unit: Unit, form: Format, columns: Sequence[str]) -> Iterator[lis
         if form.name == "delimited":
             names = columns_of(shard, form)
             chosen = [names.index(name) for name in columns]
-            cells = _delimited(stream, form, shard)
-            if form.has_header:
-                next(cells, None)
-            yield from (list[Cell](row[n] for n in chosen) for row in cells)
+            # Closed before the file is, where not all rows are read.
+            with closing(_delimited(stream, form, shard)) as cells:
+                if form.has_header:
+                    next(cells, None)
+                yield from (list[Cell](row[n] for n in chosen) for row in cells)
         elif form.paragraphs:
             yield from (list[Cell]([text]) for text in _paragraphs(stream, shard))
         else:
@@ -161,7 +162,7 @@ def _object(line: bytes, shard: Shard, number: int) -> dict[str, object]:
     return row
 
 
-def _delimited(stream: IO[bytes], form: Format, shard: Shard) -> Iterator[list[str]]:
+def _delimited(stream: IO[bytes], form: Format, shard: Shard) -> Generator[list[str], None, None]:
     text = io.TextIOWrapper(cast("io.BufferedReader", stream), "utf-8-sig", newline="")
     width = 0
     try:
