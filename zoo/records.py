@@ -116,7 +116,7 @@ class Suggestion:
     notes: tuple[str, ...] = ()
     init: str = ""
     init_settings: Mapping[str, Value] = field(default_factory=dict)
-    suits: Callable[[Mapping[str, Any]], bool] | None = None
+    suits: Callable[[Mapping[str, Any]], bool] | None = field(default=None, compare=False)
 
 
 Suggest = Callable[[Path | None, Any], Suggestion | None]

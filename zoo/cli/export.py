@@ -18,7 +18,7 @@ Examples:
   zoo export runs/imdb -o imdb.safetensors
   zoo export runs/book -o book.safetensors --dtype float16
   zoo export runs/book -o book.safetensors --quantize int8
-  zoo export imdb-bilstm -o imdb.safetensors --quantize int8 --data aclImdb_v1.tar.gz
+  zoo export imdb-bilstm -o int8.safetensors --quantize int8 --data aclImdb/
   zoo export runs/imdb -o imdb.onnx
   zoo export old.safetensors -o new.safetensors
 """
