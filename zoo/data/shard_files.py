@@ -16,6 +16,8 @@ _STAMPS = ("ETag", "etag", "Content-MD5", "Digest", "Last-Modified", "LastModifi
            "created")  # fmt: skip
 # Bytes that are fetched at once: little of the columns of a Parquet file that are not read.
 _READ_AHEAD = 1 << 20
+# What a server of HTTP answers where there is no such file.
+_MISSING = (404, 410)
 # Packages below fsspec, whose exceptions share no base class.
 _REMOTE = frozenset({"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec"})
 
@@ -89,7 +91,7 @@ def naming(where: str) -> Iterator[None]:
     except Exception as error:
         # fsspec takes a server that does not answer for a file that is missing.
         cause = error.__cause__ if _is_remote(error.__cause__) else error
-        if isinstance(cause, FileNotFoundError):
+        if isinstance(cause, FileNotFoundError) or getattr(cause, "status", 0) in _MISSING:
             raise DataError(
                 "a shard is missing", where=where, fix="fetch or write it again"
             ) from error
