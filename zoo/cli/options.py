@@ -17,7 +17,7 @@ data: Decorator = click.option(
     default="",
     type=click.Path(),
     metavar="PATH",
-    help="A path, the name of a data set, or `sample`.",
+    help="A file or folder, a pattern or URL of shards, the name of a data set, or `sample`.",
 )
 device: Decorator = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."
