@@ -228,8 +228,16 @@ def is_pattern(name: str) -> bool:
     Args:
         name: What a user gives as data.
     """
-    has_wildcards = any(wildcard in name for wildcard in "*?[")
-    return "://" in name or (has_wildcards and not Path(name).exists())
+    return "://" in name or (has_wildcards(name) and not Path(name).exists())
+
+
+def has_wildcards(name: str) -> bool:
+    """Return whether a name has characters that stand for others in a pattern of file names.
+
+    Args:
+        name: A path, or a pattern.
+    """
+    return any(wildcard in name for wildcard in "*?[")
 
 
 def absolute(path: str | Path) -> str:

@@ -124,5 +124,5 @@ def read_again(
 
 def beside(data: Path, name: str) -> str:
     """Return the path of a further file; an exported model knows its name alone."""
-    beside = data.parent / name
-    return str(beside) if name and not Path(name).exists() and beside.exists() else name
+    further = data.parent / name
+    return str(further) if name and not Path(name).exists() and further.exists() else name

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from zoo.data.shard_files import Shard, filesystem, look, naming
 from zoo.errors import DataError
-from zoo.files import cache_folder, write_atomically
+from zoo.files import cache_folder, has_wildcards, write_atomically
 
 SUFFIX = ".shards"
-_WILDCARDS = re.compile(r"[*?\[]")
 # The number of a shard and of how many: train-00001-of-00004.parquet.
 _NUMBERED = re.compile(r"-(\d{2,6}|\*)-of-(\d{2,6})(?=\D|$)")
 _MOST_SHARDS = 100_000
@@ -129,7 +128,7 @@ def _remote(pattern: str) -> Iterator[Shard]:
         system, path = filesystem(pattern)
         if pattern.startswith(("http://", "https://")):
             names = _all_numbers(path)
-        elif _WILDCARDS.search(path):
+        elif has_wildcards(path):
             names = system.glob(path)
         elif system.isdir(path):
             names = [name for name in system.ls(path, detail=False) if system.isfile(name)]

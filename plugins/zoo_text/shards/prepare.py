@@ -110,7 +110,6 @@ def prepare(task: TextTask, shards: Shards, seed: int, *, fit: bool) -> Data:
 
 def _type_counts(counted: Counted) -> IntArray:
     """Return how often each distinct token occurs in training, (U,)."""
-
     tokens = json.loads((counted.folder / "tokens.json").read_text(encoding="utf-8"))
     return np.array([counted.counts[token] for token in tokens], np.int64)
 
