@@ -50,7 +50,7 @@ OF_COMMANDS = {
     "zoo.environment.set_up_process", "zoo.environment.torch_is_imported",
     "zoo.environment.torch_is_installed",
     "zoo.data.text.decode", "zoo.generation.Sampling", "zoo.interfaces.HasKnown",
-    "zoo.weights.file.inspect",
+    "zoo.runtime.InferenceModel", "zoo.weights.file.inspect",
 }  # fmt: skip
 
 

@@ -70,7 +70,10 @@ def test_list_has_every_task_model_and_recipe_with_a_line_each(zoo_here: Run) ->
             assert shown.endswith(record["summary"])
 
 
-def test_recipes_are_listed_with_score_weights_and_time(zoo_here: Run) -> None:
+def test_recipes_are_listed_with_score_weights_and_time(
+    zoo_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     lines = [line.split("  ") for line in zoo_here("list", "--recipes").stdout.splitlines()]
     rows = {cells[0]: cells[1:] for cells in ([c.strip() for c in line if c] for line in lines)}
     for recipe in answer(zoo_here, "list", "--recipes")["recipes"]:

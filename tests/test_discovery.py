@@ -306,6 +306,23 @@ def test_a_plugin_is_imported_when_a_record_of_it_is_used_and_not_before(
     assert record.plugin == found("zoo-good").info
 
 
+def test_what_other_environments_have_is_forgotten_first(
+    install_plugin: Install, zoo_here: Run
+) -> None:
+    zoo_here("plugins")
+    document = json.loads(cached().read_text())
+    own = {key: value for key, value in document["plugins"].items() if "\nseqzoo\n" in key}
+    entry = next(iter(own.values()))
+    document["plugins"] = own | {f"of another one {i}": entry for i in range(200)}
+    cached().write_text(json.dumps(document))
+    install_plugin("zoo-good", GOOD)
+    zoo_here("plugins")
+    kept = json.loads(cached().read_text())["plugins"]
+    assert own.keys() < kept.keys()
+    assert len(kept) == 64
+    assert "of another one 199" in kept
+
+
 def test_an_edited_module_of_the_package_is_seen(tmp_path: Path, install_plugin: Install) -> None:
     folder = install_plugin("zoo-good", None)
     package = folder / "zoo_good"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from typing import Any
@@ -14,7 +15,7 @@ import zoo
 import zoo_recurrent
 from zoo.errors import UsageError
 from zoo.nn import OneHot, forward_embedded
-from zoo_recurrent import environment, torch_layers
+from zoo_recurrent import backends, environment, torch_layers
 
 CAUSAL = ["rnn", "lstm", "gru"]
 BIDIRECTIONAL = ["birnn", "bilstm", "bigru"]
@@ -179,6 +180,17 @@ def test_compiled_layers_refuse_second_derivatives(
         torch.autograd.grad(outputs.sum(), inputs, create_graph=True)
 
 
+def test_a_few_steps_are_compiled_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    model, called = create("lstm"), []
+    monkeypatch.setattr(backends, "_run_kernels", lambda *arguments: called.append(arguments))
+    for backend, number in (("auto", 0), ("compiled", 1)):
+        monkeypatch.setenv("ZOO_BACKEND", backend)
+        with torch.no_grad(), contextlib.suppress(TypeError):
+            model(torch.randn(6, 12, INPUT), LENGTHS)
+        assert len(called) == number
+
+
 def test_hooks_of_the_model_are_called_in_forward_embedded() -> None:
     model, called = create("lstm"), []
     model.register_forward_hook(lambda module, inputs, outputs: called.append(module))
@@ -188,7 +200,7 @@ def test_hooks_of_the_model_are_called_in_forward_embedded() -> None:
 
 def test_an_unknown_backend_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_BACKEND", "nunba")
-    with pytest.raises(UsageError, match=r"did you mean 'numba'.*auto, numba, torch"):
+    with pytest.raises(UsageError, match=r"did you mean 'numba'.*auto, compiled, numba, torch"):
         create("lstm")(torch.randn(6, 12, INPUT), LENGTHS)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ from zoo_serve.app import create_app
 from zoo_serve.batching import Batcher
 from zoo_serve.errors import Refused
 from zoo_serve.limits import Limits
+from zoo_serve.served import ServedModel
 
 TEXTS = ["A film to remember.", "Dull and far too long.", "", "zzz \N{SNOWMAN} \0 qqq"]
 LIMITS = Limits(
@@ -83,6 +85,17 @@ def test_predictions_are_those_of_the_model(client: TestClient, reviews: zoo.Tra
     assert one["predictions"][0]["label"] == expected[0]["label"]
     none = client.post("/v1/predict", json={"model": "reviews", "texts": []}).json()
     assert none["predictions"] == []
+
+
+def test_answers_of_changed_weights_are_theirs(sentiment_run: Path) -> None:
+    model = zoo.load(sentiment_run)
+    assert not isinstance(ServedModel("reviews", model)._fast, zoo.TrainedModel)
+    with torch.no_grad():
+        for parameter in model.module.parameters():
+            parameter.mul_(2)
+    (found,) = ServedModel("reviews", model).compute(("predict", ""), ["a text"])
+    (expected,) = model.predict(["a text"])
+    assert json.loads(found)["probability"] == pytest.approx(expected.probability)  # type: ignore[attr-defined]
 
 
 def test_vectors_are_those_of_the_model(client: TestClient, reviews: zoo.TrainedModel) -> None:
@@ -262,7 +275,7 @@ def test_an_internal_error_tells_nothing(
         def fail(*_: object) -> list[object]:
             raise RuntimeError("the secret path /home/me")
 
-        monkeypatch.setattr(type(reviews.task), "predict", fail)
+        monkeypatch.setattr(ServedModel, "compute", fail)
         response = client.post("/v1/predict", json={"text": "a"})
     assert error(response, 500) == "internal_error"
     assert "secret" not in response.text
@@ -278,7 +291,7 @@ def held(
 ) -> Iterator[Callable[[Limits], tuple[TestClient, threading.Event]]]:
     """Return a client of a model that predicts nothing until an event is set."""
     opened: list[tuple[TestClient, threading.Event]] = []
-    predict = type(reviews.task).predict  # type: ignore[attr-defined]
+    compute = ServedModel.compute
 
     def start(limits: Limits) -> tuple[TestClient, threading.Event]:
         client, free = TestClient(create_app({"reviews": reviews}, limits)), threading.Event()
@@ -287,9 +300,9 @@ def held(
 
         def wait(*arguments: Any) -> Any:
             assert free.wait(60)
-            return predict(*arguments)
+            return compute(*arguments)
 
-        monkeypatch.setattr(type(reviews.task), "predict", wait)
+        monkeypatch.setattr(ServedModel, "compute", wait)
         return client, free
 
     yield start

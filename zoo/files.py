@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -50,7 +49,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         DiskError: The file could not be written, or what is there is no file.
     """
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         mode = _mode(path)
         # That of a new file follows the user's umask.

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from zoo.blas import one_blas_thread
 from zoo.environment import computing, torch_is_imported
 from zoo.errors import UsageError
 from zoo.interfaces import Embeds, Prediction, Predicts
@@ -52,17 +53,15 @@ def predict(
     """
     if threads == 1:
         for chunk in chunks(texts):
-            with computing():
-                predictions = list(task.predict(network, chunk)) if chunk else []
-            yield from predictions
+            yield from _predict_chunk(task, network, chunk) if chunk else ()
         return
 
     running = Semaphore(threads)
 
     def work(chunk: list[str], result: SimpleQueue[_Result]) -> None:
         try:
-            with running, computing():
-                result.put(list(task.predict(network, chunk)))
+            with running:
+                result.put(_predict_chunk(task, network, chunk))
         except BaseException as error:  # noqa: BLE001 - raised where the result is read
             result.put(error)
 
@@ -86,6 +85,11 @@ def predict(
         if os.getpid() == process:
             for thread, _ in pending:
                 thread.join()
+
+
+def _predict_chunk(task: Predicts, network: Any, chunk: list[str]) -> list[Prediction]:
+    with computing(), _without_blas_threads(chunk):
+        return list(task.predict(network, chunk))
 
 
 def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -128,9 +132,14 @@ def embed(
     """
     vectors: list[npt.NDArray[np.float32]] = []
     for chunk in filter(None, chunks(texts)):
-        with computing(), _without_gradients():
+        with computing(), _without_blas_threads(chunk), _without_gradients():
             vectors.extend(task.embed(network, chunk, per_step=per_step))
     return vectors
+
+
+def _without_blas_threads(chunk: list[str]) -> AbstractContextManager[Any]:
+    """Return the context for a chunk; the libraries are not searched for a single text."""
+    return one_blas_thread() if len(chunk) > 1 else nullcontext()
 
 
 def _without_gradients() -> AbstractContextManager[Any]:

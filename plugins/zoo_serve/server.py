@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import sys
@@ -104,6 +105,8 @@ def serve(
         ZooError: A process that computes ended by itself.
     """
     set_up_process(threads=1)  # Each worker computes texts of its own, as in `zoo predict`.
+    # One text of a request, too, by the compiled layers: a server has loaded them.
+    os.environ.setdefault("ZOO_BACKEND", "compiled")
     sys.setswitchinterval(SWITCH_SECONDS)
     listener = _listen(host, port)
     with listener:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -81,7 +81,10 @@ def command(pattern: str, kind: str | None, as_json: bool) -> None:
 
 
 def _echo_recipes(known: Registry, names: list[str]) -> None:
-    """Print recipes with score, size of the weights, time of the training and rate."""
+    """Print recipes with score, size of the weights, time of the training and rate.
+
+    The rate is left out where none is known, or where summaries would be cut for it.
+    """
     rows: list[tuple[str, ...]] = [("", "score", "weights", "time", "rate")]
     summaries = [""]
     for name in names:
@@ -98,12 +101,17 @@ def _echo_recipes(known: Registry, names: list[str]) -> None:
             f"{recipe.rate:,.0f}/s" if recipe.rate else "",
         ))  # fmt: skip
         summaries.append(recipe.summary + (f" (from {recipe.init})" if recipe.init else ""))
-    if not any(rate for *_, rate in rows[1:]):
+    if not any(rate for *_, rate in rows[1:]) or _room(rows) < max(map(display_width, summaries)):
         rows = [row[:-1] for row in rows]
-    taken = 2 + sum(2 + max(map(display_width, column)) for column in zip(*rows, strict=True))
-    room = max(width() - taken, 20)
-    shown = [one_line(summary, room) for summary in summaries]
+    shown = [one_line(summary, max(_room(rows), 20)) for summary in summaries]
     echo_columns([(*row, text) for row, text in zip(rows, shown, strict=True)], indent="  ")
+
+
+def _room(rows: Sequence[tuple[str, ...]]) -> int:
+    """Return the columns of the terminal that are left beside some columns of a table."""
+    return (
+        width() - 2 - sum(2 + max(map(display_width, cells)) for cells in zip(*rows, strict=True))
+    )
 
 
 def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from zoo.records import PluginInfo
 
 NAME = "plugins.json"
 _FORMAT = 1  # Of the file; another one is made anew.
-_MOST_PATHS, _MOST_PLUGINS = 16, 256  # Of the latest ones.
+# Of the latest ones. The file is read whenever zoo starts, and is shared by all environments.
+_MOST_PATHS, _MOST_PLUGINS = 16, 64
 _LARGEST = 64 << 20
 
 Stamp = list[int]
@@ -40,6 +41,7 @@ class Cache:
         self._path = cache_folder() / NAME
         self._paths: dict[str, Any] = {}
         self._plugins: dict[str, Any] = {}
+        self._used: dict[str, Any] = {}
         self._stamps: dict[str, Stamp] = {}
         self._changed = False
         try:
@@ -86,7 +88,10 @@ class Cache:
                 raise ValueError("a file has changed")
             return declared(point, found["answer"])
 
-        return _valid(read) if found else None
+        plugin = _valid(read) if found else None
+        if plugin is not None:
+            self._used[_key(point)] = found
+        return plugin
 
     def _stamp(self, file: str) -> Stamp:
         if file not in self._stamps:  # Plugins of a package share files.
@@ -109,17 +114,20 @@ class Cache:
         if all(stamp[0] < since for stamp in stamps.values()):
             folders = _folders(without_current=True)
             kept = {key: value for key, value in answer.items() if key != "files"}
-            self._plugins[_key(point)] = {"files": stamps, "folders": folders, "answer": kept}
+            entry = {"files": stamps, "folders": folders, "answer": kept}
+            self._plugins[_key(point)] = self._used[_key(point)] = entry
         self._changed = True
 
     def write(self) -> None:
         """Write the cache where it changed and a file can be written; it is not needed."""
         if not self._changed or self._path.parts[0] == "~":  # There is no home folder.
             return
+        latest = [item for item in self._plugins.items() if item[0] not in self._used]
+        others = max(_MOST_PLUGINS - len(self._used), 0)
         document = {
             "format": _FORMAT,
             "paths": dict([*self._paths.items()][-_MOST_PATHS:]),
-            "plugins": dict([*self._plugins.items()][-_MOST_PLUGINS:]),
+            "plugins": {**dict(latest[-others:] if others else []), **self._used},
         }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
