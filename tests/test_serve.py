@@ -89,7 +89,7 @@ def test_predictions_are_those_of_the_model(client: TestClient, reviews: zoo.Tra
 
 def test_answers_of_changed_weights_are_theirs(sentiment_run: Path) -> None:
     model = zoo.load(sentiment_run)
-    assert not isinstance(ServedModel("reviews", model)._fast, zoo.TrainedModel)
+    assert not isinstance(ServedModel("reviews", model)._inference, zoo.TrainedModel)
     with torch.no_grad():
         for parameter in model.module.parameters():
             parameter.mul_(2)

@@ -54,12 +54,12 @@ class Card:
     digest: str
 
 
-def without_torch(model: TrainedModel) -> InferenceModel:
+def inference_model(model: TrainedModel) -> InferenceModel:
     """Return the model as NumPy and the compiled layers compute it, which takes less time a batch.
 
     Where they cannot, or where its weights are no longer those of its file, it is returned itself.
     """
-    if next(model.module.parameters()).device.type != "cpu":
+    if any(parameter.device.type != "cpu" for parameter in model.module.parameters()):
         return model
     try:
         found = load(model.path, probe=False, runtime="numpy")
@@ -79,7 +79,7 @@ class ServedModel:
     def __init__(self, name: str, model: TrainedModel) -> None:
         self.name = name
         self.model = model
-        self._fast = without_torch(model)
+        self._inference = inference_model(model)
         able = {
             "predict": model.predicts,
             "generate": model.generates,
@@ -117,11 +117,11 @@ class ServedModel:
     def _values(self, operation: Operation, texts: list[str]) -> list[Any]:
         kind, argument = operation
         if kind == "embed":
-            return [vector.tolist() for vector in self._fast.embed(texts)]
+            return [vector.tolist() for vector in self._inference.embed(texts)]
         if kind == "explain":
             explanations = self.model.explain(texts, target=argument)
             return [_without_text(asdict(each)) for each in explanations]
-        predictions = list(self._fast.predict(texts))
+        predictions = list(self._inference.predict(texts))
         # All are of one kind. Not by asdict, which copies every score: longer than the network.
         names = [field.name for field in fields(predictions[0]) if field.name != "text"]
         return [{name: getattr(each, name) for name in names} for each in predictions]
