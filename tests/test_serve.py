@@ -384,7 +384,7 @@ def test_generations_are_bounded_in_number_and_time(
             free.wait(60)
             yield token
 
-    limits = Limits(generations=1, timeout=0.3)
+    limits = Limits(generations=1, timeout=2)
     with TestClient(create_app({"writer": writer}, limits)) as client:
         monkeypatch.setattr(type(writer), "stream", slowly)
         answers: list[Any] = []
@@ -395,7 +395,7 @@ def test_generations_are_bounded_in_number_and_time(
         assert running.wait(60)
         response = client.post("/v1/generate", json={"length": 0})
         assert error(response, 503) == "too_many_generations"
-        threading.Event().wait(0.4)
+        threading.Event().wait(2.1)
         free.set()
         thread.join()
         assert answers[0].json()["reason"] == "timeout"
