@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 
-class _Limit:
+class _OneThread:
     """One thread for as long as any caller needs it; then as many as before.
 
     The number is that of the process: a caller that restored it when it is done would give threads
@@ -37,19 +36,17 @@ class _Limit:
                 self._restore.close()
 
 
-_LIMIT = _Limit()
+_ONE_THREAD = _OneThread()
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Let NumPy compute matrix products with the thread that asks for them.
+def one_blas_thread() -> AbstractContextManager[None]:
+    """Let NumPy compute matrix products with the thread that asks for them, in a ``with`` block.
 
     The products of a prediction are small. OpenBLAS would share them with threads that wait for the
     next one by spinning, on processors that other predictions need: it takes 1.4 times as long.
     Other libraries are left alone, such as MKL, whose threads are torch's.
     """
-    with _LIMIT:
-        yield
+    return _ONE_THREAD
 
 
 @cache

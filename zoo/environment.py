@@ -3,11 +3,10 @@
 Also which of several processes it is, as ``torchrun`` says in the environment.
 
 This is the one place that changes settings of the process, but for the threads of NumPy
-(:mod:`zoo.blas`). The command line calls
-:func:`set_up_process` once. Python programs are left as they are: :func:`computing` sets threads
-and denormal handling for the duration of a training, an evaluation or a prediction and restores
-them. torch is imported by what needs it: where answers are computed without it, none of its
-settings are made.
+(:mod:`zoo.blas`). The command line calls :func:`set_up_process` once. Python programs are left as
+they are: :func:`computing` sets threads and denormal handling for the duration of a training, an
+evaluation or a prediction and restores them. torch is imported by what needs it: where answers are
+computed without it, none of its settings are made.
 """
 
 from __future__ import annotations

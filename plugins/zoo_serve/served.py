@@ -58,11 +58,12 @@ def inference_model(model: TrainedModel) -> InferenceModel:
     """Return the model as NumPy and the compiled layers compute it, which takes less time a batch.
 
     Where they cannot, or where its weights are no longer those of its file, it is returned itself.
+    The probe is computed by what answers, as in :func:`zoo.load`.
     """
     if any(parameter.device.type != "cpu" for parameter in model.module.parameters()):
         return model
     try:
-        found = load(model.path, probe=False, runtime="numpy")
+        found = load(model.path, runtime="numpy")
     except ZooError:
         return model
     return found if found.weights_sha256 == model.weights_sha256 else model
