@@ -58,7 +58,7 @@ def cached_jit(function: Callable[..., None]) -> Callable[..., None]:
 
     def call(*arguments: Any) -> None:
         nonlocal compiled
-        num_known = len(compiled.signatures)
+        num_known = len(compiled.overloads)
         if not num_known and not any(folder.rglob(f"*.{function.__qualname__}-*.nbi")):
             _log_compilation()
         try:
@@ -66,10 +66,10 @@ def cached_jit(function: Callable[..., None]) -> Callable[..., None]:
         except Exception:  # noqa: BLE001 - unpickling damaged files raises anything
             # The cache could not be read or, if the code is there by now, not be written. Any
             # other failure occurs again.
-            if len(compiled.signatures) == num_known:
+            if len(compiled.overloads) == num_known:
                 compiled = _njit(function)
             compiled(*arguments)
-        if len(compiled.signatures) > num_known:
+        if len(compiled.overloads) > num_known:
             _write_checksums(folder)
 
     return call
