@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo.interfaces import Split
 from zoo.nn import pool
 from zoo_text.batches import TextBatch
+from zoo_text.collecting import Collector
 from zoo_text.network import TextNetwork
 from zoo_text.predictions import not_finite
 
@@ -82,11 +83,8 @@ def collect(
     """Return outputs (M, K) of a split, targets, and outputs of the linear model, on the CPU."""
     network.eval()
     device = next(network.parameters()).device
-    outputs, targets, linears = [], [], []
+    collected = Collector()
     for batch in split.eval_batches():
         found, linear = task.outputs(network, batch.to(device))
-        outputs.append(found.float().cpu())
-        targets.append(batch.targets)
-        if linear is not None:
-            linears.append(linear.float().cpu())
-    return torch.cat(outputs), torch.cat(targets), torch.cat(linears) if linears else None
+        collected.add(found, batch.targets, linear)
+    return collected.outputs(), collected.targets(), collected.baseline()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zoo.interfaces import Batch, Metrics, Step
 from zoo.intervals import wilson
+from zoo_text.collecting import Collector
 
 Array = npt.NDArray[Any]
 
@@ -43,43 +44,6 @@ def predicted_classes(logits: Tensor, threshold: float = 0.5) -> Tensor:
     if logits.shape[1] == 2 and threshold != 0.5:
         return (logits.softmax(1)[:, 1] > threshold).long()
     return logits.argmax(1)
-
-
-class Collector:
-    """Collects what metrics need of every batch, on the CPU."""
-
-    def __init__(self) -> None:
-        self._outputs: list[Tensor] = []
-        self._targets: list[Tensor] = []
-        self._baseline: list[Tensor] = []
-
-    def update(self, batch: Batch, step: Step) -> None:
-        """Add a batch; ``step.outputs`` are (B, K) or (B,), ``batch.targets`` (B,) or (B, K)."""
-        assert step.outputs is not None
-        self._outputs.append(_at_least_float32(step.outputs))
-        self._targets.append(batch.targets.detach().cpu())
-        if step.baseline_outputs is not None:
-            self._baseline.append(_at_least_float32(step.baseline_outputs))
-
-    def outputs(self) -> Tensor:
-        """Return the outputs of all batches (N, ...), float32 or float64."""
-        return torch.cat(self._outputs)
-
-    def targets(self) -> Tensor:
-        """Return the targets of all batches (N, ...)."""
-        return torch.cat(self._targets)
-
-    def baseline(self) -> Tensor | None:
-        """Return the baseline's outputs (N, ...), where every batch has them."""
-        if not self._baseline or len(self._baseline) != len(self._outputs):
-            return None
-        return torch.cat(self._baseline)
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    """Return values on the CPU; 16-bit ones in float32."""
-    values = values.detach().cpu()
-    return values if values.dtype == torch.float64 else values.float()
 
 
 class ClassificationMetrics:

@@ -8,13 +8,8 @@ import numpy as np
 
 from zoo.interfaces import Batch, Metrics, Step
 from zoo.intervals import wilson
-from zoo_text.metrics import (
-    MAX_AREA_SCORES,
-    Array,
-    Collector,
-    calibration_error,
-    per_class_table,
-)
+from zoo_text.collecting import Collector
+from zoo_text.metrics import MAX_AREA_SCORES, Array, calibration_error, per_class_table
 
 
 class MultilabelMetrics:

@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo.interfaces import Batch, Metrics, Step
 from zoo.intervals import mean_interval
-from zoo_text.metrics import Collector
+from zoo_text.collecting import Collector
 
 
 class RegressionMetrics:

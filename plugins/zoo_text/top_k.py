@@ -6,7 +6,8 @@ import numpy as np
 
 from zoo.interfaces import Batch, Metrics, Step
 from zoo_text.classification import TextClassification
-from zoo_text.metrics import Collector, all_logits
+from zoo_text.collecting import Collector
+from zoo_text.metrics import all_logits
 
 TOP = 5
 
