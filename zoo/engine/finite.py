@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.errors import DivergedError, PluginError, ZooWarning, listed
 from zoo.interfaces import Metrics
@@ -88,6 +88,12 @@ def check_metrics(
             f"task {task.name!r} has no metric {task.monitor!r} to monitor",
             why=f"it has {', '.join(metrics)}",
         )
+
+
+def check_loss(loss: Tensor, step: int) -> None:
+    """Raise DivergedError if a loss is not finite; on a GPU that waits for the device."""
+    if not math.isfinite(value := float(loss.detach())):
+        raise diverged(f"loss is {value}", step)
 
 
 def check_parameters(network: nn.Module, step: int) -> None:

@@ -46,6 +46,10 @@ class TrainState:
         left_out = ("recurrent", "evaluated")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
 
+    def where(self) -> str:
+        """Return what messages say of the step that is being taken."""
+        return f"step {self.step + 1}, epoch {self.epoch}"
+
     def advance(self, batch: int, *, epoch_ends: bool) -> None:
         """Count an optimizer step; ``batch`` is the index of the next batch of the epoch."""
         self.step += 1

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from zoo.engine import checkpoint, origin
 from zoo.engine.epoch import epoch_batches
 from zoo.engine.evaluation import evaluate_split, get_split
-from zoo.engine.faults import check_step, named, naming_plugin
-from zoo.engine.finite import FiniteMetrics, check_metrics, diverged
+from zoo.engine.faults import named, naming_plugin
+from zoo.engine.finite import FiniteMetrics, check_loss, check_metrics
 from zoo.engine.interruption import Interruption, snapshot
 from zoo.engine.log_window import LogWindow
-from zoo.engine.parameters import averaged_copy, clip_gradients
+from zoo.engine.parameters import averaged_copy
 from zoo.engine.processes import ONE_PROCESS, Processes
 from zoo.engine.run_directory import RunDirectory
 from zoo.engine.schedule import build_optimizer, build_scheduler
 from zoo.engine.state import TrainState
+from zoo.engine.step import OptimizerStep
 from zoo.errors import UsageError
-from zoo.interfaces import Batch, Calibrates, Callback, Data, HasPenalty, Metrics, Task
+from zoo.interfaces import Batch, Calibrates, Callback, Data, Metrics, Task
 from zoo.records import MetricInfo
 from zoo.spec import RunSpec
 
@@ -84,7 +82,9 @@ class Trainer:
         self.scheduler = build_scheduler(spec, self.optimizer, self.total_steps)
         self.averaged = averaged_copy(network, training.average)
         self.stop_reason = ""
-        self._penalties = [m for m in network.modules() if isinstance(m, HasPenalty)]
+        self._optimizer_step = OptimizerStep(
+            spec, task, network, self.optimizer, self.averaged, processes
+        )
         self._window = LogWindow()
         self._started = self._saved = time.monotonic()
         self._is_first_step = True
@@ -131,7 +131,7 @@ class Trainer:
                     self._log()
                 # After the log, which says the learning rate of this step.
                 if not isinstance(self.scheduler, ReduceLROnPlateau):
-                    with self._naming(named(self.spec.scheduler.info, "step")):
+                    with naming_plugin(named(self.spec.scheduler.info, "step"), state.where):
                         self.scheduler.step()
                 if state.evaluation_is_due(training, epoch_ends=epoch_ends):
                     self._evaluate()
@@ -144,37 +144,26 @@ class Trainer:
 
     def _train_batches(self) -> Sequence[Batch]:
         """Return the batches of the epoch, of which some may have been trained on."""
-        with self._naming(self._task("train_batches of the data")):
+        with naming_plugin(self._task("train_batches of the data"), self.state.where):
             return epoch_batches(self.data, self.spec, self.state)
 
     def _step(self, batches: Sequence[Batch], first: int, after: int) -> bool:
         """Take an optimizer step on some batches; False where a signal came before it was taken."""
 
         def compute_gradients() -> list[Tensor]:
-            share = 1 / (after - first)
-            return [self._backward(batches, index, share) for index in range(first, after)]
+            chosen = range(first, after)
+            return self._optimizer_step.compute_gradients(batches, chosen, self.state, self._window)
 
-        self.network.train()
-        self.processes.seed(self.spec.seed, self.state.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        if self._is_first_step:
-            # It may compile for a while, and there is nothing yet that would be lost.
-            losses = self._unless_interrupted(compute_gradients)
-            if losses is None:
-                return False
-            self._is_first_step = False
-        else:
-            losses = compute_gradients()
-        sums = self.processes.sum_gradients(self.network, losses)
-        if self.processes.size > 1:
-            self._window.loss = sums[-1]
-            if self.device.type == "cpu":
-                self._check_loss(torch.stack(list(sums)).sum(), self.state.step + 1)
-        with self._naming(named(self.spec.optimizer.info, "step")):
-            clip_gradients(self.network, self.spec.training)
-            self.optimizer.step()
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.network)
+        # The first one may compile for a while, and there is nothing yet that would be lost.
+        losses = (
+            self._unless_interrupted(compute_gradients)
+            if self._is_first_step
+            else compute_gradients()
+        )
+        if losses is None:
+            return False
+        self._is_first_step = False
+        self._optimizer_step.apply(losses, self.state, self._window)
         return True
 
     @property
@@ -227,43 +216,12 @@ class Trainer:
         self.state.done = self.state.done or self.state.is_last_step(self.spec.training)
         self.directory.rewind(self.state.step)
 
-    def _backward(self, batches: Sequence[Batch], index: int, share: float) -> Tensor:
-        """Add the gradients of a batch, multiplied by ``share``, and return its loss.
-
-        Of several processes each computes some of its rows, and their share in the loss.
-        """
-        mixed = self.spec.training.precision != "float32"
-        state, who = self.state, self._task("step")
-        with self._naming(who):
-            whole = batches[index]
-            part, part_share = self.processes.part(self.task, whole)
-            if part is None:
-                state.recurrent = None  # That of the batch before has other rows.
-                return torch.zeros((), device=self.device)
-            batch = part.to(self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-                step = self.task.step(
-                    self.network, batch, None if batch.reset_state else state.recurrent
-                )
-                check_step(step, who)
-                loss = sum((module.penalty() for module in self._penalties), start=step.loss)
-            if part_share != 1:
-                loss = loss * part_share
-            # Elsewhere reading a value waits for the device; several processes check the sum.
-            if self.device.type == "cpu" and self.processes.size == 1:
-                self._check_loss(loss, state.step + 1)
-            (loss if share == 1 else loss * share).backward()
-            # Truncated backpropagation through time: the state is carried, its history is not.
-            state.recurrent = tuple(part.detach() for part in step.state) if step.state else None
-            self._window.add(loss.detach(), len(whole), step.metric_sums)
-            return loss.detach()
-
     def _log(self) -> None:
         window, self._window = self.processes.collect_window(self._window), LogWindow()
-        self._check_loss(window.loss, self.state.step)
+        check_loss(window.loss, self.state.step)
         metrics: Metrics = {}
         if self.processes.is_main:
-            with self._naming(self._task("metrics")):
+            with naming_plugin(self._task("metrics"), self.state.where):
                 computed = self.task.metrics(window.sums.total())
             metrics = {
                 **self._finite(computed, self.state.step),
@@ -344,10 +302,6 @@ class Trainer:
             self.averaged, window, self.origin,
         )  # fmt: skip
 
-    def _check_loss(self, loss: Tensor, step: int) -> None:
-        if not math.isfinite(value := float(loss.detach())):
-            raise diverged(f"loss is {value}", step)
-
     def _call(self, method: str, *arguments: Any) -> None:
         for callback in self.callbacks:
             with naming_plugin(
@@ -375,9 +329,6 @@ class Trainer:
         """Return what has to be the same in all processes."""
         found = origin.comparable(self.spec, self.data.digest, self.network)
         return {**found, "total steps": self.total_steps, "step": self.state.step}
-
-    def _naming(self, who: str) -> AbstractContextManager[None]:
-        return naming_plugin(who, lambda: f"step {self.state.step + 1}, epoch {self.state.epoch}")
 
     def _task(self, part: str) -> str:
         return named(self.spec.task, part)
