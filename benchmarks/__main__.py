@@ -116,6 +116,7 @@ def _scores(material: Material, folder: Path) -> list[Row]:
 def _pipeline(
     material: Material, baseline: Baseline, weights: Path, folder: Path, rounds: int
 ) -> list[Row]:
+    processes.compile_sources()
     first, again = processes.encoding(material)
     pair = processes.predicting(material, baseline, weights, folder, rounds)
     one = processes.predict_one(weights, 2 * rounds + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import random
@@ -18,6 +19,15 @@ from benchmarks.timing import Pair, interleaved, process, rate
 ZOO = (sys.executable, "-m", "zoo")
 # 800,000 texts, so that starting the process, which the textbook's loop does not do, counts little.
 TIMES_TEXTS = 100
+
+
+def compile_sources() -> None:
+    """Compile zoo to bytecode, as pip does for packages that it installs.
+
+    With PYTHONDONTWRITEBYTECODE, each process would compile an editable installation anew.
+    """
+    for folder in ("zoo", "plugins"):
+        compileall.compile_dir(folder, quiet=2)
 
 
 @contextmanager
