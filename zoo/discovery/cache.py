@@ -8,6 +8,7 @@ imported on its word alone.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
@@ -21,7 +22,7 @@ from zoo.discovery.declarations import Answer
 from zoo.discovery.plugins import DeclaredPlugin
 from zoo.entry_points import Point
 from zoo.errors import DiskError, WeightsError
-from zoo.files import cache_folder, read_json, write_json
+from zoo.files import cache_folder, read_json, write_atomically
 from zoo.records import PluginInfo
 
 NAME = "plugins.json"
@@ -131,7 +132,7 @@ class Cache:
         }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._path, document)
+            write_atomically(self._path, json.dumps(document).encode())
         except (DiskError, OSError):
             pass
 
