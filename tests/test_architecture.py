@@ -46,9 +46,8 @@ OF_PLUGINS_WITH_COMMANDS = {
 }  # fmt: skip
 # What commands import from rooms above TORCH_FROM other than zoo.api.
 OF_COMMANDS = {
-    "zoo.environment.facts", "zoo.environment.launch", "zoo.environment.num_processors",
-    "zoo.environment.set_up_process", "zoo.environment.torch_is_imported",
-    "zoo.environment.torch_is_installed",
+    "zoo.environment.facts", "zoo.environment.num_processors", "zoo.environment.set_up_process",
+    "zoo.environment.torch_is_imported", "zoo.environment.torch_is_installed",
     "zoo.data.text.decode", "zoo.generation.Sampling", "zoo.interfaces.HasKnown",
     "zoo.runtime.InferenceModel", "zoo.weights.file.inspect",
 }  # fmt: skip

@@ -19,9 +19,10 @@ from token_task import Tokens, Unweighted
 import zoo
 from zoo.data.sequence import TokenSequence
 from zoo.engine.processes import share_of
-from zoo.environment import choose_device, default_threads, launch, num_processors
+from zoo.environment import choose_device, default_threads, num_processors
 from zoo.errors import UsageError
 from zoo.interfaces import Batch
+from zoo.launch import launch
 
 
 @dataclass(frozen=True, kw_only=True)

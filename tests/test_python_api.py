@@ -347,7 +347,7 @@ def test_names_can_be_listed() -> None:
 
 
 MODULES = (
-    "zoo", "zoo.api", "zoo.api.loading", "zoo.api.models", "zoo.api.training",
+    "zoo", "zoo.api", "zoo.api.loading", "zoo.api.models", "zoo.api.resuming", "zoo.api.training",
     "zoo.api.verification", "zoo.hookspecs", "zoo.installed", "zoo.interfaces.training",
     "zoo.options", "zoo.records", "zoo.runs", "zoo.runtime.model", "zoo.sklearn",
     "zoo.sklearn.classifier", "zoo.sklearn.regressor", "zoo.trained.model", "zoo.verdict",

@@ -1,7 +1,5 @@
 """The process under the arithmetic: device, threads, and settings that are worth a factor of two.
 
-Also which of several processes it is, as ``torchrun`` says in the environment.
-
 This is the one place that changes settings of the process, but for the threads of NumPy
 (:mod:`zoo.blas`). The command line calls :func:`set_up_process` once. Python programs are left as
 they are: :func:`computing` sets threads and denormal handling for the duration of a training, an
@@ -20,10 +18,10 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
+from zoo.launch import Launch, launch
 
 if TYPE_CHECKING:
     import torch
@@ -31,69 +29,6 @@ if TYPE_CHECKING:
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8
 _RETAINED_BYTES = 1 << 30
 _PROCESS = os.getpid()
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How this process was started: alone, or by ``torchrun`` as one of several.
-
-    Args:
-        rank: Its number, from 0.
-        size: How many processes there are.
-        local_rank: Its number among those of this machine.
-        local_size: How many of them are on this machine.
-        address: Where they meet, ``HOST:PORT``; empty where there is one process alone.
-        restarts: How often ``torchrun`` has started them again.
-        max_restarts: How often it may.
-    """
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
-    local_size: int = 1
-    address: str = ""
-    restarts: int = 0
-    max_restarts: int = 0
-
-
-def launch() -> Launch:
-    """Return what the environment says: ``RANK``, ``WORLD_SIZE`` and what belongs to them.
-
-    Raises:
-        UsageError: There are several processes, and a variable is missing or no such number.
-    """
-    size = _variable("WORLD_SIZE", 1, minimum=1)
-    restarts = _variable("TORCHELASTIC_RESTART_COUNT", 0)
-    max_restarts = _variable("TORCHELASTIC_MAX_RESTARTS", 0)
-    if size == 1:
-        return Launch(restarts=restarts, max_restarts=max_restarts)
-    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
-    if missing:
-        raise UsageError(
-            f"the environment has no {missing[0]}",
-            why=f"WORLD_SIZE={size} says that this is one of {size} processes",
-            fix="start them with torchrun, or unset WORLD_SIZE",
-        )
-    address = f"{os.environ['MASTER_ADDR']}:{_variable('MASTER_PORT', 0)}"
-    return Launch(
-        _variable("RANK", 0, below=size), size, _variable("LOCAL_RANK", 0),
-        _variable("LOCAL_WORLD_SIZE", 1, minimum=1), address, restarts, max_restarts,
-    )  # fmt: skip
-
-
-def is_main_process() -> bool:
-    """Return whether this process calls callbacks and writes files and messages of a training."""
-    return launch().rank == 0
-
-
-def _variable(name: str, default: int, minimum: int = 0, below: int | None = None) -> int:
-    text = os.environ.get(name, "")
-    if not text:
-        return default
-    if text.isdecimal() and int(text) >= minimum and (below is None or int(text) < below):
-        return int(text)
-    numbers = f"from {minimum}" if below is None else f"from {minimum} to {below - 1}"
-    raise UsageError(f"{name}={text!r} in the environment", why=f"it is no integer {numbers}")
 
 
 def choose_device(name: str = "auto") -> torch.device:

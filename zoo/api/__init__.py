@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from zoo.api.locating import header_facts, locate_weights
     from zoo.api.models import create_model
     from zoo.api.parquet import PredictedFiles, predict_parquet
+    from zoo.api.resuming import open_run, resume
     from zoo.api.same_run import check_same_run
-    from zoo.api.training import fit, open_run, resume, train
+    from zoo.api.training import fit, train
     from zoo.api.verification import iter_verify, verify
     from zoo.engine.processes import SharedFailureError
     from zoo.engine.samples import SampleTexts
-    from zoo.environment import is_main_process
     from zoo.installed import list_models, list_recipes, list_tasks, register, registry
+    from zoo.launch import is_main_process
 
 # Where the functions are. They are imported when first used: answers are computed without what a
 # training needs.
@@ -35,8 +36,8 @@ _LAZY = {
     "predict_parquet": "zoo.api.parquet",
     "check_same_run": "zoo.api.same_run",
     "fit": "zoo.api.training",
-    "open_run": "zoo.api.training",
-    "resume": "zoo.api.training",
+    "open_run": "zoo.api.resuming",
+    "resume": "zoo.api.resuming",
     "train": "zoo.api.training",
     "iter_verify": "zoo.api.verification",
     "verify": "zoo.api.verification",
@@ -44,7 +45,7 @@ _LAZY = {
     "load": "zoo.api.loading",
     "SampleTexts": "zoo.engine.samples",
     "SharedFailureError": "zoo.engine.processes",
-    "is_main_process": "zoo.environment",
+    "is_main_process": "zoo.launch",
     "list_models": "zoo.installed",
     "list_recipes": "zoo.installed",
     "list_tasks": "zoo.installed",

@@ -181,3 +181,11 @@ def _lock_new(stack: ExitStack, name: str, out: str | Path | None) -> RunDirecto
                 directory.refuse_existing()
                 break
     return directory
+
+
+def describe_length(spec: RunSpec) -> str:
+    """Return how long the training is, in words."""
+    number, unit = spec.training.steps, "step"
+    if not number:
+        number, unit = spec.training.epochs, "epoch"
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"

@@ -208,7 +208,7 @@ def _continuation(run: Run) -> str:
     named = os.environ.get(REGISTRY_VARIABLE)
     registry = f"--registry {shlex.quote(named)} " if named else ""
     out = shlex.quote(str(run.path))
-    from zoo.environment import launch
+    from zoo.launch import launch
 
     here = launch()
     start = "zoo" if here.size == 1 else f"torchrun --nproc-per-node={here.local_size} -m zoo"

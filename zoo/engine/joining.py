@@ -18,8 +18,8 @@ import torch
 from zoo.engine.meeting import meet
 from zoo.engine.processes import ONE_PROCESS, Processes, SharedFailureError
 from zoo.engine.run_directory import RunDirectory
-from zoo.environment import Launch, launch
 from zoo.errors import NetworkError, UsageError, ZooError, ZooWarning
+from zoo.launch import Launch, launch
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store

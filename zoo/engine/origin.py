@@ -15,8 +15,9 @@ from torch import nn
 
 from zoo import __version__
 from zoo.engine.run_directory import RunDirectory
-from zoo.environment import launch, versions
+from zoo.environment import versions
 from zoo.errors import UsageError
+from zoo.launch import launch
 from zoo.options import options_of
 from zoo.registry import Registry
 from zoo.spec import Component, RunSpec
