@@ -15,8 +15,8 @@ from zoo.settings import resolve
 from zoo.spec import Component, RunSpec
 
 NAMES = [
-    "char-best", "imdb-bilstm", "imdb-bilstm-book", "imdb-lstm-book", "imdb-quick",
-    "imdb-rnn-book",
+    "char-best", "imdb-bilstm", "imdb-bilstm-book", "imdb-lstm-book", "imdb-pretrained",
+    "imdb-quick", "imdb-rnn-book",
     "island-best", "island-lstm", "island-lstm-book", "island-quick", "manual-lstm", "reviews-lm",
     "sample-lstm", "sentiment/bigru", "sentiment/rnn-oh", "char-lm/gru", "char-lm/rnn-oo",
 ]  # fmt: skip
