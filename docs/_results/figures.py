@@ -22,11 +22,12 @@ from zoo.engine import checkpoint
 from zoo.environment import facts, num_processors
 from zoo.errors import UsageError
 from zoo.installed import registry
-from zoo.interfaces import Data
+from zoo.interfaces import Data, KeepsRows
 from zoo.records import Recipe
 from zoo.settings import resolve
 from zoo.trained import TrainedModel
 from zoo.weights.file import inspect
+from zoo.weights.transfer import row_names
 
 TABLE = Path(__file__).with_name("figures.csv")
 PARAMETERS, TRAINING, RATE = "parameters", "training", "rate"
@@ -121,10 +122,15 @@ def of_data(name: str, path: str) -> list[Figure]:
     Raises:
         ZooError: There is no such recipe, or its data is missing or unfit.
     """
-    if registry().get(Recipe, name).weights:
+    recipe = registry().get(Recipe, name)
+    if recipe.weights:
         return []
     spec = resolve(name, registry())
     task = build_task(spec.network.task)
+    if recipe.init and isinstance(task, KeepsRows):  # The vocabulary is that of both.
+        initial = zoo.load(recipe.init)
+        shapes = {name: tuple(value.shape) for name, value in initial.module.named_parameters()}
+        task.keep_rows(row_names(initial.task, initial.module), shapes)
     task.prepare(Path(path), spec.seed, fit=True)
     size = count(tensor.shape for tensor in build_network(task, spec.network).state_dict().values())
     command = f"python docs/make_results.py {name}=DATA"
