@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import tomllib
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,12 @@ def names(records: list[dict[str, Any]]) -> list[str]:
 # List
 
 
+def summary(record: Mapping[str, Any]) -> str:
+    """Return the summary of a record, and what a recipe starts from."""
+    start = record.get("init")
+    return f"{record['summary']} (from {start})" if start else str(record["summary"])
+
+
 def test_list_has_every_task_model_and_recipe_with_a_line_each(zoo_here: Run) -> None:
     listed = answer(zoo_here, "list")
     assert list(listed) == ["tasks", "models", "recipes"]
@@ -67,7 +74,7 @@ def test_list_has_every_task_model_and_recipe_with_a_line_each(zoo_here: Run) ->
         assert names(records) == sorted(names(records))
         for record in records:
             (shown,) = [line for line in lines if line.split()[0] == record["name"]]
-            assert shown.endswith(record["summary"])
+            assert shown.endswith(summary(record))
 
 
 def test_recipes_are_listed_with_score_weights_and_time(
@@ -83,7 +90,7 @@ def test_recipes_are_listed_with_score_weights_and_time(
         expected += [f"{recipe['weights']['bytes'] / 1e6:.1f} MB"] if recipe["weights"] else []
         expected += [f"{recipe['seconds']} s"] if recipe["seconds"] else []
         expected += [f"{recipe['rate']:,.0f}/s"] if recipe["rate"] else []
-        assert cells == [*expected, recipe["summary"]]
+        assert cells == [*expected, summary(recipe)]
 
 
 def test_the_rate_of_recipes_is_listed_where_one_is_known(zoo_command: Run, tmp_path: Path) -> None:

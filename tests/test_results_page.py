@@ -205,7 +205,7 @@ def test_recipes_that_are_new_have_rows_without_an_edit(tmp_path: Path) -> None:
     words = row_of(made.stdout, "pages-lm", "perplexity a word")
     assert list(words.values())[2:] == ["70.11", "4.2500", "4.2000 to 4.3000", "1.3100"]
     reviews = next(table for table in tables(made.stdout) if "accuracy" in table[0])
-    assert [row[0] for row in reviews[2:4]] == ["`best`", "`imdb-bilstm`"]
+    assert [row[0] for row in reviews[2:4]] == ["`best`", "`imdb-pretrained`"]
     assert row_of(made.stdout, "prices", "mae")["95 % interval"] == "0.4000 to 0.6000"
     assert "* `later`: Without a score." in made.stdout
 

@@ -35,12 +35,17 @@ def page() -> str:
     parts += _rates(rows, noted, notes)
     if unmeasured := [each for each in recipes if not each.metrics]:
         parts += ["## Not measured\n", paragraph(notes["text"]["unmeasured"])]
-        parts += [bullets(f"`{each.name}`: {each.summary}." for each in unmeasured)]
+        parts += [bullets(f"`{each.name}`: {_what(each)}." for each in unmeasured)]
     parts += _readings(rows, notes)
     parts += _failures(rows, notes)
     sources = sorted(notes["sources"].values(), key=lambda each: (each["year"], each["authors"]))
     parts += ["## Sources\n", bullets(map(_cited, sources))]
     return "\n".join(parts)
+
+
+def _what(recipe: Recipe) -> str:
+    """Return the summary of a recipe, and what it starts from, as ``zoo list`` does."""
+    return recipe.summary + (f" (from `{recipe.init}`)" if recipe.init else "")
 
 
 def _scores(rows: Sequence[Row], notes: Notes) -> Iterator[str]:
@@ -55,7 +60,7 @@ def _scores(rows: Sequence[Row], notes: Notes) -> Iterator[str]:
     )
     yield table(
         ["recipe", "what", *(heading for heading, _ in kind.columns)],
-        ([each.name, each.recipe.summary, *(each.cell(key) for _, key in kind.columns)]
+        ([each.name, _what(each.recipe), *(each.cell(key) for _, key in kind.columns)]
          for each in sorted(rows, key=lambda each: sign * each.score)),
     )  # fmt: skip
     published = [
