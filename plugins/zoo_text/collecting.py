@@ -26,9 +26,8 @@ class RowBuffer:
         """Add rows (B, ...), of the type and shape of those before."""
         after = self._count + len(rows)
         if self._rows is None or after > len(self._rows):
-            larger = torch.empty(
-                (max(after, 2 * self._count), *rows.shape[1:]), dtype=rows.dtype
-            )  # fmt: skip
+            size = max(after, 2 * self._count)
+            larger = torch.empty((size, *rows.shape[1:]), dtype=rows.dtype)
             if self._rows is not None:
                 larger[: self._count] = self.rows()
             self._rows = larger
