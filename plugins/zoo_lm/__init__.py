@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import zoo
-from zoo_lm.options import CharLMOptions, WordLMOptions
+from zoo_lm.options import CharLMOptions, WordBiLMOptions, WordLMOptions
 
 
 @zoo.hookimpl
@@ -40,6 +40,29 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
                 "batching": "contiguous",
                 "epochs": 5,
                 "batch_size": 64,
+                "optimizer": "adamw",
+                "learning_rate": 3e-3,
+                "schedule": "cosine",
+                "warmup": 0.05,
+                "clip_norm": 1.0,
+            },
+        ),
+        zoo.TaskInfo(
+            name="word-bilm",
+            summary="The words after and before each word: for a bidirectional classifier",
+            target="zoo_lm.bidirectional_task:WordBiLM",
+            options=WordBiLMOptions,
+            monitor="loss",
+            higher_is_better=False,
+            settings_from="zoo_lm.initial:word_settings",
+            settings={
+                "hidden_size": 256,
+                "embed_size": 128,
+                "task.dropout": 0.2,
+                "bptt_steps": 140,
+                "batching": "contiguous",
+                "epochs": 5,
+                "batch_size": 32,
                 "optimizer": "adamw",
                 "learning_rate": 3e-3,
                 "schedule": "cosine",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zoo.interfaces import BuildModel, DecodeStep, State
 from zoo.nn import Embedding, decode_step, forward_embedded, locked_dropout
-from zoo_lm.options import LMOptions
+from zoo_lm.options import CorpusOptions
 
 # Logits that are computed at once where nothing but the loss needs them: 64 MiB of float32.
 _MAX_LOGITS = 1 << 24
@@ -24,7 +24,9 @@ class TokenPredictor(nn.Module, ABC):
         embedding: Gives a vector for each token.
     """
 
-    def __init__(self, build_model: BuildModel, options: LMOptions, embedding: Embedding) -> None:
+    def __init__(
+        self, build_model: BuildModel, options: CorpusOptions, embedding: Embedding
+    ) -> None:
         super().__init__()
         self.options = options
         self.embedding: Embedding = embedding

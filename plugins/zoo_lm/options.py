@@ -8,8 +8,8 @@ import zoo
 
 
 @dataclass(frozen=True)
-class LMOptions(zoo.Options):
-    """Options that the language model tasks share: the network, the batches and the splits."""
+class CorpusOptions(zoo.Options):
+    """Options that the tasks share: the network, the batches and the splits."""
 
     embed_size: int = zoo.option(256, "dimensions of the embedding", minimum=1)
     embed_dropout: float = zoo.option(
@@ -39,13 +39,6 @@ class LMOptions(zoo.Options):
         old_names_removed="1.0",
         old_values={"streams": "contiguous", "windows": "random"},
     )
-    reset_probability: float = zoo.option(
-        0.0,
-        "probability that a contiguous row of a training batch starts from the model's initial "
-        "state, so that the network learns to begin",
-        minimum=0.0,
-        maximum=0.99,
-    )
     validation_size: float = zoo.option(
         0.05,
         "share of the text, before the test split, for the validation split",
@@ -69,6 +62,23 @@ class LMOptions(zoo.Options):
         """Refuse what would change nothing."""
         if self.locked_dropout and not (self.dropout or self.embed_dropout):
             raise ValueError("locked_dropout says how dropout is drawn, and both dropouts are 0")
+
+
+@dataclass(frozen=True)
+class LMOptions(CorpusOptions):
+    """Options of tasks that carry the state from one batch to the next."""
+
+    reset_probability: float = zoo.option(
+        0.0,
+        "probability that a contiguous row of a training batch starts from the model's initial "
+        "state, so that the network learns to begin",
+        minimum=0.0,
+        maximum=0.99,
+    )
+
+    def validate(self) -> None:
+        """Refuse what would change nothing."""
+        super().validate()
         if self.reset_probability and self.batching != "contiguous":
             raise ValueError("reset_probability needs batching=contiguous, which carries the state")
 
@@ -90,8 +100,8 @@ class CharLMOptions(LMOptions):
 
 
 @dataclass(frozen=True)
-class WordLMOptions(LMOptions):
-    """Options of :class:`zoo_lm.word_task.WordLM`."""
+class WordOptions(CorpusOptions):
+    """Options of tasks over words."""
 
     more_data: str = zoo.option(
         "", "further texts that are read with those of --data, of the same kinds", is_path=True
@@ -114,4 +124,22 @@ class WordLMOptions(LMOptions):
         "words that are drawn for each batch, with softmax=sampled; a vocabulary that is no "
         "larger has the full softmax",
         minimum=1,
+    )
+
+
+@dataclass(frozen=True)
+class WordLMOptions(LMOptions, WordOptions):
+    """Options of :class:`zoo_lm.word_task.WordLM`."""
+
+
+@dataclass(frozen=True)
+class WordBiLMOptions(WordOptions):
+    """Options of :class:`zoo_lm.bidirectional_task.WordBiLM`."""
+
+    batching: str = zoo.option(
+        "random",
+        "how training reads the text, in windows that each start from the initial state; "
+        "contiguous: each word once an epoch; random: at random places, of which an epoch has as "
+        "many as the text has words",
+        choices=("contiguous", "random"),
     )

@@ -16,7 +16,7 @@ from zoo.data.shards import Shards
 from zoo.data.text import CODE_POINTS, code_points, token_id_table
 from zoo.errors import DataError
 from zoo_lm.char_corpus import Text
-from zoo_lm.options import WordLMOptions
+from zoo_lm.options import WordOptions
 from zoo_lm.word_corpus import Corpus
 from zoo_lm.words import END_OF_TEXT
 from zoo_text.options import TextOptions
@@ -33,7 +33,7 @@ VERSION = 1
 
 def load_words(
     shards: Shards,
-    options: WordLMOptions,
+    options: WordOptions,
     seed: int,
     words: Sequence[str] | None,
     kept: Sequence[str],

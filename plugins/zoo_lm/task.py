@@ -1,4 +1,4 @@
-"""What the language model tasks share: splits, the loss of the next token, vectors, outcomes."""
+"""What the language model tasks share: the loss of the next token, vectors, outcomes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from zoo.data.ragged import Ragged
-from zoo.data.sequence import TokenSequence
-from zoo.errors import DataError
 from zoo.interfaces import (
     Batch,
     DecodeStep,
@@ -27,12 +24,12 @@ from zoo.interfaces import (
     Step,
     Task,
 )
-from zoo.nn import pool
 from zoo_lm import explaining
 from zoo_lm.metrics import compute_metrics, sum_losses
 from zoo_lm.network import TokenPredictor
 from zoo_lm.options import LMOptions
 from zoo_lm.outcomes import of_tokens
+from zoo_lm.vectors import embed_tokens
 from zoo_lm.vocabulary import Vocabulary
 
 Options = TypeVar("Options", bound=LMOptions)
@@ -56,39 +53,6 @@ class LanguageModel(Vocabulary, Task, Generic[Options]):
     @abstractmethod
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return where each token of :meth:`encode` is in a text: start and end, in characters."""
-
-    # Data
-
-    def make_splits(
-        self, whole: TokenSequence, validation: int, test: int, where: str
-    ) -> dict[str, Split]:
-        """Return the splits of a sequence.
-
-        Args:
-            whole: The sequence.
-            validation: Where the validation split begins.
-            test: Where the test split begins.
-            where: The source, for messages.
-
-        Raises:
-            DataError: One has fewer than two tokens to predict.
-        """
-        length = len(whole.token_ids)
-        splits = {
-            "train": whole.slice(0, validation),
-            "validation": whole.slice(validation, test),
-            "test": whole.slice(test, length),
-            "all": whole,
-        }
-        for name, split in splits.items():
-            if split.num_examples < 2:
-                raise DataError(
-                    f"{name} split has {split.num_examples + 1} {self.unit}s",
-                    where=where,
-                    why=f"the text has {length}",
-                    fix="give a longer text",
-                )
-        return {**splits}
 
     # Training
 
@@ -150,7 +114,6 @@ class LanguageModel(Vocabulary, Task, Generic[Options]):
         assert isinstance(network, TokenPredictor)
         return network.decode_step()
 
-    @torch.inference_mode()
     def embed(
         self, network: nn.Module, texts: Sequence[str], *, per_step: bool
     ) -> list[npt.NDArray[np.float32]]:
@@ -161,20 +124,7 @@ class LanguageModel(Vocabulary, Task, Generic[Options]):
         Raises:
             DataError: A text cannot be encoded; the message names what the vocabulary lacks.
         """
-        assert isinstance(network, TokenPredictor)
-        device = next(network.parameters()).device
-        vectors: dict[int, npt.NDArray[np.float32]] = {}
-        for batch in Ragged.of(self.encode_texts(texts), range(len(texts))).eval_batches():
-            lengths = batch.lengths.to(device)
-            outputs, state = network.model_outputs(batch.inputs.to(device), lengths)
-            if per_step:
-                values = outputs.float().cpu().numpy()
-                found = [values[row, :n].copy() for row, n in enumerate(batch.lengths.tolist())]
-            else:
-                means = pool(network.rnn, outputs, lengths, state, "mean")
-                found = list(means.float().cpu().numpy())
-            vectors.update(zip(batch.targets.tolist(), found, strict=True))
-        return [vectors[index] for index in range(len(texts))]
+        return embed_tokens(network, self.encode_texts(texts), per_step=per_step)
 
 
 def reset_rows(model: nn.Module, state: State, probability: float) -> State:

@@ -19,7 +19,7 @@ from zoo.data.ragged import IntArray
 from zoo.errors import DataError
 from zoo_lm.char_corpus import python_manual
 from zoo_lm.documents import Documents, find_documents
-from zoo_lm.options import WordLMOptions
+from zoo_lm.options import WordOptions
 from zoo_lm.words import END_OF_TEXT, SPECIALS
 from zoo_text.lookup import Lookup
 from zoo_text.tokens import spaced
@@ -59,7 +59,7 @@ class Corpus:
 
 def load(
     path: Path | None,
-    options: WordLMOptions,
+    options: WordOptions,
     seed: int,
     words: Sequence[str] | None,
     kept: Sequence[str] = SPECIALS,
@@ -122,7 +122,7 @@ class _Builder:
     """
 
     def __init__(
-        self, folder: Path, sources: Sequence[Documents], options: WordLMOptions, where: str
+        self, folder: Path, sources: Sequence[Documents], options: WordOptions, where: str
     ) -> None:
         self._folder, self._options, self._where = folder, options, where
         self._sources = sources

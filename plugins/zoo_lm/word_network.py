@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from zoo.interfaces import BuildModel, DecodeStep, State
 from zoo.nn import Linear, linear
 from zoo_lm.network import TokenPredictor
-from zoo_lm.options import WordLMOptions
+from zoo_lm.options import WordOptions
 from zoo_lm.words import ADAPTIVE_DIVISOR, adaptive_cutoffs
 from zoo_text.vocabulary import PAD, UNKNOWN
 
@@ -26,13 +28,15 @@ class WordPredictor(TokenPredictor):
         num_words: V, the size of the vocabulary, words in order of decreasing frequency.
     """
 
-    def __init__(self, build_model: BuildModel, options: WordLMOptions, num_words: int) -> None:
+    num_directions: ClassVar[int] = 1
+
+    def __init__(self, build_model: BuildModel, options: WordOptions, num_words: int) -> None:
         size = options.embed_size
         embedding = nn.Embedding(num_words, size)
         # Vectors of length one, so that the first logits are small.
         nn.init.normal_(embedding.weight, std=size**-0.5)
         super().__init__(build_model, options, embedding)
-        self.projection = Linear(self.rnn.output_size, size)
+        self.projection = Linear(self.rnn.output_size // self.num_directions, size)
         self.adaptive: nn.AdaptiveLogSoftmaxWithLoss | None = None
         if options.softmax == "adaptive":
             self.adaptive = nn.AdaptiveLogSoftmaxWithLoss(

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from zoo import files
-from zoo.data.sequence import TokenSequence
-from zoo.data.shards import Shards
-from zoo.interfaces import Batch, BuildModel, Data, Metrics, MetricSums, RowNames, State, Step
+from zoo.interfaces import Batch, State, Step
 from zoo_lm.options import WordLMOptions
-from zoo_lm.sampled_softmax import SampledSoftmax
-from zoo_lm.shard_corpus import load_words
 from zoo_lm.task import LanguageModel
-from zoo_lm.word_corpus import load
-from zoo_lm.word_network import WordPredictor
-from zoo_lm.words import SPECIALS, Words
-from zoo_text.shards.finding import find_shards
-from zoo_text.sources import beside
+from zoo_lm.word_base import WordTask
 from zoo_text.tokens import token_spans
-from zoo_text.vocabulary import UNKNOWN
-
-# Share of unknown words from which a model of words is of little use.
-MANY_UNKNOWN = 0.25
 
 
-class WordLM(Words, LanguageModel[WordLMOptions]):
+class WordLM(WordTask[WordLMOptions], LanguageModel[WordLMOptions]):
     """Predicts the next word at every word, over texts whose state is carried on.
-
-    Words are those of :func:`zoo_text.tokens.tokenize`, in lower case and without punctuation, so
-    that a classifier with ``tokens=words`` can start from the weights.
 
     Args:
         options: See ``zoo show word-lm``.
@@ -42,147 +22,9 @@ class WordLM(Words, LanguageModel[WordLMOptions]):
 
     unit = "word"
 
-    def __init__(self, options: WordLMOptions) -> None:
-        super().__init__(options)
-        self._sampler: SampledSoftmax | None = None
-        self._kept: list[str] = list(SPECIALS)
-        self._log_frequency: Tensor | None = None
-        self._set_vocabulary(list(SPECIALS))
-
-    def _set_vocabulary(self, words: list[str]) -> None:
-        super()._set_vocabulary(words)
-        # A word is followed by a space, a text by the end of a line.
-        characters = [len(word) + 1 for word in words]
-        characters[: len(SPECIALS)] = [0, 0, 1]
-        self._characters = torch.tensor(characters)
-
-    # Data
-
-    def prepare(self, path: Path | None, seed: int, *, fit: bool = True) -> Data:
-        """Read texts; the vocabulary is that of the training split."""
-        options = self.options
-        words = None if fit else self.words
-        if (shards := find_shards(path)) is not None:
-            corpus = load_words(shards, options, seed, words, self._kept)
-            self.source = corpus.digest if fit else self.source
-        else:
-            source = files.digest(path) if path else ""
-            if fit:
-                self.source = source
-            elif source != self.source:  # Other data is evaluated by itself.
-                options = replace(options, more_data="")
-            elif path:
-                options = replace(options, more_data=beside(path, options.more_data))
-            corpus = load(path, options, seed, words, self._kept)
-        if fit:
-            self._set_vocabulary(corpus.words)
-            frequency = np.maximum(corpus.counts, 1) / max(1, corpus.num_train)
-            self._log_frequency = torch.from_numpy(np.log(frequency)).float()
-            # A sample that is no smaller than the vocabulary saves nothing.
-            if options.softmax == "sampled" and options.num_sampled < len(corpus.words):
-                self._sampler = SampledSoftmax(corpus.counts, options.num_sampled)
-        where = str(path or "Python's manual")
-        whole = TokenSequence(corpus.token_ids, options.bptt_steps, options.batching)
-        test = corpus.num_train + corpus.num_validation
-        unknown = corpus.counts[UNKNOWN] / max(1, corpus.num_train)
-        return Data(
-            splits=self.make_splits(whole, corpus.num_train, test, where),
-            digest=corpus.digest,
-            summary=f"{corpus.num_texts:,} texts, {len(corpus.token_ids):,} words, "
-            f"of {_name(path, shards)}",
-            notes=self._notes(unknown),
-        )
-
-    def _notes(self, unknown: float) -> tuple[str, ...]:
-        known = f"words    {len(self.words):,} in the vocabulary"
-        lines = [f"{known}; {unknown:.1%} of the training text is unknown"]
-        if unknown > MANY_UNKNOWN:
-            lines += [
-                "note     that is much: words that repeat are needed, and spaces between them;",
-                "         for names, or a script without spaces, use char-lm",
-            ]
-        return tuple(lines)
-
-    # Network
-
-    def network(self, build_model: BuildModel) -> nn.Module:
-        network = WordPredictor(build_model, self.options, len(self.words))
-        if self._log_frequency is not None and network.adaptive is None:
-            # Training starts from the frequencies, which an optimizer would take long to learn.
-            network.bias.data.copy_(self._log_frequency)
-        return network
-
-    def row_names(self, network: nn.Module) -> dict[str, RowNames]:
-        """Return the words that rows stand for; see :class:`zoo.interfaces.NamesRows`."""
-        names = {"embedding.weight": RowNames(self.words)}
-        for name, _ in network.named_parameters():
-            if name == "bias":
-                names[name] = RowNames(self.words)
-            elif name.startswith("adaptive."):  # Which words are in a cluster depends on all.
-                names[name] = RowNames(self.words, by_row=False)
-        return names
-
-    def keep_rows(self, rows: Mapping[str, RowNames], shapes: Mapping[str, Sequence[int]]) -> None:
-        """Keep the words of another word model; see :class:`zoo.interfaces.KeepsRows`."""
-        vectors = rows.get("embedding.weight")
-        if vectors is None or tuple(shapes["embedding.weight"][1:]) != (self.options.embed_size,):
-            return
-        if tuple(vectors.names[: len(SPECIALS)]) == SPECIALS:
-            self._kept = list(vectors.names)
-
-    # Training
-
-    def losses(
-        self, network: nn.Module, features: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the losses (B, T); in training, with softmax=sampled, estimates of them."""
-        assert isinstance(network, WordPredictor)
-        if network.adaptive is not None:
-            rows = network.adaptive(features.flatten(0, 1), targets.flatten()).output
-            return -rows.view(targets.shape), None
-        if network.training and self._sampler is not None:
-            assert isinstance(network.embedding, nn.Embedding)
-            weight = network.embedding.weight
-            return self._sampler.losses(features, weight, network.bias, targets), None
-        return network.losses(features, targets), None
-
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         step = super().step(network, batch, state)
-        characters = self._characters.to(batch.targets.device)[batch.targets].sum()
-        unknown = (batch.targets == UNKNOWN).sum()
-        return replace(
-            step,
-            metric_sums={**step.metric_sums, "characters": characters, "unknown": unknown},
-        )
-
-    def metrics(self, metric_sums: MetricSums) -> Metrics:
-        """Return the metrics of a language model, and the share of unknown words.
-
-        Bits a character are those of all tokens over the characters of known words, one for the
-        space or the end of the text included: an unknown word adds its loss and no characters.
-        """
-        unknown = float(metric_sums["unknown"]) / float(metric_sums["examples"])
-        return {**super().metrics(metric_sums), "unknown": unknown}
-
-    # The probe of a weights file
-
-    def probe(self) -> Batch:
-        """Return two rows of equal length that run through the vocabulary."""
-        inputs = torch.arange(24).view(2, 12) * 7 % max(len(self.words), 1)
-        return Batch(inputs, torch.tensor([12, 12]), inputs)
-
-    def probe_outputs(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return logits (2, 12, S) of words from all over the vocabulary."""
-        logits: Tensor = network(batch.inputs, batch.lengths)[0]
-        return logits[..., self.probe_columns()]
-
-    # Use
+        return replace(step, metric_sums={**step.metric_sums, **self.count(batch.targets)})
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         return token_spans(text)
-
-
-def _name(path: Path | None, shards: Shards | None) -> str:
-    if shards is not None:
-        return f"{len(shards.shards):,} shards ({shards.name})"
-    return path.name if path else "the manual of this Python"
