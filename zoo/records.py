@@ -143,6 +143,7 @@ class TaskInfo(Record):
         monitor: The validation metric by which the best weights are chosen.
         higher_is_better: Which way ``monitor`` improves.
         needs_causal: Whether only causal models will do.
+        needs_bidirectional: Whether only models that are not causal will do.
         submodels: Further models of the task's network, by name. ``--set NAME=gru`` chooses one,
             ``--set NAME.hidden_size=32`` sets its options.
         settings: Settings of ``TASK/MODEL`` that differ from the defaults of the options, keys as
@@ -165,6 +166,7 @@ class TaskInfo(Record):
     monitor: str
     higher_is_better: bool
     needs_causal: bool = False
+    needs_bidirectional: bool = False
     submodels: Mapping[str, Submodel] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     suggest: str | Suggest = ""
@@ -172,6 +174,14 @@ class TaskInfo(Record):
     settings_from: str | SettingsFrom = ""
     runtime: str | Callable[..., Any] = ""
     upgrade: Upgrade | None = None
+
+    def can_use(self, model: ModelInfo) -> bool:
+        """Return whether the network may be built around a model.
+
+        Args:
+            model: The model.
+        """
+        return not (self.needs_bidirectional if model.causal else self.needs_causal)
 
 
 @dataclass(frozen=True, kw_only=True)

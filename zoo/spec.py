@@ -138,6 +138,13 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         task = self.task.info
+        if task.needs_bidirectional and self.model.info.causal:
+            raise UsageError(
+                f"model {self.model.info.name!r} cannot be used for task {task.name!r}",
+                why=f"{task.name} needs a bidirectional model, and {self.model.info.name} reads "
+                "in one direction",
+                fix="see `zoo list --models` for bidirectional ones",
+            )
         parts = [("", self.model, task.needs_causal)]
         for name, declared in task.submodels.items():
             parts.append((f" as {name}", self.submodels[name], declared.needs_causal))

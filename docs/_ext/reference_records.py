@@ -61,6 +61,8 @@ def _facts(found: Declaration) -> list[nodes.Node]:
     if found.kind == "task":
         way = "higher" if found.facts["higher_is_better"] else "lower"
         needs = " Needs a causal model." if found.facts["needs_causal"] else ""
+        if found.facts["needs_bidirectional"]:
+            needs = " Needs a bidirectional model."
         facts.append(paragraph(
             nodes.Text("The best weights are those with the "),
             nodes.Text("highest " if way == "higher" else "lowest "),

@@ -54,6 +54,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             options=WordBiLMOptions,
             monitor="loss",
             higher_is_better=False,
+            needs_bidirectional=True,
             settings_from="zoo_lm.initial:word_settings",
             settings={
                 "hidden_size": 256,

@@ -8,6 +8,7 @@ output layer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from zoo.interfaces import Batch, State, Step
 from zoo_lm.bidirectional_network import BidirectionalPredictor
 from zoo_lm.metrics import sum_losses
 from zoo_lm.options import WordBiLMOptions
+from zoo_lm.probing import answers
 from zoo_lm.vectors import embed_tokens
 from zoo_lm.word_base import WordTask
 
@@ -54,3 +56,7 @@ class WordBiLM(WordTask[WordBiLMOptions]):
         An empty text is read as the end of one.
         """
         return embed_tokens(network, self.encode_texts(texts), per_step=per_step)
+
+    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Return token ids, the text that they stand for, and logits after and before the last."""
+        return answers(self, network, texts)

@@ -29,6 +29,7 @@ from zoo_lm.metrics import compute_metrics, sum_losses
 from zoo_lm.network import TokenPredictor
 from zoo_lm.options import LMOptions
 from zoo_lm.outcomes import of_tokens
+from zoo_lm.probing import answers
 from zoo_lm.vectors import embed_tokens
 from zoo_lm.vocabulary import Vocabulary
 
@@ -87,22 +88,9 @@ class LanguageModel(Vocabulary, Task, Generic[Options]):
 
     # The probe of a weights file
 
-    @torch.inference_mode()
     def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Return token ids, the text that they stand for, and logits of what follows.
-
-        The answer is not the token that is generated next: two may be about equally likely.
-        """
-        device = next(network.parameters()).device
-        found = []
-        for text in texts:
-            token_ids = self.encode(text, "the probe") or [self.start_token()]
-            inputs = torch.tensor([token_ids], device=device)
-            logits = network(inputs, torch.tensor([len(token_ids)], device=device))[0][0, -1]
-            outputs = logits[self.probe_columns()].float().cpu().tolist()
-            answer = self.decode(token_ids)
-            found.append({"token_ids": token_ids, "answer": answer, "outputs": outputs})
-        return found
+        """Return token ids, the text that they stand for, and logits of what follows."""
+        return answers(self, network, texts)
 
     # Use
 

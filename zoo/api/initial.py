@@ -89,7 +89,7 @@ def _fitting(
     task = registry.get(TaskInfo, recipe.task, prefer=owners(recipe))
     model = _model(choice.name, registry)
     trained = source.spec.model.info
-    if not is_named and (trained.causal or not task.needs_causal):
+    if not is_named and task.can_use(trained):
         owner = (trained.plugin.distribution,) if trained.plugin else ()
         model = trained
         full_name = registry.full_name(ModelInfo, trained.name, prefer=owner)

@@ -1,4 +1,4 @@
-"""A plain recurrent model, around which the network of a task is built when the task is checked."""
+"""Plain recurrent models, around which the network of a task is built when the task is checked."""
 
 from __future__ import annotations
 
@@ -36,11 +36,48 @@ class ReferenceModel(nn.Module):
         return torch.stack(outputs, dim=1).masked_fill(~mask, 0.0), (h[None],)
 
 
-class ReferenceBuilder:
-    """Builds reference models: a :class:`zoo.interfaces.BuildModel`."""
+class BidirectionalReference(nn.Module):
+    """A :class:`ReferenceModel` for each direction; outputs are the forward ones, then the others.
 
-    def __call__(self, input_size: int) -> ReferenceModel:
-        return ReferenceModel(input_size)
+    Source: M. Schuster and K. Paliwal, IEEE Transactions on Signal Processing 45(11) (1997).
+    """
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.input_size, self.output_size = input_size, 2 * HIDDEN_SIZE
+        self.directions = nn.ModuleList(ReferenceModel(input_size) for _ in range(2))
+
+    def forward(
+        self, inputs: Tensor, lengths: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Run over right-padded rows; see :class:`zoo.interfaces.Model`."""
+        states = (None, None) if state is None else tuple((part[None],) for part in state[0])
+        forward, end = self.directions[0](inputs, lengths, states[0])
+        # Where the steps of a row are, last first; padding stays behind them.
+        steps = torch.arange(inputs.shape[1], device=inputs.device)
+        order = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
+        rows = torch.arange(len(inputs), device=inputs.device)[:, None]
+        backward, other_end = self.directions[1](inputs[rows, order], lengths, states[1])
+        outputs = torch.cat((forward, backward[rows, order]), 2)
+        return outputs, (torch.cat((end[0], other_end[0])),)
+
+    def readout(self, state: State) -> Tensor:
+        """Return the last hidden states (B, output_size) of both directions."""
+        return torch.cat(tuple(state[0]), 1)
+
+
+class ReferenceBuilder:
+    """Builds reference models: a :class:`zoo.interfaces.BuildModel`.
+
+    Args:
+        bidirectional: Whether the model that the user names would be bidirectional.
+    """
+
+    def __init__(self, *, bidirectional: bool = False) -> None:
+        self._model = BidirectionalReference if bidirectional else ReferenceModel
+
+    def __call__(self, input_size: int) -> nn.Module:
+        return self._model(input_size)
 
     def submodel(self, name: str, input_size: int) -> ReferenceModel:
         """Return a reference model for any submodel."""

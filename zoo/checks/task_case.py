@@ -72,11 +72,12 @@ class TaskCase:
         other.load_state_dict(json.loads(json.dumps(task.state_dict())))
         return other
 
-    def network(self, task: Task | None = None) -> nn.Module:
+    def network(self, task: Task | None = None, seed: int = SEED) -> nn.Module:
         """Return a new network around reference models, in evaluation mode."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED)
-            return (task or self.prepared[0]).network(ReferenceBuilder()).eval()
+            torch.manual_seed(seed)
+            builder = ReferenceBuilder(bidirectional=self.info.needs_bidirectional)
+            return (task or self.prepared[0]).network(builder).eval()
 
     def split(self, name: str) -> Split:
         """Return a split of the prepared data."""

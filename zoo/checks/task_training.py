@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from zoo.checks.model_case import perturb, random_states
-from zoo.checks.reference import ReferenceBuilder
 from zoo.checks.result import CheckError, CheckSkipped
 from zoo.checks.task_case import BATCH_SIZE, SEED, TaskCase, evaluate, some, steps_of
 from zoo.interfaces import FindsMistakes, Metrics, Predicts, ProbesTexts, Split, Task
@@ -105,11 +104,14 @@ def check_sums_add_up(case: TaskCase) -> None:
         raise CheckSkipped("there are fewer than four examples")
     # The last batch is smaller than the others in one of the two.
     sizes = count, max(2, count * 2 // 5)
+    passes = [list(split.train_batches(SEED, 0, size)) for size in sizes]
+    # Such as windows at random places.
+    if len({sum(map(len, batches)) for batches in passes}) > 1:
+        raise CheckSkipped("how many rows an epoch has depends on the size of batches")
     found = []
-    for size in sizes:
-        batches = split.train_batches(SEED, 0, size)
+    for batches in passes:
         with torch.inference_mode():
-            steps = list(steps_of(task, network, list(batches)))
+            steps = list(steps_of(task, network, batches))
         if any(step.state is not None for step in steps):
             raise CheckSkipped("the state is carried from batch to batch")
         totals: dict[str, Tensor] = {}
@@ -209,9 +211,7 @@ def check_weights_restore(case: TaskCase) -> None:
     expected = evaluate(task, network, batches)
     tensors = {n: t.detach().clone().contiguous() for n, t in network.state_dict().items()}
     restored = case.restored()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED + 1)
-        fresh = restored.network(ReferenceBuilder())
+    fresh = case.network(restored, seed=SEED + 1)
     try:
         fresh.load_state_dict(safetensors.torch.load(safetensors.torch.save(tensors)))
     except RuntimeError as error:

@@ -127,7 +127,7 @@ def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
     facts = {"url": record.url} if isinstance(record, DatasetInfo) else record.facts
     found |= {
         key: facts[key]
-        for key in ("causal", "needs_causal", "tasks", "suffix", "url")
+        for key in ("causal", "needs_causal", "needs_bidirectional", "tasks", "suffix", "url")
         if key in facts
     }
     return found | {"plugin": record.plugin.name if record.plugin else ""}

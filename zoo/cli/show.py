@@ -116,7 +116,9 @@ def _record(record: Recipe | DatasetInfo | Declaration) -> dict[str, Any]:
         place = {"file": record.file} if record.file else {"url": record.url}
         document |= {**place, "sha256": record.sha256, "bytes": record.bytes}
     elif isinstance(record, Declaration):
-        shown = ("causal", "needs_causal", "monitor", "suffix", "tasks")
+        shown = (
+            "causal", "needs_causal", "needs_bidirectional", "monitor", "suffix", "tasks",
+        )  # fmt: skip
         document |= {key: record.facts[key] for key in shown if key in record.facts}
     if record.plugin:
         plugin = record.plugin

@@ -14,7 +14,8 @@ from zoo.values import SCALARS, Option
 FACTS: Mapping[str, Mapping[str, type]] = {
     "model": {"causal": bool},
     "task": {
-        "needs_causal": bool, "monitor": str, "higher_is_better": bool, "for_any_data": bool,
+        "needs_causal": bool, "needs_bidirectional": bool, "monitor": str,
+        "higher_is_better": bool, "for_any_data": bool,
     },
     "metric": {"tasks": tuple},
     "callback": {"default": bool},

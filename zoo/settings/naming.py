@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zoo.discovery import Declaration
 from zoo.entry_points import DISTRIBUTION
 from zoo.errors import DataError, UsageError, did_you_mean, listed
 from zoo.files import is_pattern
@@ -97,16 +98,18 @@ def _half_of_a_name(name: str, kind: str, example: str) -> UsageError:
 
 def _task_for(model: str, registry: Registry) -> str:
     """Return a task that the model can be used for, one that looks at data where there is one."""
-    causal = registry.declaration(ModelInfo, model).facts["causal"]
-    declared = registry.declarations(TaskInfo)
-    tasks = [task for task in declared if causal or not task.facts["needs_causal"]]
+    declared = registry.declaration(ModelInfo, model)
+    tasks = [task for task in registry.declarations(TaskInfo) if _can_use(task, declared)]
     tasks.sort(key=lambda task: not (task.facts["suggests"] and task.facts["for_any_data"]))
     return tasks[0].name if tasks else "TASK"
 
 
 def _model_for(task: str, registry: Registry) -> str:
     """Return a model that can be used for the task."""
-    needs_causal = registry.declaration(TaskInfo, task).facts["needs_causal"]
-    declared = registry.declarations(ModelInfo)
-    models = [model for model in declared if model.facts["causal"] or not needs_causal]
+    declared = registry.declaration(TaskInfo, task)
+    models = [model for model in registry.declarations(ModelInfo) if _can_use(declared, model)]
     return models[0].name if models else "MODEL"
+
+
+def _can_use(task: Declaration, model: Declaration) -> bool:
+    return not task.facts["needs_bidirectional" if model.facts["causal"] else "needs_causal"]
