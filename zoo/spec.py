@@ -138,23 +138,19 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         task = self.task.info
-        if task.needs_bidirectional and self.model.info.causal:
-            raise UsageError(
-                f"model {self.model.info.name!r} cannot be used for task {task.name!r}",
-                why=f"{task.name} needs a bidirectional model, and {self.model.info.name} reads "
-                "in one direction",
-                fix="see `zoo list --models` for bidirectional ones",
-            )
-        parts = [("", self.model, task.needs_causal)]
+        parts = [("", self.model, task.needs_causal, task.needs_bidirectional)]
         for name, declared in task.submodels.items():
-            parts.append((f" as {name}", self.submodels[name], declared.needs_causal))
-        for part, model, needs_causal in parts:
-            if needs_causal and not model.info.causal:
+            parts.append((f" as {name}", self.submodels[name], declared.needs_causal, False))
+        for part, model, needs_causal, needs_bidirectional in parts:
+            if needs_bidirectional if model.info.causal else needs_causal:
+                needed, reads = "causal", "both directions"
+                if model.info.causal:
+                    needed, reads = "bidirectional", "one direction"
                 raise UsageError(
                     f"model {model.info.name!r} cannot be used{part} for task {task.name!r}",
-                    why=f"{task.name} needs a causal model{part}, and {model.info.name} reads "
-                    "in both directions",
-                    fix="see `zoo list --models` for causal ones",
+                    why=f"{task.name} needs a {needed} model{part}, and {model.info.name} "
+                    f"reads in {reads}",
+                    fix=f"see `zoo list --models` for {needed} ones",
                 )
 
     def to_json(self) -> dict[str, Any]:

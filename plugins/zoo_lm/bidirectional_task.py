@@ -7,11 +7,6 @@ output layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -19,8 +14,6 @@ from zoo.interfaces import Batch, State, Step
 from zoo_lm.bidirectional_network import BidirectionalPredictor
 from zoo_lm.metrics import sum_losses
 from zoo_lm.options import WordBiLMOptions
-from zoo_lm.probing import answers
-from zoo_lm.vectors import embed_tokens
 from zoo_lm.word_base import WordTask
 
 
@@ -47,16 +40,3 @@ class WordBiLM(WordTask[WordBiLMOptions]):
         losses = losses.view(2, *batch.targets.shape).mean(0)
         sums = sum_losses(losses.detach())
         return Step(losses.mean(), {**sums, **self.count(batch.targets)})
-
-    def embed(
-        self, network: nn.Module, texts: Sequence[str], *, per_step: bool
-    ) -> list[npt.NDArray[np.float32]]:
-        """Return the mean of the model's outputs (F,) for each text, or all of them (T, F).
-
-        An empty text is read as the end of one.
-        """
-        return embed_tokens(network, self.encode_texts(texts), per_step=per_step)
-
-    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Return token ids, the text that they stand for, and logits after and before the last."""
-        return answers(self, network, texts)

@@ -18,7 +18,6 @@ from zoo_lm.char_network import CharPredictor
 from zoo_lm.characters import Characters
 from zoo_lm.options import CharLMOptions
 from zoo_lm.shard_corpus import load_characters
-from zoo_lm.splits import make_splits
 from zoo_lm.task import LanguageModel
 from zoo_text.shards.finding import find_shards
 
@@ -57,8 +56,7 @@ class CharLM(Characters, LanguageModel[CharLMOptions]):
         test = length - round(length * self.options.test_size)
         validation = test - round(length * self.options.validation_size)
         whole = TokenSequence(token_ids, self.options.bptt_steps, self.options.batching)
-        where = str(path or "Python's manual")
-        splits = make_splits(whole, validation, test, where, self.unit)
+        splits = self.make_splits(whole, validation, test, str(path or "Python's manual"))
         return Data(
             splits=splits,
             digest=text.digest,

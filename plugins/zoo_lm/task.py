@@ -1,13 +1,11 @@
-"""What the language model tasks share: the loss of the next token, vectors, outcomes."""
+"""What tasks that predict the next token share: the loss, generation, explanations, outcomes."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -22,34 +20,19 @@ from zoo.interfaces import (
     Split,
     State,
     Step,
-    Task,
 )
 from zoo_lm import explaining
 from zoo_lm.metrics import compute_metrics, sum_losses
 from zoo_lm.network import TokenPredictor
 from zoo_lm.options import LMOptions
 from zoo_lm.outcomes import of_tokens
-from zoo_lm.probing import answers
-from zoo_lm.vectors import embed_tokens
-from zoo_lm.vocabulary import Vocabulary
+from zoo_lm.token_task import TokenTask
 
 Options = TypeVar("Options", bound=LMOptions)
 
 
-class LanguageModel(Vocabulary, Task, Generic[Options]):
-    """Many-to-many in step: predicts the next token at every token.
-
-    Args:
-        options: The task's options.
-
-    Attributes:
-        unit: What a token is, in messages.
-    """
-
-    unit: ClassVar[str]
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
+class LanguageModel(TokenTask[Options]):
+    """Many-to-many in step: predicts the next token at every token."""
 
     @abstractmethod
     def spans(self, text: str) -> list[tuple[int, int]]:
@@ -86,12 +69,6 @@ class LanguageModel(Vocabulary, Task, Generic[Options]):
         """Return the loss of each token; see :class:`zoo.interfaces.ScoresExamples`."""
         return of_tokens(network, split)
 
-    # The probe of a weights file
-
-    def probe_answers(self, network: nn.Module, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Return token ids, the text that they stand for, and logits of what follows."""
-        return answers(self, network, texts)
-
     # Use
 
     def explain(self, network: nn.Module, texts: Sequence[str], target: str) -> list[Explanation]:
@@ -101,18 +78,6 @@ class LanguageModel(Vocabulary, Task, Generic[Options]):
     def decode_step(self, network: nn.Module) -> DecodeStep:
         assert isinstance(network, TokenPredictor)
         return network.decode_step()
-
-    def embed(
-        self, network: nn.Module, texts: Sequence[str], *, per_step: bool
-    ) -> list[npt.NDArray[np.float32]]:
-        """Return the mean of the model's outputs (F,) for each text, or all of them (T, F).
-
-        An empty text is read as the token that generation starts from.
-
-        Raises:
-            DataError: A text cannot be encoded; the message names what the vocabulary lacks.
-        """
-        return embed_tokens(network, self.encode_texts(texts), per_step=per_step)
 
 
 def reset_rows(model: nn.Module, state: State, probability: float) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from zoo import files
 from zoo.data.sequence import TokenSequence
 from zoo.data.shards import Shards
-from zoo.interfaces import Batch, BuildModel, Data, Metrics, MetricSums, RowNames, Task
+from zoo.interfaces import Batch, BuildModel, Data, Metrics, MetricSums, RowNames
 from zoo_lm.metrics import compute_metrics
 from zoo_lm.options import WordOptions
 from zoo_lm.sampled_softmax import SampledSoftmax
 from zoo_lm.shard_corpus import load_words
-from zoo_lm.splits import make_splits
+from zoo_lm.token_task import TokenTask
 from zoo_lm.word_corpus import load
 from zoo_lm.word_network import WordPredictor
 from zoo_lm.words import SPECIALS, Words
@@ -34,7 +34,7 @@ MANY_UNKNOWN = 0.25
 Options = TypeVar("Options", bound=WordOptions)
 
 
-class WordTask(Words, Task, Generic[Options]):
+class WordTask(Words, TokenTask[Options]):
     """Predicts words of texts.
 
     Words are those of :func:`zoo_text.tokens.tokenize`, in lower case and without punctuation, so
@@ -47,10 +47,11 @@ class WordTask(Words, Task, Generic[Options]):
         predictor: The class of the network.
     """
 
+    unit = "word"
     predictor: ClassVar[type[WordPredictor]] = WordPredictor
 
     def __init__(self, options: Options) -> None:
-        self.options = options
+        super().__init__(options)
         self._sampler: SampledSoftmax | None = None
         self._kept: list[str] = list(SPECIALS)
         self._log_frequency: Tensor | None = None
@@ -93,7 +94,7 @@ class WordTask(Words, Task, Generic[Options]):
         test = corpus.num_train + corpus.num_validation
         unknown = corpus.counts[UNKNOWN] / max(1, corpus.num_train)
         return Data(
-            splits=make_splits(whole, corpus.num_train, test, where, "word"),
+            splits=self.make_splits(whole, corpus.num_train, test, where),
             digest=corpus.digest,
             summary=f"{corpus.num_texts:,} texts, {len(corpus.token_ids):,} words, "
             f"of {_name(path, shards)}",

@@ -20,8 +20,6 @@ class WordLM(WordTask[WordLMOptions], LanguageModel[WordLMOptions]):
         options: See ``zoo show word-lm``.
     """
 
-    unit = "word"
-
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         step = super().step(network, batch, state)
         return replace(step, metric_sums={**step.metric_sums, **self.count(batch.targets)})
