@@ -3,8 +3,8 @@
 A training is an object with the arguments of ``zoo.train``. Beside these: ``resume`` continues its
 run; ``stop_after`` stops it by a callback; ``signal`` (name, "train" or "evaluate", call) has
 process 1 send itself a signal when its task is called so often in the first attempt. How each
-training ended is a line of a file beside the run, one a process. Where no JSON file is given, the
-arguments are those of ``zoo``.
+training ended is a line of a file beside the run, one a process; a file beside the JSON file has
+the threads that are left. Where no JSON file is given, the arguments are those of ``zoo``.
 """
 
 from __future__ import annotations
@@ -56,11 +56,18 @@ def train(*, out: str, stop_after: int = 0, resume: bool = False, **arguments: A
         file.write(f"{result}\n")
 
 
+def write_threads(file: Path) -> None:
+    """Write the names of the threads that the operating system knows, where it is Linux."""
+    names = [thread.read_text() for thread in Path("/proc/self/task").glob("*/comm")]
+    file.write_text("".join(names), encoding="utf-8")
+
+
 def main() -> None:
     zoo.register(TASK, TOKENS, UNWEIGHTED, SIGNALLED)
     if sys.argv[1].endswith(".json"):
         for training in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
             train(**training)
+        write_threads(Path(f"{sys.argv[1]}.{RANK}.threads"))
         return
     if described := os.environ.get("SEND"):
         name, where, call = described.split()

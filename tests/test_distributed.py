@@ -262,6 +262,15 @@ def test_a_process_that_dies_resumes_when_torchrun_starts_it_again(
     assert done.stderr.count("network:") == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are read from /proc")
+def test_the_threads_of_the_group_end_with_the_training(two: Path) -> None:
+    """Those that are left when Python exits may end the process by SIGABRT."""
+    for rank in range(2):
+        threads = (two / f"trainings.json.{rank}.threads").read_text(encoding="utf-8").split("\n")
+        assert "python" in threads
+        assert not [name for name in threads if "gloo" in name]
+
+
 # What is refused, in a line
 
 

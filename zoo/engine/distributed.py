@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,11 @@ from typing import Any
 import safetensors.torch
 import torch
 import torch.distributed as dist
+
+# Imported before a group is opened: its functions have the group of the time of import as a default
+# argument. Imported later, by an optimizer, it would keep the group and its threads until Python
+# exits, which may then end by SIGABRT.
+import torch.distributed.nn.functional
 from torch import Tensor, nn
 
 from zoo.engine.interruption import InterruptedTrainingError
@@ -205,6 +211,7 @@ class ProcessGroup(Processes):
         try:
             yield
         except RuntimeError as error:
+            traceback.clear_frames(error.__traceback__)  # Their variables keep the group.
             said = str(error).partition("\n")[0].partition("] ")  # After the place in the source.
             raise LostProcessError(
                 "another process of the training has ended or does not answer",
