@@ -118,6 +118,16 @@ def test_outputs_are_the_weighted_sum_over_the_temperature(run: zoo.Run) -> None
     assert prediction.scores["good"] == pytest.approx(float(expected.sigmoid()), abs=1e-6)
 
 
+def test_the_recurrent_part_is_scored_alone(run: zoo.Run, tmp_path: Path) -> None:
+    mixed = [(f"{good} but {bad}", "good") for good in GOOD for bad in BAD]
+    data = write(tmp_path / "mixed.csv", [*mixed, ("awful", "bad")])
+    alone: Any = zoo.open_run(run.path).model
+    alone.module.linear = None
+    found = run.model.evaluate(data)
+    assert found["recurrent_accuracy"] == alone.evaluate(data)["accuracy"]
+    assert found["recurrent_accuracy"] != found["baselines"]["linear"]
+
+
 def test_another_file_is_evaluated_whole(run: zoo.Run, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text("text;label\nlovely cake;good\nstale rice;bad\nawful;bad\n", encoding="utf-8")

@@ -103,7 +103,7 @@ class TextClassification(LabelTask):
         """Of two labels the one that F1 is of: a much rarer one, else the second."""
         return 0 if len(self.shares) == 2 and self.shares[0] < RARE else 1
 
-    def training_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def score_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         return {"accuracy": (predicted_classes(outputs) == targets).sum()}
 
     def make_metrics(self, network: nn.Module) -> Sequence[Metric]:

@@ -58,7 +58,7 @@ def _explain_batch(
     task: TextTask, network: TextNetwork, batch: TextBatch, texts: Sequence[str], target: str
 ) -> list[Explanation]:
     with torch.no_grad():
-        outputs = task.outputs(network, batch)[0]
+        outputs = task.outputs(network, batch).outputs
         known = task.known(network, batch)
         vectors = network.token_vectors(batch)
         mask = torch.arange(vectors.shape[1], device=vectors.device) < batch.lengths[:, None]

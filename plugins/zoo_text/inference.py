@@ -34,7 +34,7 @@ def answer(
     with torch.inference_mode():
         for batch in _batches(task, network, texts):
             rows = batch.targets.cpu()
-            outputs[rows] = task.outputs(network, batch)[0].float().cpu()
+            outputs[rows] = task.outputs(network, batch).outputs.float().cpu()
             known[rows.numpy()] = task.known(network, batch).cpu().numpy()
     if not bool(outputs.isfinite().all()):
         raise not_finite()
@@ -85,6 +85,6 @@ def collect(
     device = next(network.parameters()).device
     collected = Collector()
     for batch in split.eval_batches():
-        found, linear = task.outputs(network, batch.to(device))
-        collected.add(found, batch.targets, linear)
+        found = task.outputs(network, batch.to(device))
+        collected.add(found.outputs, batch.targets, found.linear)
     return collected.outputs(), collected.targets(), collected.baseline()

@@ -76,7 +76,7 @@ class TargetTask(Task):
         """Return outputs in the unit of the targets; those of labels stay logits."""
         return outputs
 
-    def training_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Return further sums of a training batch."""
+    def score_sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return sums of scores over a batch: of training, or of the recurrent part alone."""
         del outputs, targets
         return {}

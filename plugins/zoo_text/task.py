@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,20 @@ from zoo_text.sources import TEST, TRAIN, VALIDATION, read_again, read_training
 from zoo_text.tables import LabeledTexts, load_table
 from zoo_text.tables.notes import listed
 from zoo_text.targets import TargetTask
+
+
+class TextOutputs(NamedTuple):
+    """What a network says of a batch of texts.
+
+    Args:
+        outputs: (B, K), of the whole network.
+        recurrent: (B, K), of its recurrent part alone; None where it has no linear one.
+        linear: (B, K), of its linear part, or of a linear baseline beside it; None without one.
+    """
+
+    outputs: Tensor
+    recurrent: Tensor | None = None
+    linear: Tensor | None = None
 
 
 class TextTask(TargetTask):
@@ -262,26 +276,28 @@ class TextTask(TargetTask):
 
     # Training
 
-    def outputs(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return the outputs (B, K) of the network, and those of the linear model or baseline.
+    def outputs(self, network: nn.Module, batch: Batch) -> TextOutputs:
+        """Return what the network and its parts say of a batch.
 
-        In training they are those of the recurrent part: the linear model is fitted already. A
+        In training it is the recurrent part that answers: the linear model is fitted already. A
         text of which nothing is known is answered by :meth:`initial_bias`.
         """
         assert isinstance(network, TextNetwork)
         if not isinstance(batch, TextBatch):
-            return network(batch.inputs, batch.lengths)[0], None
+            return TextOutputs(network(batch.inputs, batch.lengths)[0])
         recurrent = network(
             batch.inputs, batch.lengths, units=batch.units, starts=batch.starts
         )[0]  # fmt: skip
         if network.training:
-            return recurrent, None
+            return TextOutputs(recurrent)
         linear = network.linear_outputs(batch)
         outputs = network.combine(recurrent, linear)
         if batch.units is not None:
             known = self.known(network, batch)[:, None] > 0
             outputs = outputs.where(known, self.initial_bias().to(outputs))
-        return outputs, batch.baseline if linear is None else linear
+        if linear is None:
+            return TextOutputs(outputs, linear=batch.baseline)
+        return TextOutputs(outputs, recurrent, linear)
 
     def step(self, network: nn.Module, batch: Batch, state: State | None) -> Step:
         del state
@@ -295,12 +311,12 @@ class TextTask(TargetTask):
         texts = batch if training and isinstance(batch, TextBatch) else None
         if texts is not None and self.options.unfreeze_every:
             freeze(network, texts.epoch)
-        linear = None
+        linear = recurrent = None
         if texts is not None and self.options.adversarial:
             outputs, loss = adversarial_step(network, texts, losses_of)
             losses = losses_of(outputs)
         else:
-            outputs, linear = self.outputs(network, batch)
+            outputs, recurrent, linear = self.outputs(network, batch)
             losses = losses_of(outputs)
             loss = losses.mean()
         sums = {
@@ -308,7 +324,10 @@ class TextTask(TargetTask):
             "examples": torch.tensor(float(len(batch)), device=losses.device),
         }
         if training:
-            sums |= self.training_sums(outputs.detach(), batch.targets)
+            sums |= self.score_sums(outputs.detach(), batch.targets)
+        elif recurrent is not None:
+            scores = self.score_sums(recurrent, batch.targets)
+            sums |= {f"recurrent_{name}": value for name, value in scores.items()}
         return Step(
             loss,
             sums,
@@ -335,7 +354,7 @@ class TextTask(TargetTask):
         return split.batch(np.arange(2))
 
     def probe_outputs(self, network: nn.Module, batch: Batch) -> Tensor:
-        return self.outputs(network, batch)[0]
+        return self.outputs(network, batch).outputs
 
     def probe_texts(self) -> list[str]:
         """Return fixed texts; see :class:`zoo.interfaces.ProbesTexts`."""
