@@ -131,4 +131,4 @@ def test_char_best_takes_a_text_without_markers_and_reports_both_protocols(tmp_p
     assert run.test["examples"] == round(len(path.read_text()) * 0.1) - 1
     assert run.test["loss"] < run.test["windowed_loss"] < 3.5
     settings = run.settings
-    assert (settings["task.window_steps"], settings["model.weight_dropout"]) == (256, 0.2)
+    assert (settings["task.window_steps"], settings["model.dropout"]) == (256, 0.3)
