@@ -84,41 +84,6 @@ def test_the_weights_of_the_best_evaluation_are_saved(
     assert equal(saved, recorder.parameters[best["step"]])
 
 
-class DtypeRecorder(Recorder):
-    """Keeps the dtypes that the last linear layer returns in training, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dtypes: set[torch.dtype] = set()
-
-    def on_train_begin(self, trainer: Any) -> None:
-        super().on_train_begin(trainer)
-        trainer.network.fc.register_forward_hook(self._note)
-
-    def _note(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        if module.training:
-            self.dtypes.add(output.dtype)
-
-
-def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(
-    train_here: Train, text_file: Path, tmp_path: Path
-) -> None:
-    after: dict[str, dict[str, Tensor]] = {}
-    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        recorder = DtypeRecorder()
-        train_here(
-            "char-lm/lstm", tmp_path / precision, "steps=4", "learning_rate=0.01",
-            f"precision={precision}", *SMALL, data=text_file, callbacks=[recorder],
-        )  # fmt: skip
-        after[precision] = recorder.parameters[-1]
-        assert recorder.dtypes == {dtype}
-    for name, exact in after["float32"].items():
-        mixed = after["bfloat16"][name]
-        assert mixed.dtype == torch.float32
-        torch.testing.assert_close(mixed, exact, atol=0.03, rtol=0)
-    assert not equal(after["float32"], after["bfloat16"])
-
-
 def test_the_last_weights_are_saved_with_selection_last(
     train_here: Train, text_file: Path, tmp_path: Path
 ) -> None:

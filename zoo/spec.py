@@ -59,7 +59,8 @@ class TrainingOptions(Options):
     log_every: int = option(50, "steps between lines in metrics.jsonl", minimum=1)
     precision: str = option(
         "float32",
-        "arithmetic; bfloat16: automatic mixed precision, for GPUs",
+        "arithmetic of training; bfloat16: automatic mixed precision, for GPUs and for processors "
+        "with AMX; others train in float32",
         choices=("float32", "bfloat16"),
     )
     selection: str = option("best", "weights that are saved for export", choices=("best", "last"))

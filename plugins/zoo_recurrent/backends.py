@@ -1,6 +1,7 @@
 """Runs stacks of recurrent layers with the backend that fits: compiled layers or torch's own.
 
-Compiled layers (:mod:`zoo_recurrent.kernels`, by numba) compute float32 on the CPU. Torch's layers
+Compiled layers (:mod:`zoo_recurrent.kernels`, by numba) compute float32 on the CPU, and where
+autocast is enabled trainings with products in bfloat16. Torch's layers
 (:mod:`zoo_recurrent.torch_layers`) compute everything else: other devices and types, a few steps
 for which compiled code is not worth loading, and everything where numba is missing. What
 ``torch.export`` traces is computed by :mod:`zoo_recurrent.traceable`. Results agree to within
@@ -120,14 +121,20 @@ def _run_eagerly(
     if embedding is not None and not (compiled and embedding.dtype == torch.float32):
         inputs, embedding = F.embedding(inputs, embedding), None
     if inputs.is_floating_point() and like.device.type == "cpu":
-        # Under mixed precision, too, the CPU computes in the type of the weights: sums are long.
+        # Autocast leaves other types behind; sums and states have the type of the weights.
         inputs = inputs.to(like.dtype)
+    mixed = _is_mixed() and torch.is_grad_enabled()
     with torch.autocast("cpu", enabled=False):
         if not compiled:
             by_layer = layers.locked_dropout and layers.training
             run = torch_layers.run_by_layer if by_layer else torch_layers.run_packed
             return run(layers, inputs, lengths, state)
-        return _run_kernels(layers, inputs, lengths, state, embedding, return_outputs)
+        return _run_kernels(layers, inputs, lengths, state, embedding, return_outputs, mixed=mixed)
+
+
+def _is_mixed() -> bool:
+    """Return whether autocast is enabled for products on the CPU."""
+    return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
 
 
 def _uses_kernels(layers: Layers, inputs: Tensor, embedding: Tensor | None) -> bool:
@@ -154,9 +161,13 @@ def _run_kernels(
     state: State,
     embedding: Tensor | None,
     return_outputs: bool,
+    *,
+    mixed: bool,
 ) -> tuple[Tensor, State]:
     from zoo_recurrent.kernels import run_layer
+    from zoo_recurrent.kernels.mixed_layer import run_layer_mixed
 
+    run = run_layer_mixed if mixed else run_layer
     ends: list[State] = []
     values = inputs
     for layer in range(layers.num_layers):
@@ -165,7 +176,7 @@ def _run_kernels(
         directions = []
         for direction in range(layers.num_directions):
             index = layer * layers.num_directions + direction
-            outputs, end = run_layer(
+            outputs, end = run(
                 layers.mode,
                 values,
                 lengths,

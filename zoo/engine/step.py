@@ -12,6 +12,7 @@ from zoo.engine.faults import check_step, named, naming_plugin
 from zoo.engine.finite import check_loss
 from zoo.engine.log_window import LogWindow
 from zoo.engine.parameters import clip_gradients
+from zoo.engine.precision import is_mixed
 from zoo.engine.processes import Processes
 from zoo.engine.state import TrainState
 from zoo.interfaces import Batch, HasPenalty, Task
@@ -42,6 +43,7 @@ class OptimizerStep:
         self._spec, self._task, self._network = spec, task, network
         self._optimizer, self._averaged, self._processes = optimizer, averaged, processes
         self._device = next(network.parameters()).device
+        self._mixed = is_mixed(spec.training, self._device)
         self._penalties = [m for m in network.modules() if isinstance(m, HasPenalty)]
 
     def compute_gradients(
@@ -99,7 +101,6 @@ class OptimizerStep:
 
         Of several processes each computes some of its rows, and their share in the loss.
         """
-        mixed = self._spec.training.precision != "float32"
         who = named(self._spec.task, "step")
         with naming_plugin(who, state.where):
             whole = batches[index]
@@ -108,7 +109,7 @@ class OptimizerStep:
                 state.recurrent = None  # That of the batch before has other rows.
                 return torch.zeros((), device=self._device)
             batch = part.to(self._device)
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=mixed):
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
                 step = self._task.step(
                     self._network, batch, None if batch.reset_state else state.recurrent
                 )
