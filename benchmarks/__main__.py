@@ -18,6 +18,7 @@ from benchmarks import generation, growth, learning_curve, own, processes, train
 from benchmarks.baseline import Baseline
 from benchmarks.material import TEXTBOOK, Material, find
 from benchmarks.timing import Pair, process
+from zoo.engine.precision import multiplies_bfloat16
 from zoo.environment import set_up_process
 
 PAGE = Path("docs/benchmarks.md")
@@ -63,6 +64,10 @@ def _speed(material: Material, baseline: Baseline, rounds: int) -> list[Row]:
     rows.append(_pair("6", what, pair, "characters/s", ">= 2.6 x", pair.ratio >= 2.6))
     what = "the same, share of the float32 matmul rate"
     rows.append(_single("6", what, share, "", ">= 0.75", share >= 0.75))
+    if multiplies_bfloat16():
+        pair = training.bfloat16(material, rounds)
+        what = "the same in bfloat16 (baseline: zoo in float32)"
+        rows.append(_pair("6", what, pair, "characters/s", ">= 2 x", pair.ratio >= 2))
     return rows
 
 

@@ -23,6 +23,12 @@ from zoo.settings import resolve
 
 # Most shapes of batches have occurred by then, and oneDNN has set itself up for them.
 WARM_UP = 100
+_CHARACTERS = {
+    "hidden_size": "512",
+    "batch_size": "64",
+    "task.validation_size": "0.001",
+    "task.test_size": "0.001",
+}
 
 
 class Clock(Callback):
@@ -79,21 +85,25 @@ def characters(material: Material, baseline: Baseline, rounds: int) -> tuple[Pai
     # the output layer's one.
     operations = 6 * (4 * 512 * (256 + 512) + 512 * alphabet)
     shares: list[float] = []
-    book = {
-        "hidden_size": "512",
-        "batch_size": "64",
-        "task.validation_size": "0.001",
-        "task.test_size": "0.001",
-    }
 
     def ours() -> float:
         peak = _matmul_rate()
-        rate = _rate_of_engine("char-lm/lstm", material.book, 60, book)
+        rate = _rate_of_engine("char-lm/lstm", material.book, 60, _CHARACTERS)
         shares.append(rate * operations / peak)
         return rate
 
     pair = interleaved(lambda: baseline.rate("characters"), ours, rounds)
     return pair, statistics.median(shares)
+
+
+def bfloat16(material: Material, rounds: int) -> Pair:
+    """Figure 6: the same in mixed precision, against float32."""
+    mixed = {**_CHARACTERS, "precision": "bfloat16"}
+    return interleaved(
+        lambda: _rate_of_engine("char-lm/lstm", material.book, 60, _CHARACTERS),
+        lambda: _rate_of_engine("char-lm/lstm", material.book, 60, mixed),
+        rounds,
+    )
 
 
 @torch.inference_mode()

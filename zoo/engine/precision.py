@@ -22,7 +22,7 @@ def is_mixed(options: TrainingOptions, device: torch.device) -> bool:
     """
     if options.precision == "float32":
         return False
-    if device.type != "cpu" or _multiplies_bfloat16():
+    if device.type != "cpu" or multiplies_bfloat16():
         return True
     warnings.warn(
         "precision=bfloat16 is trained in float32 here: this processor has no instructions for "
@@ -33,7 +33,7 @@ def is_mixed(options: TrainingOptions, device: torch.device) -> bool:
     return False
 
 
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
     """Return whether the processor multiplies bfloat16 matrices; older torch cannot tell."""
     get_capabilities = getattr(torch.cpu, "get_capabilities", None)
     return get_capabilities is not None and bool(get_capabilities().get("amx_bf16"))
