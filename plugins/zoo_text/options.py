@@ -38,6 +38,12 @@ class TextOptions(zoo.Options):
     test_data: str = zoo.option(
         "", "file of the test split; empty: a share of --data", is_path=True
     )
+    more_data: str = zoo.option(
+        "",
+        "file of further training texts with labels, such as those that a model gave to texts "
+        "without any",
+        is_path=True,
+    )
     validation_size: float = zoo.option(
         0.1,
         "share of the training data for the validation split",

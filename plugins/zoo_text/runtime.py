@@ -40,8 +40,8 @@ class TextTask(ABC):
         "ngram_weight", "ngram_bits", "calibration", "threshold",
         # Of the data:
         "text_column", "label_column", "encoding", "delimiter", "quote", "header",
-        "validation_data", "test_data", "validation_size", "test_size", "duplicates", "labels",
-        "split",
+        "validation_data", "test_data", "more_data", "validation_size", "test_size",
+        "duplicates", "labels", "split",
         # In training alone:
         "max_units", "min_count", "max_vocab", "vectors", "embed_std", "word_dropout",
         "embed_dropout", "dropout", "class_weight", "label_smoothing", "adversarial",

@@ -37,6 +37,7 @@ from zoo_text.layers import freeze
 from zoo_text.learned import read_sizes
 from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes
 from zoo_text.linear_fitting import LinearFitting
+from zoo_text.more_data import find_more_data, with_more_data
 from zoo_text.network import TextNetwork
 from zoo_text.options import TextOptions
 from zoo_text.probing import probe_answers, probe_texts
@@ -118,6 +119,9 @@ class TextTask(TargetTask):
             return prepare_shards(self, shards, seed, fit=fit)
         digest = files.digest(path) if path else ""
         source = self.load(path, seed, fit=fit, digest=digest)
+        is_source = fit or self._is_source(digest)
+        if (more := find_more_data(self.options.more_data, path, fit, is_source)) is not None:
+            source = with_more_data(source, more, drop=self.options.duplicates == "drop")
         parts = {
             name: np.flatnonzero(source.part == part)
             for name, part in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))
@@ -155,7 +159,8 @@ class TextTask(TargetTask):
         if path is None:
             return "the sample"
         options = self.options
-        further = (options.validation_data, options.test_data) if self._is_source(digest) else ()
+        named = (options.validation_data, options.test_data, options.more_data)
+        further = named if self._is_source(digest) else ()
         return listed([path.name, *(Path(file).name for file in further if file)])
 
     def set_source(self, digest: str) -> None:

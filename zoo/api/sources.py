@@ -11,7 +11,7 @@ from zoo.options import options_of
 from zoo.records import TaskInfo
 
 # Options of tasks, and what their files are called.
-FURTHER = {"validation_data": "validation", "test_data": "test"}
+FURTHER = {"validation_data": "validation", "test_data": "test", "more_data": "further"}
 
 
 def with_files(settings: Mapping[str, object], files: Mapping[str, str]) -> dict[str, object]:

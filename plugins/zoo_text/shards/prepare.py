@@ -48,7 +48,7 @@ def prepare(task: TextTask, shards: Shards, seed: int, *, fit: bool) -> Data:
         DiskError: The cache cannot be written.
     """
     options = task.options
-    if options.validation_data or options.test_data:
+    if options.validation_data or options.test_data or options.more_data:
         raise DataError(
             "shards take no further files", where=shards.pattern,
             fix="name shards after their parts, such as test-00000-of-00004, or add a column split",

@@ -1,0 +1,102 @@
+"""Further training texts, such as those that a model has labelled, and the parts they are in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_sentiment_sources import archive, texts
+from test_text_tasks import FAST, meals, write
+
+import zoo
+from zoo.errors import DataError
+from zoo.interfaces import Split
+from zoo_sentiment.options import SentimentOptions
+from zoo_sentiment.task import Sentiment
+from zoo_text.batches import TextSplit
+from zoo_text.classification import TextClassification
+from zoo_text.options import ClassificationOptions
+
+
+def read(split: Split) -> list[tuple[str, int]]:
+    """Return the texts of a split and their targets, sorted."""
+    assert isinstance(split, TextSplit)
+    return sorted((split.text(row), int(split.targets[row])) for row in split.tokens.targets)
+
+
+def prepare(data: Path, **options: Any) -> Any:
+    return TextClassification(ClassificationOptions(**options)).prepare(data, 1)
+
+
+def test_they_are_in_the_training_part_alone(tmp_path: Path) -> None:
+    rows = meals(150)
+    data, more = write(tmp_path / "meals.csv", rows[:120]), write(tmp_path / "more.csv", rows[120:])
+    alone, both = prepare(data), prepare(data, more_data=str(more))
+    for name in ("validation", "test"):
+        assert read(both.splits[name]) == read(alone.splits[name])
+    added = [(text, ["bad", "good"].index(label)) for text, label in rows[120:]]
+    assert read(both.splits["train"]) == sorted(read(alone.splits["train"]) + added)
+    assert both.digest != alone.digest
+    assert any("30 texts of more.csv, for training alone" in note for note in both.notes)
+
+
+@pytest.mark.parametrize(("duplicates", "added"), [("drop", 30), ("keep", 150)])
+def test_what_is_in_another_part_is_left_out(duplicates: str, added: int, tmp_path: Path) -> None:
+    rows = meals(150)
+    data, more = write(tmp_path / "meals.csv", rows[:120]), write(tmp_path / "more.csv", rows)
+    alone = prepare(data)
+    held_out = sum(alone.splits[name].num_examples for name in ("validation", "test"))
+    both = prepare(data, more_data=str(more), duplicates=duplicates)
+    kept = 150 - held_out if duplicates == "drop" else added
+    assert both.splits["train"].num_examples == alone.splits["train"].num_examples + kept
+    assert any("also in validation or test" in note for note in both.notes)
+
+
+def test_answers_of_a_model_are_such_texts_and_may_be_gone_later(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="needs the extra 'tables'")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'tables'")
+    rows = meals(160)
+    data = write(tmp_path / "meals.csv", rows[:120])
+    teacher = zoo.train(data=data, out=tmp_path / "teacher", settings=FAST, progress=False)
+    unlabelled, answers = tmp_path / "unlabelled.parquet", tmp_path / "answers.parquet"
+    parquet.write_table(pa.table({"review": [text for text, _ in rows[120:]]}), unlabelled)
+    zoo.api.predict_parquet(teacher.model, unlabelled, answers)
+    student = zoo.train(
+        data=data, out=tmp_path / "student", progress=False,
+        settings={**FAST, "more_data": str(answers), "ngram_weight": 0.5},
+    )  # fmt: skip
+    added = student.data.splits["train"].num_examples - teacher.data.splits["train"].num_examples
+    assert added == 40
+    before = student.model.evaluate(data)
+    zoo.api.export(student.path, tmp_path / "model.safetensors")
+    exported = zoo.load(tmp_path / "model.safetensors")
+    answers.unlink()
+    for model in (student.model, exported):
+        assert model.evaluate(data)["accuracy"] == before["accuracy"]
+    assert exported.info["run"]["task"]["options"]["more_data"] == "answers.parquet"
+
+
+@pytest.mark.parametrize("tokens", ["words", "subwords"])
+def test_they_go_with_the_reviews_of_imdb(tokens: str, tmp_path: Path) -> None:
+    data = archive(tmp_path / "imdb.tar.gz", texts())
+    more = write(tmp_path / "more.csv", [("one more film", "pos"), ("and one more", "neg")])
+    shared: dict[str, Any] = {"tokens": tokens, "ngram_weight": 0.0, "validation_size": 0.5}
+    parts = [
+        Sentiment(SentimentOptions(**shared, more_data=name)).prepare(data, 1).splits
+        for name in ("", str(more))
+    ]
+    sizes = [{name: part.num_examples for name, part in those.items()} for those in parts]
+    assert sizes[1] == sizes[0] | {
+        "train": sizes[0]["train"] + 2, "all": sizes[0]["all"] + 2,
+    }  # fmt: skip
+    assert ("one more film", 1) in read(parts[1]["train"])
+
+
+def test_failures_name_the_file(tmp_path: Path) -> None:
+    data = write(tmp_path / "meals.csv", meals())
+    more = write(tmp_path / "more.csv", [("a text", "good"), ("another", "so-so")])
+    with pytest.raises(DataError, match=r"'so-so' is not among .* in .*more\.csv, line 3"):
+        prepare(data, more_data=str(more))
+    with pytest.raises(DataError, match=r"none\.csv"):
+        prepare(data, more_data=str(tmp_path / "none.csv"))
