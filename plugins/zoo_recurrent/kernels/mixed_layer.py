@@ -49,6 +49,8 @@ def run_layer_mixed(
         present, inputs = inputs.unique(return_inverse=True)
         weights = [weights[0].index_select(1, present), *weights[1:]]
         inputs = F.one_hot(inputs, len(present))
+    if mode == "LSTM" and int(lengths.min()) == inputs.shape[1]:
+        return _run_whole_rows(inputs.float(), state, weights, reverse=reverse)
     gates = split_gates(mode, weights)
     steps = _order_steps(lengths.cpu().numpy(), inputs.shape[1], reverse=reverse)
     read = inputs.flatten(0, 1).bfloat16().index_select(0, torch.from_numpy(steps.places))
@@ -60,6 +62,18 @@ def run_layer_mixed(
         gates.recurrent.flatten(0, 1).bfloat16(),
     )  # fmt: skip
     return outputs, ((h, c) if mode == "LSTM" else (h,))
+
+
+def _run_whole_rows(
+    inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor], *, reverse: bool
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run an LSTM over rows without padding: for these torch has a fast layer of its own."""
+    inputs = inputs.flip(1) if reverse else inputs
+    start = [part[None] for part in state]
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, h, c = torch.lstm(inputs, start, weights, True, 1, 0.0, True, False, True)
+    outputs = outputs.flip(1) if reverse else outputs
+    return outputs.float().contiguous(), (h[0].float(), c[0].float())
 
 
 class _Steps(NamedTuple):
