@@ -120,12 +120,12 @@ class _Recurrence(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         (batch_size, size), num_arrays = h_0.shape, NUM_SAVED[cell]
         num_states = batch_size + len(sums)
-        saved = torch.empty(num_states, num_arrays, size)
-        hidden = torch.empty(num_states, size, dtype=torch.bfloat16)
+        saved = h_0.new_empty(num_states, num_arrays, size)
+        hidden = sums.new_empty(num_states, size)
         saved[:batch_size, CELL_STATE if cell == LSTM else -1] = c_0
         saved[:batch_size, -1] = hidden[:batch_size] = h_0
-        outputs = torch.zeros(batch_size, num_steps, size)
-        recurrent = torch.empty(batch_size, len(weight), dtype=torch.bfloat16)
+        outputs = h_0.new_zeros(batch_size, num_steps, size)
+        recurrent = sums.new_empty(batch_size, len(weight))
         transposed, before, begin = weight.t(), 0, batch_size
         for num_rows in steps.sizes:
             torch.mm(hidden[before : before + num_rows], transposed, out=recurrent[:num_rows])
@@ -153,13 +153,14 @@ class _Recurrence(torch.autograd.Function):
         first_recurrent = num_gates * size - len(weight)
         order = torch.from_numpy(steps.order)
         d_h, d_c = (
-            torch.zeros(batch_size, size) if part is None else part.index_select(0, order)
+            saved.new_zeros(batch_size, size) if part is None else part.index_select(0, order)
             for part in (d_h_n, d_c_n if cell == LSTM else None)
         )
-        d_values = torch.empty(0, size) if d_outputs is None else d_outputs.reshape(-1, size)
-        d_sums = torch.empty(len(steps.before), num_gates * size, dtype=torch.bfloat16)
-        d_recurrent = torch.empty(batch_size, size, dtype=torch.bfloat16)
-        d_gates = torch.empty(num_gates, size)
+        d_values = saved.new_empty(0) if d_outputs is None else d_outputs.contiguous()
+        d_values = d_values.view(-1, size)
+        d_sums = hidden.new_empty(len(steps.before), num_gates * size)
+        d_recurrent = hidden.new_empty(batch_size, size)
+        d_gates = saved.new_empty(num_gates, size)
         begin, num_later = len(saved), 0
         for step in reversed(range(len(steps.sizes))):
             num_rows = steps.sizes[step]
