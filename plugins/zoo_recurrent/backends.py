@@ -129,7 +129,7 @@ def _run_eagerly(
             by_layer = layers.locked_dropout and layers.training
             run = torch_layers.run_by_layer if by_layer else torch_layers.run_packed
             return run(layers, inputs, lengths, state)
-        return _run_kernels(layers, inputs, lengths, state, embedding, return_outputs, mixed=mixed)
+        return _run_kernels(layers, inputs, lengths, state, embedding, return_outputs, mixed)
 
 
 def _is_mixed() -> bool:
@@ -161,7 +161,6 @@ def _run_kernels(
     state: State,
     embedding: Tensor | None,
     return_outputs: bool,
-    *,
     mixed: bool,
 ) -> tuple[Tensor, State]:
     from zoo_recurrent.kernels import run_layer
