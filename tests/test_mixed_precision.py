@@ -70,8 +70,14 @@ def test_rows_without_padding_are_as_exact_as_bfloat16(name: str) -> None:
     assert not torch.equal(mixed[0], exact[0])
 
 
+@pytest.mark.parametrize("limit", [0, 1 << 20])
 @pytest.mark.parametrize("name", CAUSAL + BIDIRECTIONAL)
-def test_one_hot_tokens_are_as_exact_as_bfloat16(name: str) -> None:
+def test_one_hot_tokens_are_as_exact_as_bfloat16(
+    name: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors that are large are not written out."""
+    mixed_layer = pytest.importorskip("zoo_recurrent.kernels.mixed_layer")
+    monkeypatch.setattr(mixed_layer, "MAX_ONE_HOT", limit)
     torch.manual_seed(3)
     model, tokens = create(name), torch.randint(INPUT, (len(LENGTHS), 12))
     exact = results(model, tokens, LENGTHS, mixed=False)

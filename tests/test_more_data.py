@@ -16,7 +16,8 @@ from zoo_sentiment.options import SentimentOptions
 from zoo_sentiment.task import Sentiment
 from zoo_text.batches import TextSplit
 from zoo_text.classification import TextClassification
-from zoo_text.options import ClassificationOptions
+from zoo_text.options import ClassificationOptions, RegressionOptions
+from zoo_text.regression import TextRegression
 
 
 def read(split: Split) -> list[tuple[str, int]]:
@@ -68,13 +69,36 @@ def test_answers_of_a_model_are_such_texts_and_may_be_gone_later(tmp_path: Path)
     )  # fmt: skip
     added = student.data.splits["train"].num_examples - teacher.data.splits["train"].num_examples
     assert added == 40
-    before = student.model.evaluate(data)
+    before, validation = (student.model.evaluate(data, split=n) for n in ("test", "validation"))
+    assert validation["accuracy"] == student.model.info["metrics"]["validation"]["accuracy"]
     zoo.api.export(student.path, tmp_path / "model.safetensors")
     exported = zoo.load(tmp_path / "model.safetensors")
     answers.unlink()
     for model in (student.model, exported):
-        assert model.evaluate(data)["accuracy"] == before["accuracy"]
+        assert model.evaluate(data) | {"data": ""} == before | {"data": ""}
+        with pytest.raises(DataError, match=r"training texts of .*answers\.parquet are missing"):
+            model.evaluate(data, split="validation")
     assert exported.info["run"]["task"]["options"]["more_data"] == "answers.parquet"
+
+
+def test_the_columns_are_those_of_the_data_and_other_parts_are_left_out(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    lines = [f"body {n},title {n},{'good' if n % 2 else 'bad'},train" for n in range(40)]
+    data.write_text("body,title,label,split\n" + "\n".join(lines))
+    more = tmp_path / "more.csv"
+    more.write_text("body,title,label,split\nx,new one,good,train\ny,another one,bad,test\n")
+    found = prepare(data, more_data=str(more), text_column="title", label_column="label")
+    texts = [text for text, _ in read(found.splits["all"])]
+    assert "new one" in texts
+    assert not {"another one", "x", "y"} & set(texts)
+    assert "1 text of its other parts left out" in " ".join(" ".join(found.notes).split())
+
+
+def test_a_few_numbers_are_enough(tmp_path: Path) -> None:
+    data = write(tmp_path / "data.csv", [(f"text number {n}", n / 7) for n in range(40)])
+    more = write(tmp_path / "more.csv", [("half of it", 0.5), ("all of it", 1.25)])
+    task = TextRegression(RegressionOptions(more_data=str(more)))
+    assert task.prepare(data, 1).splits["all"].num_examples == 42
 
 
 @pytest.mark.parametrize("tokens", ["words", "subwords"])
@@ -91,6 +115,18 @@ def test_they_go_with_the_reviews_of_imdb(tokens: str, tmp_path: Path) -> None:
         "train": sizes[0]["train"] + 2, "all": sizes[0]["all"] + 2,
     }  # fmt: skip
     assert ("one more film", 1) in read(parts[1]["train"])
+
+
+def test_they_leave_the_parts_of_a_table_of_reviews_alone(tmp_path: Path) -> None:
+    rows = [(text, {"good": "pos", "bad": "neg"}[label]) for text, label in meals(240)]
+    data, more = write(tmp_path / "a.csv", rows[:200]), write(tmp_path / "b.csv", rows[200:])
+    shared: dict[str, Any] = {"tokens": "words", "ngram_weight": 0.0}
+    alone, both = (
+        Sentiment(SentimentOptions(**shared, more_data=name)).prepare(data, 1).splits
+        for name in ("", str(more))
+    )
+    for name in ("validation", "test"):
+        assert read(both[name]) == read(alone[name])
 
 
 def test_failures_name_the_file(tmp_path: Path) -> None:

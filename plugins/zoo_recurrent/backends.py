@@ -121,7 +121,7 @@ def _run_eagerly(
     if embedding is not None and not (compiled and embedding.dtype == torch.float32):
         inputs, embedding = F.embedding(inputs, embedding), None
     if inputs.is_floating_point() and like.device.type == "cpu":
-        # Autocast leaves other types behind; sums and states have the type of the weights.
+        # Autocast leaves other types behind; layers take and return the type of their weights.
         inputs = inputs.to(like.dtype)
     mixed = _is_mixed() and torch.is_grad_enabled()
     with torch.autocast("cpu", enabled=False):

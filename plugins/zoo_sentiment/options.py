@@ -30,4 +30,4 @@ class SentimentOptions(ClassificationOptions):
     @property
     def is_plain(self) -> bool:
         """Whether the network reads words of a vocabulary, and nothing is beside it."""
-        return self.tokens == "words" and not self.ngram_weight and not self.more_data
+        return self.tokens == "words" and not self.ngram_weight

@@ -81,7 +81,7 @@ class Sentiment(TextClassification):
         """
         if fit:
             self._check_options(path)
-        if not self.options.is_plain:
+        if not self.options.is_plain or self.options.more_data:
             return super().prepare(path, seed, fit=fit)
         if self._is_table(path):
             data = super().prepare(path, seed, fit=fit)

@@ -3,64 +3,102 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
+from zoo.errors import DataError
 from zoo_text.options import TextOptions
-from zoo_text.sources import beside
+from zoo_text.sources import TRAIN, beside
 from zoo_text.tables import LabeledTexts, load_table
 from zoo_text.tables.notes import aligned, plural
-from zoo_text.tables.splits import group_texts
+from zoo_text.tables.splits import Ints, Parts, group_texts
+from zoo_text.tables.table import NO_PART
 
 
-def find_more_data(name: str, data: Path | None, fit: bool, is_source: bool) -> Path | None:
-    """Return the path of the further texts, or None where they are not read.
-
-    Args:
-        name: The option of the training; empty: there are none.
-        data: The data that is read.
-        fit: Whether the task learns from it. If not, the file may be missing: the other parts are
-            the same without it.
-        is_source: Whether it is the data of the training.
-    """
-    if not name or not is_source:
-        return None
-    if fit:
-        return Path(name).expanduser()
-    found = Path(beside(data, name) if data else name).expanduser()
-    return found if found.exists() else None
+def find_more_data(name: str, data: Path | None) -> Path:
+    """Return the path of the file; an exported model knows its name alone."""
+    return Path(beside(data, name) if data else name).expanduser()
 
 
-def with_more_data(source: LabeledTexts, path: Path, *, drop: bool) -> LabeledTexts:
+def joined_digest(data: str, more: str) -> str:
+    """Return a digest of the data and of the further texts, by theirs."""
+    return hashlib.sha256(f"{data} {more}".encode()).hexdigest()
+
+
+def with_more_data(source: LabeledTexts, path: Path, options: TextOptions) -> LabeledTexts:
     """Return texts with those of another file in the training part, behind the others.
+
+    Rows of the file that are in a validation or a test part there are left out; and, with
+    ``duplicates=drop``, texts that are in one here.
 
     Args:
         source: Texts in parts.
         path: A table whose labels are among those of ``source``.
-        drop: Whether a text is left out that is in the validation or the test part, too.
+        options: Which columns are read, if the file has them; and ``duplicates``.
 
     Raises:
         DataError: The file is missing, damaged, or has another label.
     """
-    names = None if source.kind == "numbers" else source.names
-    more = load_table(path, TextOptions(), 0, kind=source.kind, names=names)
+    reading = TextOptions(text_column=options.text_column, label_column=options.label_column)
+    more = load_table(
+        path, reading, 0, kind=source.kind, names=source.names, columns_may_differ=True,
+        draw=_draw_none,
+    )  # fmt: skip
     groups = group_texts([*source.texts, *more.texts])
-    held_out = groups[: len(source.texts)][source.part != 0]
-    is_held_out = np.isin(groups[len(source.texts) :], held_out)
-    rows = np.flatnonzero(~is_held_out) if drop else np.arange(len(more.texts))
-    digests = f"{source.digest} {more.digest}"
-    told = f"{plural(len(rows), 'text')} of {path.name}, for training alone"
-    if is_held_out.any():
-        done = "left out" if drop else "kept"
-        told += f"; also in validation or test ({done}): {plural(int(is_held_out.sum()), 'text')}"
+    is_held_out = np.isin(
+        groups[len(source.texts) :], groups[: len(source.texts)][source.part != 0]
+    )
+    in_training = more.part == TRAIN
+    drop = options.duplicates == "drop"
+    rows = np.flatnonzero(in_training & ~is_held_out if drop else in_training)
+    told = [f"{plural(len(rows), 'text')} of {path.name}, for training alone"]
+    if not in_training.all():
+        told.append(f"{plural(int((~in_training).sum()), 'text')} of its other parts left out")
+    if shared := int((is_held_out & in_training).sum()):
+        what = "left out" if drop else "kept"
+        told.append(f"also in validation or test ({what}): {plural(shared, 'text')}")
     return replace(
         source,
         texts=[*source.texts, *(more.texts[row] for row in rows)],
         targets=np.concatenate((source.targets, more.targets[rows])),
-        part=np.concatenate((source.part, np.zeros(len(rows), np.int8))),
+        part=np.concatenate((source.part, np.full(len(rows), TRAIN, source.part.dtype))),
         lines=[*source.lines, *(more.lines[row] for row in rows)],
-        digest=hashlib.sha256(digests.encode()).hexdigest(),
-        notes=(*source.notes, *aligned("more", told).splitlines()),
+        digest=joined_digest(source.digest, more.digest),
+        notes=(
+            *source.notes, *aligned("more", "; ".join(told)).splitlines(), *_remarks(more.notes)
+        ),
+    )  # fmt: skip
+
+
+def _draw_none(
+    part: Parts, groups: Ints, strata: Ints, shares: tuple[float, float], seed: int
+) -> tuple[Parts, Ints]:
+    """Leave all rows in training that the file has in no other part."""
+    return np.where(part == NO_PART, np.int8(TRAIN), part), np.arange(len(part))
+
+
+def _remarks(notes: Sequence[str]) -> Iterator[str]:
+    """Yield the lines on rows that were left out, and on what was assumed."""
+    is_remark = False
+    for line in notes:
+        if not line.startswith(" "):
+            is_remark = line.startswith(("left out", "note"))
+        if is_remark:
+            yield line
+
+
+def refuse_without(name: str) -> NoReturn:
+    """Raise the error of what is fitted to the training texts, where some are missing.
+
+    Raises:
+        DataError: Always.
+    """
+    raise DataError(
+        f"the training texts of {name} are missing, or have changed",
+        why="the linear model that answers validation texts is fitted to them again",
+        fix="put the file beside the data, or evaluate the test part",
     )

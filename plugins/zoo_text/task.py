@@ -37,7 +37,7 @@ from zoo_text.layers import freeze
 from zoo_text.learned import read_sizes
 from zoo_text.linear import NGramLinear, NGramSizes, choose_sizes
 from zoo_text.linear_fitting import LinearFitting
-from zoo_text.more_data import find_more_data, with_more_data
+from zoo_text.more_data import find_more_data, joined_digest, refuse_without, with_more_data
 from zoo_text.network import TextNetwork
 from zoo_text.options import TextOptions
 from zoo_text.probing import probe_answers, probe_texts
@@ -82,6 +82,7 @@ class TextTask(TargetTask):
         self.sizes: NGramSizes | None = None
         self._num_ngrams: int | None = None
         self._source = ""
+        self._more_source, self._lacks_texts = "", False
         self._is_fitted = False
         self._linear: NGramLinear | None = None
 
@@ -119,9 +120,7 @@ class TextTask(TargetTask):
             return prepare_shards(self, shards, seed, fit=fit)
         digest = files.digest(path) if path else ""
         source = self.load(path, seed, fit=fit, digest=digest)
-        is_source = fit or self._is_source(digest)
-        if (more := find_more_data(self.options.more_data, path, fit, is_source)) is not None:
-            source = with_more_data(source, more, drop=self.options.duplicates == "drop")
+        source = self._with_more_data(source, path, fit=fit, digest=digest)
         parts = {
             name: np.flatnonzero(source.part == part)
             for name, part in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))
@@ -140,6 +139,10 @@ class TextTask(TargetTask):
             # The network's own linear model has seen the validation texts.
             fitting = LinearFitting(self, source.texts, targets, self.sizes)
             held_out = fitting.held_out(parts["train"], parts["validation"])
+            if self._lacks_texts:
+                held_out = HeldOut(
+                    parts["validation"], lambda: refuse_without(self.options.more_data)
+                )
         everything = TextSplit(tokens, targets, types, source.texts, self.sizes)
         splits = {name: everything.select(rows) for name, rows in parts.items()}
         splits["validation"] = replace(splits["validation"], held_out=held_out)
@@ -154,12 +157,28 @@ class TextTask(TargetTask):
         """Read a table; ``how`` is as for :func:`zoo_text.tables.load_table`."""
         return load_table(path, options, seed, **how)
 
+    def _with_more_data(
+        self, source: LabeledTexts, path: Path | None, *, fit: bool, digest: str
+    ) -> LabeledTexts:
+        """Add the further training texts; without their file the other parts can be evaluated."""
+        self._lacks_texts = False
+        if not self.options.more_data or not (fit or self._is_source(digest)):
+            return source
+        more = find_more_data(self.options.more_data, path if not fit else None)
+        if fit:
+            self._more_source = files.digest(more)
+        elif not more.exists() or files.digest(more) != self._more_source:
+            self._lacks_texts = True
+            return replace(source, digest=joined_digest(source.digest, self._more_source))
+        return with_more_data(source, more, self.options)
+
     def _files(self, path: Path | None, digest: str) -> str:
         """Return the names of the files that the data is from."""
         if path is None:
             return "the sample"
         options = self.options
-        named = (options.validation_data, options.test_data, options.more_data)
+        more = "" if self._lacks_texts else options.more_data
+        named = (options.validation_data, options.test_data, more)
         further = named if self._is_source(digest) else ()
         return listed([path.name, *(Path(file).name for file in further if file)])
 
@@ -214,7 +233,8 @@ class TextTask(TargetTask):
         """
         split = data.splits["all"]
         mapped = isinstance(split, TextSplit) and isinstance(split.tokens, MappedRagged)
-        return data if self.options.ngram_weight or mapped else with_baseline(self, data)
+        has_none = self.options.ngram_weight or mapped or self._lacks_texts
+        return data if has_none else with_baseline(self, data)
 
     def split(self, texts: Sequence[str], targets: Array) -> TextSplit:
         """Return texts as a split."""
@@ -225,6 +245,8 @@ class TextTask(TargetTask):
 
     def state_dict(self) -> dict[str, Any]:
         state = {**self.encoder.state_dict(), "source": self._source}
+        if self._more_source:
+            state["more_source"] = self._more_source
         if self.sizes is not None:
             state |= {"ngram_sizes": list(self.sizes), "num_ngrams": self._num_ngrams}
         return state
@@ -232,6 +254,7 @@ class TextTask(TargetTask):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.encoder.load_state_dict(state)
         self._source = state.get("source", "")
+        self._more_source = state.get("more_source", "")
         self._linear, self._is_fitted = None, False
         self.sizes, self._num_ngrams = read_sizes(state)
 

@@ -1,4 +1,4 @@
-"""Files beside the data: a validation and a test part of their own, where a task takes them."""
+"""Files beside the data: parts of their own and further texts, where a task takes them."""
 
 from __future__ import annotations
 

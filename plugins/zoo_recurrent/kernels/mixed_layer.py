@@ -19,6 +19,7 @@ from zoo_recurrent.kernels.checks import check_arguments
 from zoo_recurrent.kernels.layout import split_gates
 from zoo_recurrent.kernels.mixed_steps import Halves, step_backward, step_forward
 from zoo_recurrent.kernels.structures import Ints
+from zoo_recurrent.torch_layers import MAX_ONE_HOT
 
 _CELLS = {"RNN_TANH": RNN, "LSTM": LSTM, "GRU": GRU}
 _NUM_GATES = {RNN: 1, LSTM: 4, GRU: 4}
@@ -39,7 +40,8 @@ def run_layer_mixed(
 
     Arguments, results and errors are those of :func:`zoo_recurrent.kernels.run_layer`. Weights and
     what is multiplied by them are rounded to bfloat16, and so are the products, whose sums are
-    float32. Cells and states are float32.
+    float32. Cells and states are float32; but an LSTM over rows without padding is torch's own
+    layer, whose states are rounded, too, and which has second derivatives.
     """
     check_arguments(mode, inputs, lengths, state, weights, embedding)
     if embedding is not None:
@@ -48,13 +50,20 @@ def run_layer_mixed(
         # Of a vocabulary, few tokens are in a batch.
         present, inputs = inputs.unique(return_inverse=True)
         weights = [weights[0].index_select(1, present), *weights[1:]]
-        inputs = F.one_hot(inputs, len(present))
-    if mode == "LSTM" and int(lengths.min()) == inputs.shape[1]:
-        return _run_whole_rows(inputs.float(), state, weights, reverse=reverse)
+        if inputs.numel() * len(present) <= MAX_ONE_HOT:
+            inputs = F.one_hot(inputs, len(present)).float()
+    is_vectors = inputs.is_floating_point()
+    if mode == "LSTM" and is_vectors and int(lengths.min()) == inputs.shape[1]:
+        return _run_whole_rows(inputs, state, weights, reverse=reverse)
     gates = split_gates(mode, weights)
     steps = _order_steps(lengths.cpu().numpy(), inputs.shape[1], reverse=reverse)
-    read = inputs.flatten(0, 1).bfloat16().index_select(0, torch.from_numpy(steps.places))
-    sums = F.linear(read, gates.input.flatten(0, 1).bfloat16(), gates.bias.flatten().bfloat16())
+    places, w_input = torch.from_numpy(steps.places), gates.input.flatten(0, 1)
+    if is_vectors:
+        read = inputs.flatten(0, 1).bfloat16().index_select(0, places)
+        sums = F.linear(read, w_input.bfloat16(), gates.bias.flatten().bfloat16())
+    else:
+        columns = F.embedding(inputs.flatten().index_select(0, places), w_input.t())
+        sums = (columns + gates.bias.flatten()).bfloat16()
     order = torch.from_numpy(steps.order)
     h_0, c_0 = (part.index_select(0, order) for part in (state[0], state[-1]))
     outputs, h, c = _Recurrence.apply(  # type: ignore[no-untyped-call]

@@ -51,7 +51,8 @@ def prepare(task: TextTask, shards: Shards, seed: int, *, fit: bool) -> Data:
     if options.validation_data or options.test_data or options.more_data:
         raise DataError(
             "shards take no further files", where=shards.pattern,
-            fix="name shards after their parts, such as test-00000-of-00004, or add a column split",
+            fix="put further texts among the shards; name these after their parts, such as "
+            "test-00000-of-00004, or add a column split",
         )  # fmt: skip
     known = None if fit else task.known_labels()
     layout = look(shards, options, options.labels if fit else task.kind, known)
