@@ -164,9 +164,7 @@ def _run_kernels(
     mixed: bool,
 ) -> tuple[Tensor, State]:
     from zoo_recurrent.kernels import run_layer
-    from zoo_recurrent.kernels.mixed_layer import run_layer_mixed
 
-    run = run_layer_mixed if mixed else run_layer
     ends: list[State] = []
     values = inputs
     for layer in range(layers.num_layers):
@@ -175,7 +173,7 @@ def _run_kernels(
         directions = []
         for direction in range(layers.num_directions):
             index = layer * layers.num_directions + direction
-            outputs, end = run(
+            outputs, end = run_layer(
                 layers.mode,
                 values,
                 lengths,
@@ -184,6 +182,7 @@ def _run_kernels(
                 reverse=direction == 1,
                 embedding=None if layer else embedding,
                 return_outputs=return_outputs or layer < layers.num_layers - 1,
+                mixed=mixed,
             )
             directions.append(outputs)
             ends.append(end)

@@ -15,8 +15,7 @@ from zoo_text.options import TextOptions
 from zoo_text.sources import TRAIN, beside
 from zoo_text.tables import LabeledTexts, load_table
 from zoo_text.tables.notes import aligned, plural
-from zoo_text.tables.splits import Ints, Parts, group_texts
-from zoo_text.tables.table import NO_PART
+from zoo_text.tables.splits import Ints, Parts, draw, group_texts
 
 
 def find_more_data(name: str, data: Path | None) -> Path:
@@ -29,7 +28,9 @@ def joined_digest(data: str, more: str) -> str:
     return hashlib.sha256(f"{data} {more}".encode()).hexdigest()
 
 
-def with_more_data(source: LabeledTexts, path: Path, options: TextOptions) -> LabeledTexts:
+def with_more_data(
+    source: LabeledTexts, path: Path, options: TextOptions, digest: str
+) -> LabeledTexts:
     """Return texts with those of another file in the training part, behind the others.
 
     Rows of the file that are in a validation or a test part there are left out; and, with
@@ -39,6 +40,7 @@ def with_more_data(source: LabeledTexts, path: Path, options: TextOptions) -> La
         source: Texts in parts.
         path: A table whose labels are among those of ``source``.
         options: Which columns are read, if the file has them; and ``duplicates``.
+        digest: sha256 of the file.
 
     Raises:
         DataError: The file is missing, damaged, or has another label.
@@ -46,7 +48,7 @@ def with_more_data(source: LabeledTexts, path: Path, options: TextOptions) -> La
     reading = TextOptions(text_column=options.text_column, label_column=options.label_column)
     more = load_table(
         path, reading, 0, kind=source.kind, names=source.names, columns_may_differ=True,
-        draw=_draw_none,
+        digest_of_file=digest, draw=_draw_none,
     )  # fmt: skip
     groups = group_texts([*source.texts, *more.texts])
     is_held_out = np.isin(
@@ -78,7 +80,7 @@ def _draw_none(
     part: Parts, groups: Ints, strata: Ints, shares: tuple[float, float], seed: int
 ) -> tuple[Parts, Ints]:
     """Leave all rows in training that the file has in no other part."""
-    return np.where(part == NO_PART, np.int8(TRAIN), part), np.arange(len(part))
+    return draw(part, groups, strata, (0.0, 0.0), seed)
 
 
 def _remarks(notes: Sequence[str]) -> Iterator[str]:

@@ -165,12 +165,13 @@ class TextTask(TargetTask):
         if not self.options.more_data or not (fit or self._is_source(digest)):
             return source
         more = find_more_data(self.options.more_data, path if not fit else None)
+        found = files.digest(more) if fit or more.exists() else ""
         if fit:
-            self._more_source = files.digest(more)
-        elif not more.exists() or files.digest(more) != self._more_source:
-            self._lacks_texts = True
-            return replace(source, digest=joined_digest(source.digest, self._more_source))
-        return with_more_data(source, more, self.options)
+            self._more_source = found
+        if found == self._more_source:
+            return with_more_data(source, more, self.options, found)
+        self._lacks_texts = True
+        return replace(source, digest=joined_digest(source.digest, self._more_source))
 
     def _files(self, path: Path | None, digest: str) -> str:
         """Return the names of the files that the data is from."""

@@ -1,8 +1,7 @@
 """Recurrent layers on the CPU in float32: whole sequences in one call of compiled code.
 
-One function, :func:`run_layer`; its like for mixed precision is in ``mixed_layer.py``. The code is
-compiled by numba when it is first called, which takes some seconds, and is cached on disk. See
-``docs/kernels.md``.
+One function, :func:`run_layer`, which trains in mixed precision, too. The code is compiled by numba
+when it is first called, which takes some seconds, and is cached on disk. See ``docs/kernels.md``.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ from zoo_recurrent.kernels.compiler import jit
 Floats = npt.NDArray[np.float32]
 
 RNN, LSTM, GRU = 0, 1, 2
+# By the names of torch's modes.
+CELLS = {"RNN_TANH": RNN, "LSTM": LSTM, "GRU": GRU}
 # Arrays that the backward pass needs of each step: the gates, the LSTM's cell state, and the hidden
 # state last.
 NUM_SAVED = {RNN: 1, LSTM: 6, GRU: 5}

@@ -12,7 +12,7 @@ from torch.nn.functional import embedding as look_up
 from torch.nn.functional import pad
 
 from zoo_recurrent.kernels.backward import backward
-from zoo_recurrent.kernels.cells import GRU, LSTM, NUM_SAVED, RNN
+from zoo_recurrent.kernels.cells import CELLS, LSTM, NUM_SAVED
 from zoo_recurrent.kernels.checks import check_arguments
 from zoo_recurrent.kernels.forward import forward
 from zoo_recurrent.kernels.layout import group_rows, pack_panels, round_up, split_gates
@@ -29,8 +29,6 @@ from zoo_recurrent.kernels.structures import (
 )
 from zoo_recurrent.kernels.threads import run_in_threads
 
-_CELLS = {"RNN_TANH": RNN, "LSTM": LSTM, "GRU": GRU}
-
 
 def run_layer(
     mode: str,
@@ -42,6 +40,7 @@ def run_layer(
     reverse: bool,
     embedding: Tensor | None = None,
     return_outputs: bool = True,
+    mixed: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run one direction of one layer over right-padded rows.
 
@@ -55,6 +54,8 @@ def run_layer(
         reverse: Whether rows are read from their last step to their first.
         embedding: (V, I); None stands for the identity: token ids are one-hot vectors then.
         return_outputs: Whether outputs are needed.
+        mixed: Whether products are computed in bfloat16; see
+            :mod:`zoo_recurrent.kernels.mixed_layer`.
 
     Returns:
         Outputs (B, T, H), zero at padding, or (0, 0, 0) where they are not needed; and the state
@@ -64,7 +65,7 @@ def run_layer(
         ValueError: Sizes or types do not fit, or a length or token id is out of range.
         RuntimeError: In the backward pass, where second derivatives are asked for.
     """
-    if embedding is not None and torch.is_grad_enabled():
+    if embedding is not None and (mixed or torch.is_grad_enabled()):
         inputs, embedding = look_up(inputs, embedding), None
     check_arguments(mode, inputs, lengths, state, weights, embedding)
     one_hot = embedding is None and not inputs.is_floating_point()
@@ -72,6 +73,12 @@ def run_layer(
         # Of a vocabulary, few tokens are in a batch.
         present, inputs = inputs.unique(return_inverse=True)
         weights = [weights[0].index_select(1, present), *weights[1:]]
+    if mixed:
+        from zoo_recurrent.kernels.mixed_layer import run_layer_mixed
+
+        return run_layer_mixed(
+            mode, inputs, lengths, state, weights, reverse=reverse, return_outputs=return_outputs
+        )
     gates = split_gates(mode, weights)
     w_input, bias = gates.input, gates.bias[None]
     if one_hot:
@@ -82,7 +89,7 @@ def run_layer(
         token_ids = torch.arange(len(vectors)).view(inputs.shape[:2])
     else:
         vectors, token_ids = embedding, inputs
-    settings = _Settings(_CELLS[mode], reverse, return_outputs, torch.is_grad_enabled())
+    settings = _Settings(CELLS[mode], reverse, return_outputs, torch.is_grad_enabled())
     outputs, h, c = _LayerFunction.apply(  # type: ignore[no-untyped-call]
         settings, token_ids.long().contiguous(), lengths.to("cpu", torch.long).contiguous(),
         vectors.contiguous(), state[0].contiguous(),

@@ -14,15 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo_recurrent.kernels.cells import CELL_STATE, GRU, LSTM, NUM_SAVED, RNN
-from zoo_recurrent.kernels.checks import check_arguments
+from zoo_recurrent.kernels.cells import CELL_STATE, CELLS, LSTM, NUM_SAVED
 from zoo_recurrent.kernels.layout import split_gates
 from zoo_recurrent.kernels.mixed_steps import Halves, step_backward, step_forward
 from zoo_recurrent.kernels.structures import Ints
 from zoo_recurrent.torch_layers import MAX_ONE_HOT
-
-_CELLS = {"RNN_TANH": RNN, "LSTM": LSTM, "GRU": GRU}
-_NUM_GATES = {RNN: 1, LSTM: 4, GRU: 4}
 
 
 def run_layer_mixed(
@@ -33,25 +29,20 @@ def run_layer_mixed(
     weights: list[Tensor],
     *,
     reverse: bool,
-    embedding: Tensor | None = None,
-    return_outputs: bool = True,
+    return_outputs: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run one direction of one layer over right-padded rows.
 
-    Arguments, results and errors are those of :func:`zoo_recurrent.kernels.run_layer`. Weights and
-    what is multiplied by them are rounded to bfloat16, and so are the products, whose sums are
-    float32. Cells and states are float32; but an LSTM over rows without padding is torch's own
-    layer, whose states are rounded, too, and which has second derivatives.
+    Weights and what is multiplied by them are rounded to bfloat16, and so are the products, whose
+    sums are float32. Cells and states are float32; but an LSTM over rows without padding is torch's
+    own layer, whose states are rounded, too, and which has second derivatives.
+
+    Arguments, results and errors are those of :func:`zoo_recurrent.kernels.run_layer`, which has
+    checked them; token ids stand for one-hot vectors.
     """
-    check_arguments(mode, inputs, lengths, state, weights, embedding)
-    if embedding is not None:
-        inputs = F.embedding(inputs, embedding)
-    elif not inputs.is_floating_point():
-        # Of a vocabulary, few tokens are in a batch.
-        present, inputs = inputs.unique(return_inverse=True)
-        weights = [weights[0].index_select(1, present), *weights[1:]]
-        if inputs.numel() * len(present) <= MAX_ONE_HOT:
-            inputs = F.one_hot(inputs, len(present)).float()
+    num_tokens = weights[0].shape[1]
+    if not inputs.is_floating_point() and inputs.numel() * num_tokens <= MAX_ONE_HOT:
+        inputs = F.one_hot(inputs, num_tokens).float()
     is_vectors = inputs.is_floating_point()
     if mode == "LSTM" and is_vectors and int(lengths.min()) == inputs.shape[1]:
         return _run_whole_rows(inputs, state, weights, reverse=reverse)
@@ -67,7 +58,7 @@ def run_layer_mixed(
     order = torch.from_numpy(steps.order)
     h_0, c_0 = (part.index_select(0, order) for part in (state[0], state[-1]))
     outputs, h, c = _Recurrence.apply(  # type: ignore[no-untyped-call]
-        _CELLS[mode], steps, inputs.shape[1] if return_outputs else 0, sums, h_0, c_0,
+        CELLS[mode], steps, inputs.shape[1] if return_outputs else 0, sums, h_0, c_0,
         gates.recurrent.flatten(0, 1).bfloat16(),
     )  # fmt: skip
     return outputs, ((h, c) if mode == "LSTM" else (h,))
@@ -145,7 +136,7 @@ class _Recurrence(torch.autograd.Function):
             before, begin = begin, begin + num_rows
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(saved, hidden, weight)
-        ctx.cell, ctx.steps = cell, steps
+        ctx.cell, ctx.steps, ctx.num_gates = cell, steps, sums.shape[1] // size
         ends = saved.index_select(0, torch.from_numpy(steps.ends))
         return outputs, ends[:, -1], ends[:, CELL_STATE if cell == LSTM else -1]
 
@@ -157,8 +148,8 @@ class _Recurrence(torch.autograd.Function):
             # torch's own once_differentiable lets it pass where the gradient is a constant.
             raise RuntimeError("second derivatives (create_graph) are not supported")
         saved, hidden, weight = ctx.saved_tensors
-        cell, steps = ctx.cell, ctx.steps
-        batch_size, size, num_gates = len(steps.order), hidden.shape[1], _NUM_GATES[cell]
+        cell, steps, num_gates = ctx.cell, ctx.steps, ctx.num_gates
+        batch_size, size = len(steps.order), hidden.shape[1]
         first_recurrent = num_gates * size - len(weight)
         order = torch.from_numpy(steps.order)
         d_h, d_c = (
