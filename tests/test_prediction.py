@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,56 @@ def test_a_forked_process_predicts(sentiment_run: Path) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "2"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+class Slow(Echo):
+    """Predicts texts after ``seconds``, in which it computes."""
+
+    def __init__(self, seconds: float = 0.3) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.computes = threading.Event()
+
+    def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterator[Prediction]:
+        self.computes.set()
+        time.sleep(self.seconds)
+        self.computes.clear()
+        return super().predict(network, texts)
+
+
+def exit_code_of_fork(function: Callable[[], bool]) -> int:
+    """Return 0 where the function returns True in a forked process."""
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        code = 1
+        try:
+            code = int(not function())
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_a_fork_waits_for_the_chunks_of_other_threads() -> None:
+    task = Slow()
+    found = predict(task, nn.Identity(), ["text"] * 3 * CHUNK, threads=2)
+    next(found)
+    task.computes.wait(60)
+    assert exit_code_of_fork(lambda: not task.computes.is_set()) == 0
+    assert len(list(found)) == 3 * CHUNK - 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_task_may_fork_in_its_prediction(threads: int) -> None:
+    class Forks(Echo):
+        def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterator[Prediction]:
+            again = predict(Echo(), network, texts)
+            assert exit_code_of_fork(lambda: len(list(again)) == len(texts)) == 0
+            return super().predict(network, texts)
+
+    assert len(list(predict(Forks(), nn.Identity(), ["text"] * 3, threads))) == 3
 
 
 class Arriving:
