@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from zoo.engine.precision import is_mixed
 from zoo.errors import ZooWarning
+from zoo.nn import dropout
 from zoo.spec import TrainingOptions
 
 CAPABILITIES = "torch.cpu.get_capabilities"
@@ -113,6 +114,40 @@ def test_what_is_computed_without_gradients_is_float32() -> None:
         outputs, _ = model(make_inputs(), LENGTHS)
     exact = results(model, make_inputs(), LENGTHS, mixed=False)[0]
     torch.testing.assert_close(outputs, exact, atol=SAME, rtol=0)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.1, 0.37, 1e-6, 1 - 1e-6, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_zeroes_with_its_probability(probability: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    values = torch.ones(7, 143, 1001, dtype=dtype, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        dropped = dropout(values, probability, True)
+        assert dropout(values, probability, False) is values
+    (gradient,) = torch.autograd.grad(dropped.sum(), values)
+    torch.testing.assert_close(gradient, dropped)
+    assert dropped.dtype == dtype
+    kept = dropped != 0
+    expected = 1 - probability
+    deviation = (expected * probability / values.numel()) ** 0.5
+    assert abs(float(kept.double().mean()) - expected) < 4 * deviation + 2**-16
+    if 0 < probability < 0.5:
+        scaled = torch.full_like(dropped[kept], 1 / expected)
+        torch.testing.assert_close(dropped[kept], scaled, atol=0, rtol=2**-8)
+    # Neighbours are drawn independently of each other: no value shares bits with another one.
+    flat = kept.flatten().double() - kept.double().mean()
+    for distance in (1, 2, 3, 4):
+        both = float((flat[:-distance] * flat[distance:]).mean())
+        assert abs(both) < 5 * expected * probability / values.numel() ** 0.5 + 1e-9
+
+
+def test_dropout_draws_as_torch_does_outside_of_mixed_precision() -> None:
+    values = torch.randn(5, 9, 31)
+    drawn = []
+    for function in (dropout, nn.functional.dropout):
+        torch.manual_seed(2)
+        drawn.append(function(values, 0.3, True))
+    torch.testing.assert_close(drawn[0], drawn[1], atol=0, rtol=0)
 
 
 def test_second_derivatives_are_refused() -> None:

@@ -110,6 +110,26 @@ def pool(model: object, outputs: Tensor, lengths: Tensor, state: State, how: str
     return torch.cat(parts, dim=1)
 
 
+def dropout(values: Tensor, probability: float, training: bool) -> Tensor:
+    """Zero values at random and scale up the others, as torch.nn.functional.dropout does.
+
+    In mixed precision on the CPU the random numbers of torch take a tenth of a training step. There
+    16 random bits decide about each value, and the probability is rounded to a multiple of 2^-16.
+
+    Args:
+        values: Of any shape.
+        probability: That a value is zeroed.
+        training: Whether anything is zeroed.
+    """
+    zeroed = round(probability * 2**16)
+    mixed = values.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    if not (training and mixed and 0 < zeroed < 2**16):
+        return F.dropout(values, probability, training)
+    bits = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    kept = bits.view(torch.int16)[: values.numel()].view(values.shape) >= zeroed - 2**15
+    return values * kept.to(values.dtype).mul_(2**16 / (2**16 - zeroed))
+
+
 def locked_dropout(values: Tensor, probability: float, training: bool) -> Tensor:
     """Zero features of each row, the same ones at every step, and scale up the others.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.interfaces import BuildModel, DecodeStep, State
-from zoo.nn import Embedding, decode_step, forward_embedded, locked_dropout
+from zoo.nn import Embedding, decode_step, dropout, forward_embedded, locked_dropout
 from zoo_lm.options import CorpusOptions
 
 # Logits that are computed at once where nothing but the loss needs them: 64 MiB of float32.
@@ -62,7 +62,7 @@ class TokenPredictor(nn.Module, ABC):
         """
         if self.options.locked_dropout:
             return locked_dropout(values, probability, self.training)
-        return nn.functional.dropout(values, probability, self.training)
+        return dropout(values, probability, self.training)
 
     def losses(self, features: Tensor, targets: Tensor) -> Tensor:
         """Return the cross-entropy (B, T) over the vocabulary, in nats, a block of steps at a time.

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.interfaces import State
-from zoo.nn import locked_dropout
+from zoo.nn import dropout, locked_dropout
 from zoo_recurrent import torch_layers, traceable
 from zoo_recurrent.environment import FEW_STEPS, numba_works, requested_backend
 
@@ -51,7 +51,7 @@ class Layers:
         """Return outputs (B, T, F) of a layer as the layer above reads them."""
         if self.locked_dropout:
             return locked_dropout(values, self.dropout, self.training)
-        return F.dropout(values, self.dropout, self.training)
+        return dropout(values, self.dropout, self.training)
 
     def drop_weights(self, probability: float) -> Layers:
         """Return layers whose hidden-to-hidden weights are zeroed with a probability.
@@ -61,7 +61,7 @@ class Layers:
         arXiv:1708.02182 (2017), section 2 (DropConnect).
         """
         weights = [
-            [w_ih, F.dropout(w_hh, probability), b_ih, b_hh]
+            [w_ih, dropout(w_hh, probability, training=True), b_ih, b_hh]
             for w_ih, w_hh, b_ih, b_hh in self.weights
         ]
         return replace(self, weights=weights)

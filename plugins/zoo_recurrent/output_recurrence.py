@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.interfaces import DecodeStep, State
-from zoo.nn import gather_last, length_mask, linear
+from zoo.nn import dropout, gather_last, length_mask, linear
 from zoo_recurrent.options import OutputRecurrenceOptions
 from zoo_recurrent.traceable import run_steps
 
@@ -119,9 +119,7 @@ class OutputRecurrence(nn.Module):
             ends.append(gather_last(outputs, lengths))
             values = outputs.masked_fill(padding, 0.0)
             if layer + 1 < self.options.num_layers:
-                read = values
-                if self.options.dropout:
-                    read = F.dropout(values, self.options.dropout, self.training)
+                read = dropout(values, self.options.dropout, self.training)
                 w_xh, b_h = self._parameters_of(layer + 1, "weight_xh", "bias_h")
                 products = linear(read, w_xh, b_h)
         return values, (torch.stack(ends),)

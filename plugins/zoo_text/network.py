@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.interfaces import Batch, BuildModel, HasParameterGroups, HasReadout, State
-from zoo.nn import OneHot, forward_embedded, pool
+from zoo.nn import OneHot, dropout, forward_embedded, pool
 from zoo_text.batches import TextBatch
 from zoo_text.embedding import SubwordEmbedding
 from zoo_text.hashed_ngrams import HashedNGrams
@@ -102,7 +102,7 @@ class TextNetwork(nn.Module):
     def head(self, outputs: Tensor, lengths: Tensor, state: State) -> Tensor:
         """Return (B, K) of what the model returned: outputs (B, T, F), and the state."""
         pooled = pool(self.rnn, outputs, lengths, state, self.options.pooling)
-        pooled = nn.functional.dropout(pooled, self.options.dropout, self.training)
+        pooled = dropout(pooled, self.options.dropout, self.training)
         if self.fc1 is not None:
             pooled = self.fc1(pooled).relu()
         logits: Tensor = self.fc2(pooled)
@@ -203,7 +203,7 @@ class TextNetwork(nn.Module):
             if dropped is not None:
                 token_ids = token_ids.masked_fill(dropped & (token_ids != PAD), UNKNOWN)
             vectors = self.embedding(token_ids)
-        return nn.functional.dropout(vectors, self.options.embed_dropout, self.training)
+        return dropout(vectors, self.options.embed_dropout, self.training)
 
     def _dropped(self, token_ids: Tensor) -> Tensor | None:
         """Return which tokens (B, T) are replaced by an unknown one in this training step."""
