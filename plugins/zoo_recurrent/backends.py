@@ -169,7 +169,8 @@ def _run_kernels(
     values = inputs
     for layer in range(layers.num_layers):
         if layer and layers.dropout:
-            values = layers.drop(values)
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):  # For fewer random bits.
+                values = layers.drop(values)
         directions = []
         for direction in range(layers.num_directions):
             index = layer * layers.num_directions + direction
