@@ -59,7 +59,7 @@ class _Computations:
 
     def _continue(self) -> None:
         with self._changed:
-            self._forks -= 1
+            self._forks = max(0, self._forks - 1)  # Ctrl-C may have come before it was counted.
             self._changed.notify_all()
 
 
