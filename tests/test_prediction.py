@@ -191,17 +191,21 @@ def test_a_forked_process_predicts(sentiment_run: Path) -> None:
 
 
 class Slow(Echo):
-    """Predicts texts after ``seconds``, in which it computes."""
+    """Predicts texts in a while, and knows the threads that do."""
 
-    def __init__(self, seconds: float = 0.3) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.seconds = seconds
-        self.computes = threading.Event()
+        self.computing: set[int] = set()
+        self.calls = 0
+        self.third_call = threading.Event()
 
     def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterator[Prediction]:
-        self.computes.set()
-        time.sleep(self.seconds)
-        self.computes.clear()
+        self.computing.add(threading.get_ident())
+        self.calls += 1
+        if self.calls == 3:
+            self.third_call.set()
+        time.sleep(0.3)
+        self.computing.remove(threading.get_ident())
         return super().predict(network, texts)
 
 
@@ -221,23 +225,33 @@ def exit_code_of_fork(function: Callable[[], bool]) -> int:
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
 def test_a_fork_waits_for_the_chunks_of_other_threads() -> None:
     task = Slow()
-    found = predict(task, nn.Identity(), ["text"] * 3 * CHUNK, threads=2)
+    found = predict(task, nn.Identity(), ["text"] * 5 * CHUNK, threads=2)
     next(found)
-    task.computes.wait(60)
-    assert exit_code_of_fork(lambda: not task.computes.is_set()) == 0
-    assert len(list(found)) == 3 * CHUNK - 1
+    assert task.third_call.wait(60)
+    assert exit_code_of_fork(lambda: not task.computing) == 0
+    assert len(list(found)) == 5 * CHUNK - 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_task_may_fork_in_its_prediction(threads: int) -> None:
+def test_a_task_may_fork_in_its_predictions(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.forks._LONGEST_WAIT", None)
+
     class Forks(Echo):
         def predict(self, network: nn.Module, texts: Sequence[str]) -> Iterator[Prediction]:
             again = predict(Echo(), network, texts)
+            results = list(super().predict(network, texts))
             assert exit_code_of_fork(lambda: len(list(again)) == len(texts)) == 0
-            return super().predict(network, texts)
+            return iter(results)
 
-    assert len(list(predict(Forks(), nn.Identity(), ["text"] * 3, threads))) == 3
+    task, texts = Forks(together=threads), ["text"] * threads * CHUNK
+    found: list[Prediction] = []
+    thread = threading.Thread(
+        target=lambda: found.extend(predict(task, nn.Identity(), texts, threads)), daemon=True
+    )
+    thread.start()
+    thread.join(120)
+    assert len(found) == len(texts)
 
 
 class Arriving:

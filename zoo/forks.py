@@ -12,14 +12,14 @@ from collections import Counter
 from contextlib import AbstractContextManager
 from threading import Condition, get_ident
 
-# Seconds. Of two threads that fork in their own predictions each would wait for the other.
+# Seconds. A computation may itself wait for the thread that forks.
 _LONGEST_WAIT = 30
 
 
 class _Computations:
     """Counts the computations of each thread; a fork waits for those of other threads.
 
-    Computations that begin meanwhile wait for the fork.
+    Computations that begin meanwhile wait for the fork. A thread that forks computes nothing.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class _Computations:
     def _set_up(self) -> None:
         self._changed = Condition()
         self._of_thread: Counter[int] = Counter()
-        self._forks = 0
+        self._forking: set[int] = set()
 
     def __enter__(self) -> None:
         thread = get_ident()
@@ -41,7 +41,7 @@ class _Computations:
                     after_in_child=self._set_up,
                 )
             self._registered = True
-            self._changed.wait_for(lambda: not self._forks or self._of_thread[thread])
+            self._changed.wait_for(lambda: not self._forking or self._of_thread[thread])
             self._of_thread[thread] += 1
 
     def __exit__(self, *_: object) -> None:
@@ -52,14 +52,13 @@ class _Computations:
 
     def _wait(self) -> None:
         with self._changed:
-            self._forks += 1
-            self._changed.wait_for(
-                lambda: not self._of_thread.keys() - {get_ident()}, _LONGEST_WAIT
-            )
+            self._forking.add(get_ident())
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._of_thread.keys() <= self._forking, _LONGEST_WAIT)
 
     def _continue(self) -> None:
         with self._changed:
-            self._forks = max(0, self._forks - 1)  # Ctrl-C may have come before it was counted.
+            self._forking.discard(get_ident())
             self._changed.notify_all()
 
 

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from zoo.interfaces import DecodesSteps, DecodeStep, ForwardsEmbedded, HasReadout, State
 
+# From this many values on fewer random bits are worth the further operations.
+_MANY_VALUES = 1 << 12
+
 # From this many multiplications on a product over all steps is computed by oneDNN.
 _LARGE_PRODUCT = 1 << 23
 
@@ -113,8 +116,9 @@ def pool(model: object, outputs: Tensor, lengths: Tensor, state: State, how: str
 def dropout(values: Tensor, probability: float, training: bool) -> Tensor:
     """Zero values at random and scale up the others, as torch.nn.functional.dropout does.
 
-    In mixed precision on the CPU the random numbers of torch take a tenth of a training step. There
-    16 random bits decide about each value, and the probability is rounded to a multiple of 2^-16.
+    In mixed precision on the CPU the random numbers of torch take a tenth of a training step. Where
+    there are thousands of values, 16 random bits decide about each of them there, and the
+    probability is rounded to a multiple of 2^-16.
 
     Args:
         values: Of any shape.
@@ -123,7 +127,11 @@ def dropout(values: Tensor, probability: float, training: bool) -> Tensor:
     """
     zeroed = round(probability * 2**16)
     mixed = values.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-    if not (training and mixed and 0 < zeroed < 2**16):
+    if (
+        not (training and mixed and 0 < zeroed < 2**16)
+        or values.numel() < _MANY_VALUES
+        or torch.compiler.is_compiling()
+    ):
         return F.dropout(values, probability, training)
     bits = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     kept = bits.view(torch.int16)[: values.numel()].view(values.shape) >= zeroed - 2**15
