@@ -65,7 +65,7 @@ class _Computations:
 _COMPUTATIONS = _Computations()
 
 
-def before_forks() -> AbstractContextManager[None]:
+def delay_forks() -> AbstractContextManager[None]:
     """Let a fork wait until the ``with`` block of every other thread has ended.
 
     It waits 30 seconds at most.

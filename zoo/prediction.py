@@ -16,7 +16,7 @@ import numpy.typing as npt
 from zoo.blas import one_blas_thread
 from zoo.environment import computing, torch_is_imported
 from zoo.errors import UsageError
-from zoo.forks import before_forks
+from zoo.forks import delay_forks
 from zoo.interfaces import Embeds, Prediction, Predicts
 
 # Texts that a task is given at once, and their characters, which bound the memory.
@@ -89,7 +89,7 @@ def predict(
 
 
 def _predict_chunk(task: Predicts, network: Any, chunk: list[str]) -> list[Prediction]:
-    with before_forks(), computing(), _without_blas_threads(chunk):
+    with delay_forks(), computing(), _without_blas_threads(chunk):
         return list(task.predict(network, chunk))
 
 
@@ -133,7 +133,7 @@ def embed(
     """
     vectors: list[npt.NDArray[np.float32]] = []
     for chunk in filter(None, chunks(texts)):
-        with before_forks(), computing(), _without_blas_threads(chunk), _without_gradients():
+        with delay_forks(), computing(), _without_blas_threads(chunk), _without_gradients():
             vectors.extend(task.embed(network, chunk, per_step=per_step))
     return vectors
 

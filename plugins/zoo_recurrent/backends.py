@@ -123,13 +123,13 @@ def _run_eagerly(
     if inputs.is_floating_point() and like.device.type == "cpu":
         # Autocast leaves other types behind; layers take and return the type of their weights.
         inputs = inputs.to(like.dtype)
-    mixed = _is_mixed() and torch.is_grad_enabled()
-    with torch.autocast("cpu", enabled=False):
-        if not compiled:
-            by_layer = layers.locked_dropout and layers.training
-            run = torch_layers.run_by_layer if by_layer else torch_layers.run_packed
-            return run(layers, inputs, lengths, state)
+    if compiled:
+        mixed = _is_mixed() and torch.is_grad_enabled()
         return _run_kernels(layers, inputs, lengths, state, embedding, return_outputs, mixed)
+    by_layer = layers.locked_dropout and layers.training
+    run = torch_layers.run_by_layer if by_layer else torch_layers.run_packed
+    with torch.autocast("cpu", enabled=False):
+        return run(layers, inputs, lengths, state)
 
 
 def _is_mixed() -> bool:
@@ -169,22 +169,22 @@ def _run_kernels(
     values = inputs
     for layer in range(layers.num_layers):
         if layer and layers.dropout:
-            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):  # For fewer random bits.
-                values = layers.drop(values)
+            values = layers.drop(values)
         directions = []
         for direction in range(layers.num_directions):
             index = layer * layers.num_directions + direction
-            outputs, end = run_layer(
-                layers.mode,
-                values,
-                lengths,
-                tuple(part[index] for part in state),
-                layers.weights[index],
-                reverse=direction == 1,
-                embedding=None if layer else embedding,
-                return_outputs=return_outputs or layer < layers.num_layers - 1,
-                mixed=mixed,
-            )
+            with torch.autocast("cpu", enabled=False):
+                outputs, end = run_layer(
+                    layers.mode,
+                    values,
+                    lengths,
+                    tuple(part[index] for part in state),
+                    layers.weights[index],
+                    reverse=direction == 1,
+                    embedding=None if layer else embedding,
+                    return_outputs=return_outputs or layer < layers.num_layers - 1,
+                    mixed=mixed,
+                )
             directions.append(outputs)
             ends.append(end)
         values = torch.cat(directions, dim=2) if len(directions) > 1 else directions[0]
