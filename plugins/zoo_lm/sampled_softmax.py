@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.ragged import IntArray
-from zoo.nn import linear
+from zoo_lm.log_sum_exp import log_sum_exp
 
 # The distribution that words are drawn from is that of their frequencies to this power
 # (T. Mikolov et al., arXiv:1310.4546).
@@ -52,11 +52,16 @@ class SampledSoftmax:
         self._log_expected = log_expected = self._log_expected.to(features.device)
         uniform = torch.rand(self._num_sampled, dtype=torch.float64, device=features.device)
         drawn = torch.searchsorted(self._cumulative, uniform).clamp_(max=len(bias) - 1)
-        vectors = nn.functional.embedding(targets, weight)
-        positive = (features * vectors).sum(2) + bias[targets]
-        negative = linear(
-            features, nn.functional.embedding(drawn, weight), (bias - log_expected)[drawn]
-        )
+        # A word that was drawn n times counts n times.
+        drawn, times = drawn.unique(return_counts=True)
+        positive = (features * nn.functional.embedding(targets, weight)).sum(2) + bias[targets]
         # A target that is in the sample would count twice.
-        negative = negative.masked_fill(targets[..., None] == drawn, -torch.inf)
-        return torch.logaddexp(positive, negative.logsumexp(2)) - positive
+        column = torch.searchsorted(drawn, targets).clamp_(max=len(drawn) - 1)
+        column = column.where(drawn[column] == targets, -1)
+        negative = log_sum_exp(
+            features.flatten(0, 1),
+            nn.functional.embedding(drawn, weight),
+            (bias - log_expected)[drawn] + times.log(),
+            column.flatten(),
+        ).view(targets.shape)
+        return torch.logaddexp(positive, negative) - positive
