@@ -14,7 +14,7 @@ from typing import Any
 import click
 import torch
 
-from benchmarks import generation, growth, learning_curve, own, processes, training
+from benchmarks import generation, growth, learning_curve, own, processes, review_text, training
 from benchmarks.baseline import Baseline
 from benchmarks.material import TEXTBOOK, Material, find
 from benchmarks.timing import Pair, process
@@ -293,6 +293,7 @@ def main(context: click.Context, rounds: int, quick: bool, only: tuple[str, ...]
 
 main.add_command(own.main, "own")
 main.add_command(learning_curve.main, "curve")
+main.add_command(review_text.main, "review-text")
 
 
 if __name__ == "__main__":

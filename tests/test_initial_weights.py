@@ -106,8 +106,8 @@ def test_sizes_are_taken_for_a_named_model_and_the_user_goes_first(
     # Without vectors of this size the words of before are of no use.
     assert len(run.model.info["task_state"]["vocabulary"]) == 2 + 15
     assert (
-        "init what does not fit starts afresh: the model is bigru and was gru, num_layers is 1 and "
-        "was 2, embed_size is 3 and was 6"
+        "init settings that the weights were not trained with: the model is bigru and was gru, "
+        "num_layers is 1 and was 2, embed_size is 3 and was 6; what does not fit starts afresh"
     ) in " ".join(done.stderr.split())
     again = zoo_here(
         "train", "--resume", "--init", source.path, "--set", "embed_size=3", "--set",

@@ -101,6 +101,18 @@ def test_a_task_for_some_data_is_asked_where_it_is_named_alone(train: Any, tmp_p
     assert named.config["training"]["epochs"] == 1
 
 
+def test_zoo_asks_its_own_special_tasks_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "recurrent,optim,text,lm")
+    installed.forget()
+    zoo.register(replace(TOY, name="toy-text", suggest=look, for_any_data=False))
+    file = tmp_path / "data.toy"
+    file.write_text("gru\nepochs=1\n")
+    run = zoo.train(data=file, out=tmp_path / "run", threads=1, progress=False)
+    assert run.config["name"] == "toy-text/gru"
+
+
 def test_a_suggestion_sees_the_settings_of_the_user_and_none_for_the_sample(train: Any) -> None:
     train("gru", **{"task.length": "2", "epochs": 1, "hidden_size": 3})
     (seen,) = SEEN

@@ -100,7 +100,8 @@ class Suggestion:
     Args:
         model: The name of a model.
         settings: Settings that differ from those of the task, keys as after ``--set``:
-            ``task.text_column``, ``training.epochs``.
+            ``task.text_column``, ``training.epochs``. Those of the model (``model.hidden_size``)
+            are left out where the user names another one.
         notes: What the data was taken for, in a line or a few.
         init: A recipe with weights that training starts from, where the user names neither a model
             nor weights. It is left out where no such recipe is installed, where it has no weights,
@@ -152,7 +153,7 @@ class TaskInfo(Record):
         suggest: ``"module:function"`` or the function: looks at data and suggests a model and
             settings, see :data:`Suggest`. Empty: the task has no suggestions.
         for_any_data: Whether the task is asked early about data that no task is named for. False
-            where a more general task should be asked first.
+            where a more general task should be asked first; of these zoo's own are asked last.
         settings_from: ``"module:function"`` or the function: settings of the task under which
             initial weights (``--init``) fit, see :data:`SettingsFrom`. Empty: those weights decide
             settings of the model alone.

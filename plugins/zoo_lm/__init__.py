@@ -20,6 +20,8 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             monitor="loss",
             higher_is_better=False,
             needs_causal=True,
+            suggest="zoo_lm.suggest:suggest_text",
+            for_any_data=False,
             settings_from="zoo_lm.initial:char_settings",
         ),
         zoo.TaskInfo(

@@ -52,6 +52,7 @@ class SampledSoftmax:
         self._log_expected = log_expected = self._log_expected.to(features.device)
         uniform = torch.rand(self._num_sampled, dtype=torch.float64, device=features.device)
         drawn = torch.searchsorted(self._cumulative, uniform).clamp_(max=len(bias) - 1)
+        targets = targets.contiguous()
         # A word that was drawn n times counts n times.
         drawn, times = drawn.unique(return_counts=True)
         positive = (features * nn.functional.embedding(targets, weight)).sum(2) + bias[targets]

@@ -120,7 +120,7 @@ def describe_initial(
     initial: Mapping[str, object],
     registry: Registry,
 ) -> list[str]:
-    """Return what a run starts from, and under which settings it does not fit, in aligned lines.
+    """Return what a run starts from, and which of its settings are other ones, in aligned lines.
 
     Args:
         unasked: The recipe of the weights where the user has not named them; empty: nothing is
@@ -143,7 +143,10 @@ def describe_initial(
         if (chosen := getattr(sections[section], option)) != value:
             differ.append(f"{option} is {chosen} and was {value}")
     if differ:
-        lines.append(f"what does not fit starts afresh: {', '.join(differ)}")
+        lines.append(
+            f"settings that the weights were not trained with: {', '.join(differ)}; what does not "
+            "fit starts afresh"
+        )
     indent = " " * len(_INDENT)
     wrapped = [
         textwrap.fill(

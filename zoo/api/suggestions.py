@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.source import locate
+from zoo.discovery.declarations import Declaration
 from zoo.engine.faults import named, naming_plugin
 from zoo.entry_points import DISTRIBUTION
 from zoo.errors import DataError, PluginError, UsageError, ZooError, ZooWarning, listed
@@ -66,15 +67,16 @@ def choose(name: str, data: str, settings: Mapping[str, object], registry: Regis
         return _choose_model(name, data, settings, registry)
     recipe = find_recipe(name, registry)
     task = registry.get(TaskInfo, recipe.task)
-    registry.get(ModelInfo, recipe.model)  # Before the data is looked at.
-    if not task.suggest:
+    model = registry.get(ModelInfo, recipe.model)  # Before the data is looked at.
+    if not task.suggest or not task.can_use(model):  # resolve() refuses the latter.
         return Choice(name)
     suggestion = _ask(task, _locate(data, registry), settings)
     if suggestion is None:
         return Choice(name)
-    return Choice(
-        name, suggestion.settings, suggestion.notes, init_settings=suggestion.init_settings
-    )
+    chosen = suggestion.settings
+    if model.name != suggestion.model:  # Its sizes are not for every model.
+        chosen = {key: value for key, value in chosen.items() if not key.startswith("model.")}
+    return Choice(name, chosen, suggestion.notes, init_settings=suggestion.init_settings)
 
 
 def _choose_model(
@@ -98,7 +100,7 @@ def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) 
     prefer = (DISTRIBUTION,)
     declared = registry.declarations(TaskInfo, prefer=prefer)
     tasks = [task for task in declared if task.facts["suggests"]]
-    tasks.sort(key=lambda task: not task.facts["for_any_data"])
+    tasks.sort(key=_rank)
     refused: ZooError | None = None
     failed: list[PluginError] = []
     for declaration in tasks:
@@ -123,6 +125,12 @@ def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) 
         why=f"those that look at data are {asked}" if tasks else "no task looks at data",
         fix=f"name one with its model, TASK/MODEL: zoo train TASK/MODEL --data {data}",
     )
+
+
+def _rank(task: Declaration) -> tuple[bool, bool]:
+    """Return when a task is asked: special ones late, and of these zoo's own last."""
+    is_own = task.plugin is not None and task.plugin.distribution == DISTRIBUTION
+    return not task.facts["for_any_data"], is_own and not task.facts["for_any_data"]
 
 
 def _followed(task: str, suggestion: Suggestion, registry: Registry) -> Choice:
