@@ -96,7 +96,7 @@ def test_the_length_is_that_of_the_text_between_its_markers(tmp_path: Path) -> N
     assert whole is not None
     assert part is not None
     assert whole.settings["training.epochs"] == 1
-    assert part.settings["training.epochs"] == 12
+    assert part.settings["training.epochs"] == 30
 
 
 def test_sizes_are_those_of_the_model_that_is_suggested(tmp_path: Path) -> None:
