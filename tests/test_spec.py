@@ -17,9 +17,8 @@ from zoo.spec import Component, RunSpec
 NAMES = [
     "char-best", "imdb-bilstm", "imdb-bilstm-book", "imdb-lstm-book", "imdb-pretrained",
     "imdb-quick", "imdb-rnn-book", "imdb-subwords",
-    "island-best", "island-lstm", "island-lstm-book", "island-tuned",
-    "island-quick", "manual-lstm",
-    "reviews-char-lm", "reviews-lm",
+    "island-best", "island-lstm", "island-lstm-book", "island-quick", "island-tuned",
+    "manual-lstm", "reviews-char-lm", "reviews-lm",
     "sample-lstm", "sentiment/bigru", "sentiment/rnn-oh", "char-lm/gru", "char-lm/rnn-oo",
 ]  # fmt: skip
 

@@ -53,9 +53,10 @@ def _scores(rows: Sequence[Row], notes: Notes) -> Iterator[str]:
     data, name, split, examples = rows[0].test_part
     kind, sign = rows[0].kind, -1 if rows[0].higher_is_better else 1
     yield f"## `{data or rows[0].recipe.task}`: {name}\n"
-    what = notes["own_data"].get(rows[0].recipe.name, "The sample of the task")
     if data:
         what = registry().get(DatasetInfo, data).summary
+    else:
+        what = notes["own_data"].get(rows[0].recipe.name, "The sample of the task")
     protocol = notes["protocols"].get(name, "")
     yield paragraph(
         f"{what}. Scores are on the {examples:,} examples of the {split} part. {protocol}"

@@ -28,12 +28,10 @@ def log_sum_exp(features: Tensor, weight: Tensor, bias: Tensor, left_out: Tensor
         bias: (S,).
         left_out: (N,) the column that the sum of a row leaves out; -1: none.
     """
-    device = features.device.type
+    device, dtype = features.device.type, weight.dtype
     if torch.is_autocast_enabled(device) and bias.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(device)
-        features, weight = features.to(dtype), weight.to(dtype)
-    elif features.dtype != weight.dtype:
-        features = features.to(weight.dtype)
+    features, weight = features.to(dtype), weight.to(dtype)
     with torch.autocast(device, enabled=False):
         result: Tensor = _LogSumExp.apply(  # type: ignore[no-untyped-call]
             features, weight, bias, left_out

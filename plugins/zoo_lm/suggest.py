@@ -10,12 +10,12 @@ from typing import Any
 
 from zoo import Suggestion
 from zoo.data.text import blocks, cut
-from zoo.interfaces import RowNames
 from zoo_lm.char_corpus import gutenberg_markers
 from zoo_lm.options import CharLMOptions
 from zoo_text.options import TextOptions
 from zoo_text.shards.finding import find_shards
 from zoo_text.shards.layout import sample
+from zoo_text.suggest import known_share
 from zoo_text.tables import looks_like_table
 from zoo_text.tables.streams import (
     SUFFIXES_OF_COMPRESSION,
@@ -44,7 +44,8 @@ SETTINGS: Mapping[str, Any] = {
     "optimizer.beta2": 0.99,
     "scheduler.warmup": 0.1,
 }
-"""Settings that do not depend on the length of the text: those of the recipe island-quick."""
+"""Settings that do not depend on the length of the text: those of the recipe island-lstm, not
+averaged."""
 
 # Least share of the characters of a text that INITIAL_WEIGHTS knows.
 _KNOWN = 0.9
@@ -128,15 +129,3 @@ def tuning_settings(length: int) -> dict[str, Any]:
 
 def _epochs(length: int, of_a_million: int, most: int) -> int:
     return min(max(round(of_a_million * math.sqrt(1e6 / max(length, 1))), 1), most)
-
-
-def known_share(text: str, rows: Mapping[str, RowNames]) -> float:
-    """Return the share of the characters of a text that other weights have a vector for.
-
-    Args:
-        text: A sample of the data.
-        rows: What rows of the weights stand for, by parameter.
-    """
-    vectors = rows.get("embedding.weight")
-    known = set(vectors.names) if vectors else set()
-    return sum(character in known for character in text) / max(len(text), 1)

@@ -104,7 +104,7 @@ def suggest_for(source: LabeledTexts, options: TextOptions, times: int = 1) -> S
     init = INITIAL_WEIGHTS if may_start_from_weights(train, times * length) else ""
     return Suggestion(
         "bilstm", settings, init=init, init_settings=FINE_TUNING,
-        suits=lambda rows: known_share(train, rows) >= _KNOWN,
+        suits=lambda rows: known_share(_words(train), rows) >= _KNOWN,
     )  # fmt: skip
 
 
@@ -123,17 +123,21 @@ def may_start_from_weights(texts: Sequence[str], length: float) -> bool:
     return enough and mean_words(texts) >= _SHORTEST and is_english(texts)
 
 
-def known_share(texts: Sequence[str], rows: Mapping[str, RowNames]) -> float:
-    """Return the share of the words of texts that other weights have a vector for.
+def _words(texts: Sequence[str]) -> list[str]:
+    """Return the words of a sample of texts."""
+    return [word for text in texts[:_SAMPLE] for word in tokenize(text)]
+
+
+def known_share(tokens: Sequence[str], rows: Mapping[str, RowNames]) -> float:
+    """Return the share of tokens, words or characters, that other weights have a vector for.
 
     Args:
-        texts: A sample of them is looked at.
+        tokens: Those of some texts; a string is its characters.
         rows: What rows of the weights stand for, by parameter.
     """
     vectors = rows.get("embedding.weight")
     known = set(vectors.names) if vectors else set()
-    words = [word for text in texts[:_SAMPLE] for word in tokenize(text)]
-    return sum(word in known for word in words) / max(len(words), 1)
+    return sum(token in known for token in tokens) / max(len(tokens), 1)
 
 
 def training_settings(num_texts: int, num_labels: int, length: float) -> dict[str, Any]:

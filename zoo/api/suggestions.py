@@ -130,7 +130,8 @@ def _choose_task(data: str, settings: Mapping[str, object], registry: Registry) 
 def _rank(task: Declaration) -> tuple[bool, bool]:
     """Return when a task is asked: special ones late, and of these zoo's own last."""
     is_own = task.plugin is not None and task.plugin.distribution == DISTRIBUTION
-    return not task.facts["for_any_data"], is_own and not task.facts["for_any_data"]
+    is_special = not task.facts["for_any_data"]
+    return is_special, is_special and is_own
 
 
 def _followed(task: str, suggestion: Suggestion, registry: Registry) -> Choice:
