@@ -20,7 +20,7 @@ from benchmarks.own import Rows, read, train, write
 
 SIZES = (100, 300, 1_000, 3_000, 10_000)
 SETS = ("sst2", "imdb")
-BASELINE, FRESH = "TF-IDF + LR", "from nothing"
+BASELINE, FRESH = "TF-IDF + LR", "from scratch"
 # Reviews of the IMDb training part whose films are those of no training text.
 _HELD_OUT = 5_000
 

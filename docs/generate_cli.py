@@ -30,11 +30,11 @@ An expected failure is one line on stderr, `error: WHAT in WHERE: WHY; WHAT TO D
 | 5 | a weights file or checkpoint is not what it says it is |
 | 6 | training diverged |
 | 7 | a download failed |
-| 8 | the disk refused |
+| 8 | the disk is full or not writable |
 | 9 | not enough memory |
 | 70 | an internal error: please report it |
 | 130 | interrupted; what was trained is saved |
-| 141 | nobody reads the output any more, as after `head`; nothing is printed |
+| 141 | the reader closed the pipe, as `head` does (SIGPIPE); no message is printed |
 
 `--debug` before the command also shows the traceback. Results go to stdout, progress to stderr;
 where stderr cannot be written, a command goes on without it. On a terminal, control characters of

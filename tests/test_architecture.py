@@ -49,7 +49,7 @@ OF_COMMANDS = {
     "zoo.environment.facts", "zoo.environment.num_processors", "zoo.environment.set_up_process",
     "zoo.environment.torch_is_imported", "zoo.environment.torch_is_installed",
     "zoo.data.text.decode", "zoo.generation.Sampling", "zoo.interfaces.HasKnown",
-    "zoo.runtime.InferenceModel", "zoo.weights.file.inspect",
+    "zoo.runtime.InferenceModel", "zoo.values.LARGEST_SEED", "zoo.weights.file.inspect",
 }  # fmt: skip
 
 

@@ -160,6 +160,18 @@ def test_a_model_that_ends_or_stops_the_process_is_a_failure_of_its_check(
     assert found in last.found
 
 
+@pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
+def test_checks_run_where_the_process_has_less_memory_than_they_may_take() -> None:
+    program = (
+        "import resource, zoo; resource.setrlimit(resource.RLIMIT_DATA, (8 << 30, 8 << 30)); "
+        "print({result.status for result in zoo.check('gru')} - {'skipped'})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (0, "{'passed'}\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("start", "found"),
     [

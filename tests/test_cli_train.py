@@ -545,6 +545,9 @@ def test_embed_writes_a_vector_for_each_text(
     given, read = tmp_path / "given.npy", tmp_path / "read.npy"
     done = zoo_here("embed", sentiment_run, *TEXTS, "-o", given, "--threads", 1)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{given}\n", "")
+    again = zoo_here("embed", sentiment_run, "other", "-o", given)
+    assert (again.returncode, "file exists" in again.stderr) == (2, True)
+    assert zoo_here("embed", sentiment_run, *TEXTS, "-o", given, "--force").returncode == 0
     zoo_here("embed", sentiment_run, "-o", read, "--threads", 1, stdin="\n".join(TEXTS))
     vectors = np.load(given)
     assert vectors.dtype == np.float32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,17 @@ def test_the_rule_is_chosen_on_validation_and_files_stay_as_they_are(char_lm_run
         assert found == pytest.approx(again["loss"])
     assert result["static_loss"] == pytest.approx(run.model.evaluate(run.data)["loss"], abs=1e-6)
     assert result["loss"] < result["static_loss"]
+
+
+def test_a_run_directory_starts_no_download(char_lm_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(char_lm_run, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "data": "island"}))
+    for evaluate in (evaluate_dynamic, zoo.api.evaluate):
+        with pytest.raises(UsageError, match="the data 'island' has not been downloaded"):
+            evaluate(run)
+    with pytest.raises(UsageError, match="the data 'island' has not been downloaded"):
+        _ = zoo.open_run(run).data
 
 
 def test_a_text_that_repeats_itself_is_learned(char_lm_run: Path, tmp_path: Path) -> None:

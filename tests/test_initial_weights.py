@@ -227,18 +227,23 @@ def test_english_texts_start_from_the_recipe_that_is_suggested(
     assert (run.config["name"], run.config["init"]) == ("text-classification/gru", "reviews-lm")
     said = capsys.readouterr().err.splitlines()
     at = said.index("init     reviews-lm: About reviews-lm")
-    assert said[at + 1] == "         to start from nothing: --init ''"
+    assert said[at + 1] == "         to train from scratch: --init ''"
     off = train_here("", tmp_path / "off", "steps=1", data=data, init="")
     assert off.config == {**without.config}
     # Settings of the user under which it does not fit leave it out.
-    for setting in ("hidden_size=9", "merge=sum"):  # gru has no merge.
-        other = train_here("", tmp_path / setting, "steps=1", setting, data=data)
+    for setting, why in (("hidden_size=9", "has hidden_size="), ("merge=sum", "has no merge")):
+        other = train_here("", tmp_path / setting, "steps=1", setting, data=data, progress=True)
         assert (other.config["name"], other.config["init"]) == ("text-classification/bilstm", "")
+        assert f"init     from scratch: reviews-lm {why}" in capsys.readouterr().err
+    # The same values in other words fit.
+    same = ("num_layers=02", "locked_dropout=no")
+    fits = train_here("", tmp_path / "same", "steps=1", *same, data=data)
+    assert fits.config["init"] == "reviews-lm"
     named = train_here("text-classification/gru", tmp_path / "named", "steps=1", data=data)
     assert named.config["init"] == ""
 
 
-def test_texts_of_words_that_suggested_weights_do_not_know_start_from_nothing(
+def test_texts_of_words_that_suggested_weights_do_not_know_start_from_scratch(
     registered: Callable[..., None], train_here: Train, tmp_path: Path
 ) -> None:
     registered("reviews-lm", has_weights=True)

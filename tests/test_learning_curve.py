@@ -19,10 +19,10 @@ def test_the_table_has_a_row_a_size_and_a_column_a_method() -> None:
     points = [
         Point("sst2", size, method, "validation", [0.5, 0.7], 1.0)
         for size in (100, 1_000)
-        for method in ("TF-IDF + LR", "from nothing")
+        for method in ("TF-IDF + LR", "from scratch")
     ]
     assert table(points).splitlines() == [
-        "| data | texts | TF-IDF + LR | from nothing |",
+        "| data | texts | TF-IDF + LR | from scratch |",
         "|---|---|---|---|",
         "| sst2 | 100 | 0.600 (0.500 to 0.700) | 0.600 (0.500 to 0.700) |",
         "| sst2 | 1,000 | 0.600 (0.500 to 0.700) | 0.600 (0.500 to 0.700) |",

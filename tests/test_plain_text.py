@@ -43,7 +43,7 @@ def test_an_english_text_starts_from_the_published_weights(
     assert (run.config["name"], run.config["init"]) == ("char-lm/lstm", "reviews-char-lm")
     assert run.config["model"]["options"]["num_layers"] == 2
     assert "text     book.txt: text without labels, learned by its characters (char-lm)" in printed
-    assert "to start from nothing: --init ''" in printed
+    assert "to train from scratch: --init ''" in printed
     assert "start: reviews-char-lm: 8 tensors taken" in printed
 
 

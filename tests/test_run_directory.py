@@ -140,8 +140,8 @@ def test_damaged_evaluations_are_a_line(content: str, train_here: Train, tmp_pat
 
 def test_seeds_and_names_of_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for seed in (-1, 2**63):
-        with pytest.raises(UsageError, match=r"seed .* cannot be used"):
+    for seed in (-1, 2**32):
+        with pytest.raises(UsageError, match=r"the seed cannot be used: .* is not an integer"):
             zoo.train("sum/lstm", seed=seed, progress=False)
     monkeypatch.setattr("time.strftime", lambda form: "now")
     settings = {"steps": 1, "hidden_size": 3}
@@ -183,6 +183,39 @@ def test_baselines_stay_with_an_evaluation_that_is_made_again_without_them(tmp_p
         assert stored(directory)["test"]["baselines"] == {"majority": 0.5, "linear": 0.8}
         directory.add_evaluation("test", {**of, "data_sha256": "other", "baselines": {}})
         assert stored(directory)["test"]["baselines"] == {}
+
+
+def test_what_was_measured_on_other_data_does_not_replace_the_score_of_the_training(
+    tmp_path: Path,
+) -> None:
+    out, other = tmp_path / "run", tmp_path / "other.txt"
+    other.write_text("another text, which is not that of the training. " * 30)
+    run = zoo.train("char-lm/gru", out=out, settings={"steps": 2, "hidden_size": 4}, progress=False)
+    score = run.test
+    assert score
+    found = zoo.api.evaluate(out, other, progress=False)
+    assert found["loss"] != score["loss"]
+    assert stored(RunDirectory(out))["test"] == score
+    (out / "evaluations.json").unlink()
+    zoo.api.evaluate(out, other, progress=False)
+    assert stored(RunDirectory(out))["test"] == found
+    assert zoo.open_run(out).test == score
+    assert stored(RunDirectory(out))["test"] == score
+
+
+def test_a_run_that_is_opened_again_says_whether_it_is_complete(tmp_path: Path) -> None:
+    class Stop(zoo.Callback):
+        def on_step_end(self, trainer: Any) -> None:
+            trainer.stop("enough")
+
+    settings = {"steps": 3, "hidden_size": 3}
+    out = tmp_path / "run"
+    zoo.train("sum/lstm", out=out, settings=settings, callbacks=[Stop()], progress=False)
+    assert zoo.open_run(out).interrupted
+    assert zoo.open_run(out).facts()["state"] == "interrupted"
+    assert not zoo.resume(out, progress=False).interrupted
+    assert not zoo.open_run(out).interrupted
+    assert zoo.open_run(out).facts()["state"] == "complete"
 
 
 def stored(directory: RunDirectory) -> dict[str, Any]:

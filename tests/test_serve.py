@@ -437,6 +437,16 @@ def test_pages_of_other_sites_may_be_allowed(reviews: zoo.TrainedModel) -> None:
         refused = client.post("/v1/predict", json={}, headers=given)
         assert error(refused, 422) == "invalid_request"
         assert refused.headers["access-control-allow-origin"] == origin, "it may read why"
+        refused = client.post("/v1/predict", json={}, headers={"Origin": origin})
+        assert error(refused, 401) == "unauthorized"
+        assert refused.headers["access-control-allow-origin"] == origin
+        assert refused.headers["access-control-expose-headers"] == "Retry-After"
+        # Without a length in advance, so that it is refused while it is read.
+        body = iter([b" " * (2 << 20)] * 2)
+        given |= {"Content-Type": "application/json"}
+        refused = client.post("/v1/predict", content=body, headers=given)
+        assert error(refused, 413) == "body_too_large"
+        assert refused.headers["access-control-allow-origin"] == origin
     with TestClient(create_app({"reviews": reviews})) as client:
         answer = client.get("/v1/models")
         assert not [name for name in answer.headers if name.startswith("access-control")]

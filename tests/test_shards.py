@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,7 +36,7 @@ from zoo_text.shards import counting, reading
 from zoo_text.shards.counting import Counting, bounded, count
 from zoo_text.shards.encoding import Encoding, encode
 from zoo_text.shards.layout import look
-from zoo_text.shards.table import load
+from zoo_text.shards.table import Texts, load
 from zoo_text.tokens import tokenize
 
 pandas = pytest.importorskip("pandas")
@@ -135,6 +137,41 @@ def test_texts_that_are_equal_but_for_case_and_spaces_share_a_part(tmp_path: Pat
     part = np.searchsorted(ends, np.arange(len(counted.rows)), side="right")
     by_row = part[np.argsort(counted.rows)]
     assert (by_row[:240] == by_row[240:]).all()
+
+
+@pytest.mark.usefixtures("several_units")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_training_texts_that_are_in_a_given_test_part_are_left_out(
+    processes: int, tmp_path: Path
+) -> None:
+    data = rows()
+    test = [{**row, "text": row["text"].upper()} for row in data[::3]]
+    word = [{"text": "Island", "label": data[0]["label"]}]
+    write_shards(tmp_path / "shards", "jsonl", data + word, 2)
+    for path in sorted((tmp_path / "shards").iterdir()):
+        path.rename(path.with_name(path.name.replace("x-", "train-")))
+    pandas.DataFrame(test + word).to_json(
+        tmp_path / "shards" / "test.jsonl", orient="records", lines=True
+    )
+    pattern = str(tmp_path / "shards" / "*.jsonl")
+    found = list_shards(pattern)
+    table = load(found, look(found, TextOptions(), "auto"), 1)
+    parts = {}
+    for drop in (True, False):
+        how = Counting("words", 0, "head", (0.2, 0.2), 1, False, drop_duplicates=drop)
+        counted = count(table, how, processes)
+        assert (counted.left_out > 0) == drop
+        texts = list(Texts(table.content, table.ends, counted.rows))
+        edges = [0, *np.cumsum(counted.sizes).tolist()]
+        parts[drop] = [texts[first:after] for first, after in itertools.pairwise(edges)]
+    (train, validation, tested), (train_of_all, *others) = parts[True], parts[False]
+    assert [validation, tested] == others
+    left_out = {row["text"].lower() for row in test}
+    assert train == [text for text in train_of_all if text.lower() not in left_out]
+    assert "Island" in train, "a single word is no leak"
+    task = TextClassification(ClassificationOptions(tokens="words"))
+    notes = " ".join(" ".join(task.prepare(locate(pattern, None), 1).notes).split())
+    assert re.search(r"in another part, too: \d+ training texts \(left out; --keep-dup", notes)
 
 
 def train(data: str, out: Path, **how: Any) -> dict[str, Any]:
@@ -344,3 +381,24 @@ def test_a_shard_that_is_cut_or_empty_is_named(shards: str, tmp_path: Path) -> N
     two.write_bytes(two.read_bytes()[:-9])
     assert "no JSON object in " in str(refused(pattern))
     assert json.loads(two.read_text().splitlines()[0])["id"] == 80
+
+
+@pytest.mark.usefixtures("several_units")
+def test_a_damaged_line_is_where_the_message_says(tmp_path: Path) -> None:
+    pattern = write_shards(tmp_path / "lines", "jsonl", rows(), 1)
+    (path,) = (tmp_path / "lines").iterdir()
+    lines = ["\n", *path.read_text().splitlines(keepends=True)]
+    lines[200] = "damaged\n"
+    path.write_text("".join(lines))
+    found = re.search(r"line (\d+) after byte ([\d,]+)", str(refused(pattern)))
+    assert found
+    rest = path.read_bytes()[int(found[2].replace(",", "")) :].split(b"\n")
+    # The first one began before.
+    assert rest[int(found[1])] == b"damaged"
+
+
+def test_an_encoding_that_shards_are_not_read_in_is_refused(shards: str) -> None:
+    found = list_shards(shards)
+    assert look(found, TextOptions(encoding="UTF-8"), "auto").columns.text == "text"
+    with pytest.raises(DataError, match="shards are read as UTF-8, and encoding is cp1252"):
+        look(found, TextOptions(encoding="cp1252"), "auto")

@@ -160,7 +160,8 @@ class UnspeakableError(Exception):
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (MemoryError(), 9, "not enough memory"),
+        (MemoryError(), 9, "not enough memory; make the network or the batches smaller"),
+        (MemoryError("3 GiB are free"), 9, "not enough memory: 3 GiB are free"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 9, "not enough"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(28, "No space left on device"), 8, "No space left"),

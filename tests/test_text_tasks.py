@@ -255,6 +255,29 @@ def test_the_threshold_is_chosen_on_validation(tmp_path: Path) -> None:
         assert (prediction.label == "spam") == (prediction.scores["spam"] > threshold)
 
 
+@pytest.mark.parametrize(("threshold", "is_half"), [("none", True), ("f1", False), ("half", False)])
+def test_several_labels_are_predicted_above_one_half_or_by_what_is_asked_for(
+    threshold: str, is_half: bool, tmp_path: Path
+) -> None:
+    draw = random.Random(4)  # Nothing is to be learned: the best F1 predicts every label.
+    rows = [(f"{draw.random()} no", draw.choice(["", "a", "b", "a;b"])) for _ in range(400)]
+    data = write(tmp_path / "mail.csv", rows)
+    settings = {**FAST, "labels": "multilabel", "epochs": 1, "threshold": threshold}
+    run = zoo.train(
+        "text-multilabel/gru", data, out=tmp_path / "run", settings=settings, progress=False
+    )
+    model: Any = run.model
+    assert (float(model.module.threshold) == 0.5) == is_half
+    # "half" is the name that the best F1 had in earlier versions.
+    assert run.settings["task.threshold"] == ("none" if is_half else "f1")
+
+
+def test_a_threshold_for_three_labels_is_refused(tmp_path: Path) -> None:
+    data = write(tmp_path / "data.csv", [(f"a text, {n}", "abc"[n % 3]) for n in range(60)])
+    with pytest.raises(UsageError, match="threshold is for two labels: there are 3"):
+        zoo.train("text-classification/gru", data, settings={**FAST, "threshold": "f1"})
+
+
 def test_another_vocabulary_takes_the_vectors_of_common_units(run: zoo.Run, tmp_path: Path) -> None:
     rows = [(f"{text} today", label.upper()) for text, label in meals(60)]
     data = write(tmp_path / "more.csv", rows)

@@ -64,7 +64,7 @@ def test_the_weights_of_the_best_evaluation_are_saved(
     train_here: Train, text_file: Path, tmp_path: Path
 ) -> None:
     recorder = Recorder()
-    # The learning rate rises from nothing to far too much: the best is somewhere in between.
+    # The learning rate rises from zero to far too much: the best is somewhere in between.
     train_here(
         "char-lm/rnn", tmp_path / "run", "steps=60", "evaluate_every=5", "warmup=1.0",
         "learning_rate=4.0", *SMALL, data=text_file, callbacks=[recorder],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,6 +42,19 @@ class Sampling:
     top_p: float = 1.0
     seed: int | None = None
 
+    @classmethod
+    def at_temperature(
+        cls, temperature: float, top_k: int = 0, top_p: float = 1.0, seed: int | None = None
+    ) -> Sampling:
+        """Return the sampling with the scale 1 / temperature; at 0 the likeliest token is taken.
+
+        Raises:
+            UsageError: A value is out of bounds.
+        """
+        if not temperature >= 0:
+            raise UsageError("temperature is negative or no number", why=f"got {temperature}")
+        return cls(1 / temperature if temperature else math.inf, top_k, top_p, seed)
+
     def __post_init__(self) -> None:
         if not self.scale > 0:
             raise UsageError("scale is not positive", why=f"got {self.scale}")
@@ -49,10 +63,7 @@ class Sampling:
         if not 0 < self.top_p <= 1:
             raise UsageError("top-p is not above 0 and at most 1", why=f"got {self.top_p}")
         if self.seed is not None:
-            try:
-                check_seed(self.seed)
-            except ValueError as error:
-                raise UsageError("the seed cannot be used", why=str(error)) from None
+            check_seed(self.seed)
 
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:

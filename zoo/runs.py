@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zoo.display import Displayed
-from zoo.engine.checkpoint import read_header
+from zoo.engine.checkpoint import is_complete, read_header
 from zoo.engine.evaluation import installed_metrics
 from zoo.engine.origin import processes
-from zoo.engine.progress import progress_bar
+from zoo.engine.progress import evaluation_progress
 from zoo.engine.run_directory import RunDirectory
-from zoo.errors import DiskError, ZooWarning
 from zoo.installed import registry
 from zoo.interfaces import Data, FitsBaseline, Mistake, Outcomes
 from zoo.settings import resolve
-from zoo.spec import SAMPLE, settings_of
+from zoo.spec import SAMPLE, dataset_of, settings_of
 from zoo.trained import TrainedModel
+from zoo.trained.measured import check_downloaded
 from zoo.verdict import verdict
 from zoo.weights.file import inspect
+
+
+def data_of_run(directory: RunDirectory) -> str:
+    """Return the data of a run: a path, the name of a data set, or that of the sample.
+
+    Args:
+        directory: The run directory.
+
+    Raises:
+        UsageError: It is a data set that is not in the cache: a directory starts no download.
+    """
+    data = str(directory.read_config()["data"])
+    if (dataset := dataset_of(data, registry())) is not None:
+        check_downloaded(dataset, str(directory.config))
+    return data or SAMPLE
 
 
 class Run(Displayed):
@@ -31,8 +45,8 @@ class Run(Displayed):
 
     Attributes:
         path: The run directory.
-        interrupted: Whether the training was stopped before it was complete.
-        stop_reason: Why it was stopped early; empty if it was not.
+        stop_reason: Why it was stopped early; empty if it was not, and after
+            :func:`zoo.open_run`.
         transfer: What was taken from the weights that training started from, in words.
         messages: What callbacks said at its end, such as where a report was written.
     """
@@ -42,7 +56,7 @@ class Run(Displayed):
         path: Path,
         load: Callable[[Path, str], TrainedModel],
         *,
-        interrupted: bool = False,
+        interrupted: bool | None = False,
         stop_reason: str = "",
         transfer: str = "",
         data: Data | None = None,
@@ -55,7 +69,7 @@ class Run(Displayed):
         Args:
             path: The run directory.
             load: (path, device) to the trained model.
-            interrupted: See above.
+            interrupted: See above; None: as the checkpoint says.
             stop_reason: See above.
             transfer: See above.
             data: What the training prepared; None: it is read again where it is needed.
@@ -64,7 +78,7 @@ class Run(Displayed):
             progress: Whether to show how far it is.
         """
         self.path = path
-        self.interrupted = interrupted
+        self._interrupted = interrupted
         self.stop_reason = stop_reason
         self.transfer = transfer
         self.messages: tuple[str, ...] = ()
@@ -72,6 +86,17 @@ class Run(Displayed):
         self._load = load
         self._data = data
         self._device, self._threads, self._progress = device, threads, progress
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the training was stopped before it was complete.
+
+        Raises:
+            WeightsError: The checkpoint is damaged.
+        """
+        if self._interrupted is None:
+            self._interrupted = not is_complete(self._directory)
+        return self._interrupted
 
     @cached_property
     def model(self) -> TrainedModel:
@@ -100,16 +125,9 @@ class Run(Displayed):
             data,
             metrics=installed_metrics(self.config["metrics"], registry()),
             threads=self._threads,
-            progress=partial(progress_bar, description="test")
-            if self._progress
-            else (lambda batches: batches),
+            progress=evaluation_progress("test", shown=self._progress),
         )
-        try:
-            self._directory.add_evaluation("test", measured)
-        except DiskError as error:
-            message = f"the evaluation is not stored for the export: {error}"
-            warnings.warn(message, ZooWarning, stacklevel=2)
-        return measured
+        return self._directory.store_evaluation("test", measured)
 
     @property
     def verdict(self) -> tuple[str, ...]:
@@ -153,7 +171,7 @@ class Run(Displayed):
         """The data of the training, as its task prepares it; errors are those of :attr:`test`."""
         if self._data is not None:
             return self._data
-        return self._evaluated.prepare(self.config["data"] or SAMPLE)
+        return self._evaluated.prepare(data_of_run(self._directory))
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -208,7 +226,8 @@ class Run(Displayed):
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know of the run, by name."""
-        state = f"stopped: {self.stop_reason}" if self.stop_reason else "complete"
+        state = "interrupted" if self.interrupted else "complete"
+        state = f"stopped: {self.stop_reason}" if self.stop_reason else state
         facts = {"path": str(self.path), "state": state, "name": self.config["name"]}
         if self._directory.weights.exists():
             for split, metrics in self.metrics.items():

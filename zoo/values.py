@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from zoo.errors import shortened
+from zoo.errors import UsageError, shortened
 
 Scalar = bool | int | float | str
 Value = Scalar | tuple[Scalar, ...] | None
@@ -152,10 +152,11 @@ def check_seed(seed: object) -> None:
     """Check a seed.
 
     Raises:
-        ValueError: It is not an integer from 0 to :data:`LARGEST_SEED`.
+        UsageError: It is not an integer from 0 to :data:`LARGEST_SEED`.
     """
     if not _is_number(seed, numbers.Integral) or not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"{shown(seed)} is not an integer from 0 to {LARGEST_SEED}")
+        why = f"{shown(seed)} is not an integer from 0 to {LARGEST_SEED}"
+        raise UsageError("the seed cannot be used", why=why)
 
 
 def shown(value: object) -> str:

@@ -142,7 +142,7 @@ def _advice(comparisons: Sequence[_Comparison]) -> str:
         return "check that the texts and labels are the right columns, then try more epochs"
     if any(each.is_certain for each in comparisons):
         return "try more epochs, another learning rate or another model"
-    return f"{'the two' if len(comparisons) == 1 else 'they'} are equally good on this data"
+    return "the test part is too small to tell which is better"
 
 
 def _number(value: float) -> str:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from zoo.api import load, open_run, registry
+from zoo.api import load
+from zoo.api.evaluation import training_data
 from zoo.data.sequence import TokenSequence
 from zoo.errors import DivergedError, UsageError
 from zoo.interfaces import Batch, Data, Metrics, State, Task
-from zoo.records import Recipe
 
 LEARNING_RATES = (0.02, 0.05)
 """What the learning rate is chosen from."""
@@ -83,12 +83,7 @@ def evaluate_dynamic(
     """
     _check_numbers(learning_rates, decays, steps)
     model = load(name, device)
-    if data:
-        prepared = model.prepare(data)
-    elif Path(name).is_dir():
-        prepared = open_run(name).data
-    else:
-        prepared = model.prepare(None if Path(name).exists() else _data_of_recipe(str(name)))
+    prepared = model.prepare(data or training_data(name))
     validation, chosen = (_sequence(prepared, part, model) for part in ("validation", split))
     measured: list[Measured] = []
     # Without learning there is nothing that decays.
@@ -187,10 +182,6 @@ def _segments(split: TokenSequence, steps: int) -> Iterator[Batch]:
     for at in range(0, split.num_examples, steps):
         length = min(steps, split.num_examples - at)
         yield split.batch(np.array([at]), length, reset_state=at == 0)
-
-
-def _data_of_recipe(name: str) -> str | None:
-    return registry().get(Recipe, name).data or None
 
 
 def _sequence(data: Data, name: str, model: zoo.TrainedModel) -> TokenSequence:

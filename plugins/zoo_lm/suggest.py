@@ -72,9 +72,12 @@ def suggest_text(path: Path | None, options: CharLMOptions) -> Suggestion | None
         return None
     name, text, size = found
     length = size * len(text) // max(len(text.encode()), 1)
+    settings = {**SETTINGS, **training_settings(length)}
+    if options.input == "onehot":
+        del settings["task.embed_dropout"]
     return Suggestion(
         "lstm",
-        {**SETTINGS, **training_settings(length)},
+        settings,
         (f"text     {name}: text without labels, learned by its characters (char-lm)",),
         init=INITIAL_WEIGHTS,
         init_settings=tuning_settings(length),

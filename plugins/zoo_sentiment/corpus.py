@@ -18,7 +18,7 @@ from zoo import files
 from zoo.data import store
 from zoo.data.ragged import IntArray
 from zoo.errors import DataError
-from zoo_sentiment.reviews import Reviews, check, read, sample_reviews
+from zoo_sentiment.reviews import Reviews, check_sizes, read, sample_reviews
 from zoo_text.tokens import tokenize
 
 # Increase it when the tokenizer or the layout of a cache entry changes.
@@ -105,7 +105,7 @@ def load(path: Path | None) -> Corpus:
         pairs = [(review.text, review.label) for review in sample_reviews().reviews]
         digest = files.digest_text(json.dumps(pairs))
     else:
-        check(path)
+        check_sizes(path)
         digest = files.digest(path)
 
     def build(folder: Path) -> None:

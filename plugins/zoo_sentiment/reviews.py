@@ -126,8 +126,8 @@ def _folder(path: Path) -> Iterator[tuple[str, Path]]:
         raise DataError("cannot read the folder", where=str(path), why=str(error)) from error
 
 
-def check(path: Path) -> None:
-    """Refuse a folder with files that are no reviews, before the long time of reading them all.
+def check_sizes(path: Path) -> None:
+    """Refuse a folder with a file that is too large, before the long time of reading them all.
 
     Raises:
         DataError: A review has more than 64 MiB, or the folder cannot be read.
@@ -146,8 +146,8 @@ def sample_reviews() -> Reviews:
     return Reviews(reviews, {})
 
 
-def is_imdb(path: Path) -> bool:
-    """Return whether a path is the IMDb archive, or a folder that it unpacks to."""
+def may_be_imdb(path: Path) -> bool:
+    """Return whether a path is an archive, or a folder with a review where IMDb has its own."""
     if path.is_dir():
         return any(_REVIEW.fullmatch(name) for name, _ in _folder(path))
     return path.name.lower().endswith(_ARCHIVES)

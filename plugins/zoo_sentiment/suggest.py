@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zoo import Suggestion
 from zoo_sentiment.options import SentimentOptions
-from zoo_sentiment.reviews import is_imdb
+from zoo_sentiment.reviews import may_be_imdb
 from zoo_text.suggest import FINE_TUNING, suggest_classification, training_settings
 
 # The archive's training texts, less those of the validation split, and their words.
@@ -17,8 +17,8 @@ def suggest(path: Path | None, options: SentimentOptions) -> Suggestion | None:
     """Suggest for the IMDb archive, its folder or a table; None for other data."""
     if path is None:
         return None
-    if is_imdb(path):
-        notes = (f"data     {path.name}: the IMDb reviews, 25,000 for training and for testing",)
+    if may_be_imdb(path):
+        notes = (f"data     {path.name}: reviews in the layout of the IMDb archive",)
         settings = training_settings(_IMDB_TEXTS, 2, _IMDB_LENGTH)
         return Suggestion("bilstm", settings, notes, init_settings=FINE_TUNING)
     return suggest_classification(path, options)

@@ -15,7 +15,7 @@ from zoo.errors import DataError
 from zoo.interfaces import Data
 from zoo_sentiment.corpus import Corpus, CorpusTexts, load
 from zoo_sentiment.options import SentimentOptions
-from zoo_sentiment.reviews import is_imdb
+from zoo_sentiment.reviews import may_be_imdb
 from zoo_sentiment.splits import check_labels, draw_at_random, split_rows
 from zoo_sentiment.texts import read_texts, repeated_notes
 from zoo_text.batches import TextSplit
@@ -59,7 +59,7 @@ class Sentiment(TextClassification):
         return is_unknown or super()._is_source(digest)
 
     def _is_table(self, path: Path | None) -> bool:
-        return path is not None and not is_imdb(path)
+        return path is not None and not may_be_imdb(path)
 
     def _check_options(self, path: Path | None) -> None:
         options = self.options

@@ -202,11 +202,11 @@ def application(
             allow_origins=list(origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
         )
     guarded = NameGuard(guarded, hosts, origins)
     app.guarded = Boundary(
         guarded,
-        most_requests=limits.requests,
         on_request=service.monitor.request,
         draining=lambda: service.draining,
     )

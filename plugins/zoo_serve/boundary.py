@@ -9,7 +9,7 @@ from collections.abc import Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zoo_serve.errors import Refused, error_response
+from zoo_serve.errors import error_response
 
 logger = logging.getLogger("zoo_serve")
 
@@ -27,11 +27,10 @@ HEADERS = [
 
 
 class Boundary:
-    """Catches what the application raises, bounds the requests in progress, and counts.
+    """Catches what the application raises, and counts requests.
 
     Args:
         app: The application.
-        most_requests: Requests in progress.
         on_request: Is told path, status and seconds of every request. The path is that of a
             route, or ``other``: a client cannot make up new ones.
         draining: Returns whether the server is ending: its answers close their connections.
@@ -40,15 +39,12 @@ class Boundary:
     def __init__(
         self,
         app: ASGIApp,
-        most_requests: int,
         on_request: Callable[[str, int, float], None],
         draining: Callable[[], bool],
     ) -> None:
         self._app = app
-        self._most_requests = most_requests
         self._on_request = on_request
         self._draining = draining
-        self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,11 +66,7 @@ class Boundary:
                 message = {**message, "headers": headers}
             await send(message)
 
-        self._requests += 1
         try:
-            if self._requests > self._most_requests:
-                message = "too many requests are in progress"
-                raise Refused(503, "too_many_requests_in_progress", message, retry_after=1)
             await self._app(scope, receive, send_safely)
         except ClientDisconnect:
             pass  # Nobody is there to be told.
@@ -85,6 +77,5 @@ class Boundary:
             if not status:  # Otherwise the connection is closed in the middle of an answer.
                 await response(scope, receive, send_safely)
         finally:
-            self._requests -= 1
             route = getattr(scope.get("route"), "path", "other")
             self._on_request(route, status, time.perf_counter() - started)

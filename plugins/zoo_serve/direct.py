@@ -35,9 +35,8 @@ class Direct:
             return
         route, body_type = found
         scope["route"] = route
-        content = await _read(receive)
         try:
-            response = await route.endpoint(_parse(content, body_type))
+            response = await route.endpoint(_parse(await _read(receive), body_type))
         except EXPECTED as error:
             response = error_response(error)
         await response(scope, receive, send)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zoo_serve.errors import Refused
+from zoo_serve.errors import Refused, error_response
 from zoo_serve.limits import Limits
 
 OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz"})
@@ -53,11 +53,15 @@ class NameGuard:
 
 
 class ClientGuard:
-    """Refuses requests without the token, too many from one address, and bodies of a wrong kind.
+    """Refuses requests without the token, too many of them, and bodies of a wrong kind.
+
+    A refusal is answered here: a page that may use the server reads why, since the headers of CORS
+    are added around it.
 
     Args:
         app: The application.
-        limits: Bounds of bodies, of the time until they arrive, and of rates.
+        limits: Bounds of requests in progress, of bodies, of the time until they arrive, and of
+            rates.
         token: What clients have to send as ``Authorization: Bearer TOKEN``; empty: nothing.
     """
 
@@ -66,19 +70,41 @@ class ClientGuard:
         self._limits = limits
         self._token = token.encode()
         self._rates = Rates(limits.rate)
+        self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            headers = _headers(scope)
-            path = scope["path"]
-            if self._token and path not in OPEN_PATHS and not path.startswith("/static/"):
-                self._check_token(headers)
-            if self._limits.rate and path != "/healthz":
-                self._rates.count(scope["client"][0] if scope.get("client") else "")
-            if scope["method"] in ("POST", "PUT", "PATCH"):
-                await self._check_body(headers, receive)
-                receive = self._bounded(receive)
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self._requests += 1
+        try:
+            receive = await self._taken(scope, receive)
+        except Refused as refused:
+            await error_response(refused)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+        finally:
+            self._requests -= 1
+
+    async def _taken(self, scope: Scope, receive: Receive) -> Receive:
+        """Return what reads the body of a request.
+
+        Raises:
+            Refused: The request is not taken.
+        """
+        if self._requests > self._limits.requests:
+            message = "too many requests are in progress"
+            raise Refused(503, "too_many_requests_in_progress", message, retry_after=1)
+        headers = _headers(scope)
+        path = scope["path"]
+        if self._token and path not in OPEN_PATHS and not path.startswith("/static/"):
+            self._check_token(headers)
+        if self._limits.rate and path != "/healthz":
+            self._rates.count(scope["client"][0] if scope.get("client") else "")
+        if scope["method"] in ("POST", "PUT", "PATCH"):
+            await self._check_body(headers, receive)
+            receive = self._bounded(receive)
+        return receive
 
     def _check_token(self, headers: Mapping[bytes, bytes]) -> None:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")

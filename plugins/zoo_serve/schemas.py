@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LARGEST_SEED = (1 << 63) - 1
+from zoo.values import LARGEST_SEED
 
 
 class _Request(BaseModel):
@@ -65,13 +65,17 @@ class GenerateRequest(_Request):
         json_schema_extra={"examples": [{"prompt": "The island", "length": 200, "stream": True}]}
     )
 
-    prompt: str = Field("", description="Where the text starts.")
+    prompt: str = Field("", description="Text to continue.")
     length: int = Field(200, ge=0, description="Tokens to generate.")
     temperature: float = Field(
         1.0, ge=0, description="Above 1: more random, below 1: less; 0: the likeliest token."
     )
     top_k: int = Field(0, ge=0, lt=1 << 31, description="Draw among the k likeliest; 0: all.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Draw among the likeliest that hold p.")
+    top_p: float = Field(
+        1.0, gt=0, le=1,
+        description="Draw among the likeliest tokens that together have probability p "
+        "(nucleus sampling).",
+    )  # fmt: skip
     seed: int | None = Field(
         None, ge=0, le=LARGEST_SEED, description="For the same text each time."
     )

@@ -134,8 +134,7 @@ class Service:
         if body.length > self.limits.tokens:
             message = f"length is {body.length:,}, and {self.limits.tokens:,} are allowed"
             raise Refused(422, "too_many_tokens", message)
-        scale = 1 / body.temperature if body.temperature else float("inf")
-        sampling = Sampling(scale, body.top_k, body.top_p, body.seed)
+        sampling = Sampling.at_temperature(body.temperature, body.top_k, body.top_p, body.seed)
         tokens = model.stream(body.prompt, body.length, sampling)
         generation = self._generations.start(tokens, partial(self.monitor.tokens, model.name))
 

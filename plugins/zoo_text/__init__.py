@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import zoo
-from zoo_text.options import ClassificationOptions, RegressionOptions
+from zoo_text.options import ClassificationOptions, MultilabelOptions, RegressionOptions
 
 # Settings of TASK/MODEL; a suggestion for the data has more.
 SETTINGS: dict[str, Any] = {
@@ -40,7 +40,7 @@ def zoo_tasks() -> list[zoo.TaskInfo]:
             summary="Any number of labels for a text",
             target="zoo_text.multilabel:TextMultilabel",
             runtime="zoo_text.runtime:TextMultilabel",
-            options=ClassificationOptions,
+            options=MultilabelOptions,
             monitor="f1_micro",
             higher_is_better=True,
             settings=SETTINGS,

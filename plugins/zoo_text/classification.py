@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.ragged import Array, IntArray
+from zoo.errors import UsageError
 from zoo.interfaces import Metric, Mistake, Outcomes, Split
 from zoo_text.batches import TextSplit
 from zoo_text.calibration import choose_threshold, fit_temperature, logit
@@ -62,7 +63,15 @@ class TextClassification(LabelTask):
         self.set_labels(source.names, counts)
 
     def set_labels(self, labels: list[str], counts: IntArray) -> None:
-        """Take labels, and how many training texts have each."""
+        """Take labels, and how many training texts have each.
+
+        Raises:
+            UsageError: A threshold is to be chosen, and there are more than two labels.
+        """
+        if len(labels) > 2 and self.options.threshold != "half":
+            raise UsageError(
+                "threshold is for two labels", why=f"there are {len(labels)}", fix="leave it out"
+            )
         self.labels = labels
         self.shares = [float(share) for share in (counts + 0.5) / (counts + 0.5).sum()]
 

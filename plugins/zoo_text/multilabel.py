@@ -75,10 +75,6 @@ class TextMultilabel(LabelTask):
 
     # Evaluation
 
-    @property
-    def _threshold_metric(self) -> str:
-        return "f1" if self.options.threshold == "half" else self.options.threshold
-
     def make_metrics(self, network: nn.Module) -> Sequence[Metric]:
         """Return the metrics of an evaluation; see :class:`zoo.interfaces.MakesMetrics`."""
         assert isinstance(network, TextNetwork)
@@ -97,16 +93,18 @@ class TextMultilabel(LabelTask):
         outputs, targets, linear = collect(self, network, split)
         if self.options.calibration == "temperature":
             network.temperature.fill_(fit_temperature(outputs, targets))
-        metric = self._threshold_metric
-        scores = (outputs / network.temperature.cpu()).sigmoid().numpy()
-        network.threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
+        network.threshold.fill_(self._best_threshold(outputs / network.temperature.cpu(), targets))
         if linear is not None:
-            scores = linear.sigmoid().numpy()
-            network.linear_threshold.fill_(choose_threshold(scores, targets.bool().numpy(), metric))
+            network.linear_threshold.fill_(self._best_threshold(linear, targets))
 
     def decision_shift(self, outputs: Tensor, targets: Tensor) -> float:
+        return -logit(self._best_threshold(outputs, targets))
+
+    def _best_threshold(self, outputs: Tensor, targets: Tensor) -> float:
+        if self.options.threshold == "none":
+            return 0.5
         scores = outputs.sigmoid().numpy()
-        return -logit(choose_threshold(scores, targets.bool().numpy(), self._threshold_metric))
+        return choose_threshold(scores, targets.bool().numpy(), self.options.threshold)
 
     # Use
 

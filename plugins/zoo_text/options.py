@@ -194,9 +194,22 @@ class ClassificationOptions(TextOptions):
     )
     threshold: str = zoo.option(
         "half",
-        "from which probability on one of two labels, or one of several, is predicted; other than "
-        "half: what is best on the validation split",
+        "from which probability on the second of two labels is predicted; other than half: by what "
+        "it is chosen on the validation split",
         choices=("half", "accuracy", "balanced_accuracy", "f1"),
+    )
+
+
+@dataclass(frozen=True)
+class MultilabelOptions(ClassificationOptions):
+    """Options of :class:`zoo_text.multilabel.TextMultilabel`."""
+
+    threshold: str = zoo.option(
+        "f1",
+        "by what the probability from which on a label is predicted, one for all labels, is chosen "
+        "on the validation split; none: it is 0.5",
+        choices=("none", "accuracy", "balanced_accuracy", "f1"),
+        old_values={"half": "f1"},
     )
 
 

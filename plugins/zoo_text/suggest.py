@@ -111,7 +111,7 @@ def suggest_for(source: LabeledTexts, options: TextOptions, times: int = 1) -> S
 def may_start_from_weights(texts: Sequence[str], length: float) -> bool:
     """Return whether a training may start from :data:`INITIAL_WEIGHTS`, by its texts alone.
 
-    Their network is larger than that of a training from nothing, and needs epochs that a default
+    Their network is larger than that of a training from scratch, and needs epochs that a default
     has no time for where there are more tokens: on 3,000 reviews it scored less, see
     docs/own-data.md.
 

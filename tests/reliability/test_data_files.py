@@ -44,7 +44,7 @@ def tables(path):
     return load_table(path, TextOptions(), 1)
 
 def archive(path):
-    return reviews.is_imdb(path) and reviews.read(path)
+    return reviews.may_be_imdb(path) and reviews.read(path)
 
 def text(path):
     for block in blocks(path): pass

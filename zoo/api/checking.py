@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from zoo.checks.result import Result
 from zoo.errors import PluginError, UsageError
+from zoo.subprocesses import kill
 
 SECONDS = 300
 MEMORY_BYTES = 16 << 30
@@ -45,45 +45,30 @@ def check(
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.jsonl"
-        command = [
-            sys.executable,
-            "-m",
-            "zoo.checks",
-            str(report),
-            name,
-            *([str(data)] * bool(data)),
-        ]
-        why = _run(command, seconds, memory)
+        arguments = [str(report), str(memory), name, *([str(data)] * bool(data))]
+        why = _run([sys.executable, "-m", "zoo.checks", *arguments], seconds)
         text = report.read_text(encoding="utf-8") if report.exists() else ""
         lines = [json.loads(line) for line in text.splitlines()]
     return _results(name, lines, why)
 
 
-def _run(command: list[str], seconds: float, memory: int) -> str:
+def _run(command: list[str], seconds: float) -> str:
     """Run the checks; return why they did not come to their end, or nothing."""
     path = os.pathsep.join(entry or os.curdir for entry in sys.path)
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=seconds, env={**os.environ, "PYTHONPATH": path}, preexec_fn=_limit(memory),
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"did not end within {seconds:g} s"
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [""])[-1]
-        return f"ended the process with code {done.returncode}{': ' if last else ''}{last}"
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True, env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            said = process.communicate(timeout=seconds)[1]
+        except subprocess.TimeoutExpired:
+            return f"did not end within {seconds:g} s"
+        finally:
+            kill(process)
+    if process.returncode:
+        last = (said.strip().splitlines() or [""])[-1]
+        return f"ended the process with code {process.returncode}{': ' if last else ''}{last}"
     return ""
-
-
-def _limit(memory: int) -> Callable[[], None] | None:
-    if os.name != "posix":
-        return None
-    import resource
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-
-    return limit
 
 
 def _results(name: str, lines: list[dict[str, Any]], why: str) -> list[Result]:

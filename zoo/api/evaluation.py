@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from zoo.api.loading import load
-from zoo.engine.progress import progress_bar
+from zoo.engine.progress import evaluation_progress
 from zoo.engine.run_directory import RunDirectory
-from zoo.errors import DiskError, ZooWarning
 from zoo.installed import registry
 from zoo.records import Recipe
-from zoo.spec import SAMPLE, dataset_of
-from zoo.trained.measured import check_downloaded
+from zoo.runs import data_of_run
 
 
 def evaluate(
@@ -48,40 +44,34 @@ def evaluate(
         progress: Whether to show the progress.
     """
     model = load(name, device)
-    directory = RunDirectory(Path(name))
-    if not data and directory.exists():
-        data = data_of(directory)
-    elif not data and not Path(name).exists():
-        data = registry().get(Recipe, str(name)).data
     result = model.evaluate(
-        data,
+        data or training_data(name),
         split=split,
         shuffle_steps=shuffle_steps,
         metrics=metrics,
         threads=threads,
-        progress=partial(progress_bar, description=split)
-        if progress
-        else (lambda batches: batches),
+        progress=evaluation_progress(split, shown=progress),
     )
+    directory = RunDirectory(Path(name))
     if directory.exists() and not shuffle_steps:
-        try:
-            return directory.add_evaluation(split, result)
-        except DiskError as error:
-            message = f"the evaluation is not stored for the export: {error}"
-            warnings.warn(message, ZooWarning, stacklevel=2)
+        return directory.store_evaluation(split, result)
     return result
 
 
-def data_of(directory: RunDirectory) -> str:
-    """Return the data of a run, which may be a path: a run is evaluated on what it was trained on.
+def training_data(name: str | Path) -> str | None:
+    """Return the data that trained weights are evaluated on where none is given.
 
     Args:
-        directory: The run directory.
+        name: As for :func:`load`.
+
+    Returns:
+        A path or the name of a data set: of a run that of its configuration, of a recipe its data
+        set. None for a weights file, which says itself what it was trained on.
 
     Raises:
-        UsageError: It is a data set that is not in the cache: a directory starts no download.
+        UsageError: The data of a run is not in the cache: a directory starts no download.
     """
-    data = str(directory.read_config()["data"])
-    if (dataset := dataset_of(data, registry())) is not None:
-        check_downloaded(dataset, str(directory.config))
-    return data or SAMPLE
+    directory = RunDirectory(Path(name))
+    if directory.exists():
+        return data_of_run(directory)
+    return None if Path(name).exists() else registry().get(Recipe, str(name)).data or None

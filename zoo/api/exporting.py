@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from zoo.api.evaluation import data_of
 from zoo.api.loading import load
 from zoo.api.quantizing import write_quantized
 from zoo.discovery import printing_to_stderr
@@ -19,6 +18,7 @@ from zoo.installed import registry
 from zoo.interfaces import Data, ExportedFile
 from zoo.records import ExporterInfo
 from zoo.registry import resolve_target
+from zoo.runs import data_of_run
 from zoo.trained import TrainedModel
 from zoo.weights.quantization import QUANTIZED
 
@@ -76,7 +76,7 @@ def export(
     if exporter is not None:
         option = "dtype" if dtype else "quantize" if quantize else ""
         _check_arguments(target, option, overwrite=overwrite)
-    _check_quantization(quantize, dtype, data, allow_worse=allow_worse)
+    _check_quantization(quantize, dtype, data, split, allow_worse=allow_worse)
     model = load(name, probe=False)  # It is verified before it is saved.
     measured = directory.read_evaluations() if directory.exists() else {}
     if quantize:
@@ -137,14 +137,17 @@ def _check_arguments(path: Path, option: str, *, overwrite: bool) -> None:
         refuse_existing(path)
 
 
-def _check_quantization(quantize: str, dtype: str, data: str | Path, *, allow_worse: bool) -> None:
+def _check_quantization(
+    quantize: str, dtype: str, data: str | Path, split: str, *, allow_worse: bool
+) -> None:
     """Refuse arguments that do not go together."""
     if quantize not in ("", QUANTIZED):
         raise UsageError(f"cannot quantize to {quantize!r}", fix=f"choose {QUANTIZED}")
     if quantize and dtype:
         raise UsageError("--quantize and --dtype are both given", fix="give one of them")
-    if not quantize and (data or allow_worse):
-        given = "--data" if data else "--allow-worse"
+    given = "--data" if data else "--allow-worse" if allow_worse else ""
+    given = given or ("--split" if split != "test" else "")
+    if not quantize and given:
         raise UsageError(f"{given} is given without --quantize", fix="leave it out")
 
 
@@ -170,6 +173,6 @@ def _convert(
 def _data(model: TrainedModel, directory: RunDirectory) -> Data | None:
     """Return the data of the training; None where it is not at hand, as nothing is downloaded."""
     try:
-        return model.prepare(data_of(directory) if directory.exists() else None)
+        return model.prepare(data_of_run(directory) if directory.exists() else None)
     except ZooError:
         return None

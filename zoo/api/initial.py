@@ -1,28 +1,25 @@
-"""Initial weights: the model and the settings under which they fit, and what is said of them."""
+"""Initial weights: the model and the settings under which they fit."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from zoo.api.initial_notes import aligned
 from zoo.api.loading import load
 from zoo.api.suggestions import Choice
 from zoo.engine.faults import named, naming_plugin
 from zoo.errors import PluginError
 from zoo.options import options_of
-from zoo.records import ModelInfo, Recipe, TaskInfo
+from zoo.records import ModelInfo, TaskInfo
 from zoo.registry import Registry, resolve_target
 from zoo.settings import find_recipe
 from zoo.settings.naming import owners
-from zoo.spec import RunSpec
 from zoo.trained import TrainedModel
+from zoo.values import Option, Value
 from zoo.weights.transfer import row_names
-
-# As notes on the data, whose text begins in the tenth column.
-_INDENT, _WIDTH = "init     ", 80
 
 
 def choose_initial(
@@ -66,8 +63,10 @@ def choose_initial(
     if init is None and not is_named:
         before, after = (_model(found.name, registry) for found in (choice, fitted))
         lacking = options_of(before.options).keys() - options_of(after.options).keys()
-        if _contradicts(settings, fitted.initial, lacking):
-            return none, None
+        known = _options("task.", _task(fitted.name, registry)) | _options("model.", after)
+        if why := _contradiction(settings, fitted.initial, known, lacking):
+            note = aligned([f"from scratch: {choice.init} {why}"])
+            return replace(none, notes=(*none.notes, note)), None
     return fitted, source
 
 
@@ -86,7 +85,7 @@ def _fitting(
     says itself (:attr:`zoo.TaskInfo.settings_from`).
     """
     recipe = find_recipe(choice.name, registry)
-    task = registry.get(TaskInfo, recipe.task, prefer=owners(recipe))
+    task = _task(choice.name, registry)
     model = _model(choice.name, registry)
     trained = source.spec.model.info
     if not is_named and task.can_use(trained):
@@ -113,53 +112,9 @@ def settings_of_recipe(name: str, registry: Registry) -> Mapping[str, object]:
     return choose_initial(choice, None, {}, registry, is_named=True)[0].initial
 
 
-def describe_initial(
-    unasked: str,
-    source: TrainedModel,
-    spec: RunSpec,
-    initial: Mapping[str, object],
-    registry: Registry,
-) -> list[str]:
-    """Return what a run starts from, and which of its settings are other ones, in aligned lines.
-
-    Args:
-        unasked: The recipe of the weights where the user has not named them; empty: nothing is
-            said of it.
-        source: The model that it starts from.
-        spec: The run.
-        initial: The settings under which the weights fit.
-        registry: What is installed.
-    """
-    lines = []
-    if unasked:
-        summary = registry.get(Recipe, unasked).summary if registry.has(Recipe, unasked) else ""
-        lines += [f"{unasked}: {summary}".removesuffix(": "), "to start from nothing: --init ''"]
-    sections = {"task": spec.network.task.options, "model": spec.network.model.options}
-    differ = []
-    if (old := source.spec.model.info.name) != (new := spec.network.model.info.name):
-        differ.append(f"the model is {new} and was {old}")
-    for key, value in initial.items():
-        section, _, option = key.partition(".")
-        if (chosen := getattr(sections[section], option)) != value:
-            differ.append(f"{option} is {chosen} and was {value}")
-    if differ:
-        lines.append(
-            f"settings that the weights were not trained with: {', '.join(differ)}; what does not "
-            "fit starts afresh"
-        )
-    indent = " " * len(_INDENT)
-    wrapped = [
-        textwrap.fill(
-            line,
-            _WIDTH,
-            initial_indent=indent,
-            subsequent_indent=indent,
-            break_on_hyphens=False,
-            break_long_words=False,
-        )
-        for line in lines
-    ]
-    return ["\n".join(wrapped).replace(indent, _INDENT, 1)] if wrapped else []
+def _task(name: str, registry: Registry) -> TaskInfo:
+    recipe = find_recipe(name, registry)
+    return registry.get(TaskInfo, recipe.task, prefer=owners(recipe))
 
 
 def _model(name: str, registry: Registry) -> ModelInfo:
@@ -167,37 +122,45 @@ def _model(name: str, registry: Registry) -> ModelInfo:
     return registry.get(ModelInfo, recipe.model, prefer=owners(recipe))
 
 
-def _contradicts(
-    settings: Mapping[str, object], initial: Mapping[str, object], lacking: Collection[str]
-) -> bool:
-    """Return whether the user sets another value than initial weights need.
+def _contradiction(
+    settings: Mapping[str, object],
+    initial: Mapping[str, object],
+    known: Mapping[str, Option],
+    lacking: Collection[str],
+) -> str:
+    """Return what initial weights have other than the user sets, in words; empty: nothing.
 
     Args:
         settings: Those of the user.
         initial: What the weights need.
+        known: The options of task and model.
         lacking: Options that their model does not have.
     """
-    if any(key.removeprefix("model.") in lacking for key in settings):
-        return True
+    for key in settings:
+        if key.removeprefix("model.") in lacking:
+            return f"has no {key}"
     for key, value in initial.items():
-        given = settings.get(key, settings.get(key.partition(".")[2]))
-        if given is not None and not _is_same(given, value):
-            return True
-    return False
+        name = key.partition(".")[2]
+        given = settings.get(key, settings.get(name))
+        if given is not None and _is_other(given, value, known[key]):
+            return f"has {name}={value}, and {given} is set"
+    return ""
 
 
-def _is_same(given: object, value: object) -> bool:
-    """Return whether a setting of the user, which may be a string, is a value."""
-    if not isinstance(given, str):
-        return given == value
-    if isinstance(value, bool):
-        return given.lower() == str(value).lower()
-    if isinstance(value, int | float):
-        try:
-            return float(given) == value
-        except ValueError:
-            return False
-    return given == str(value)
+def _is_other(given: object, value: object, option: Option) -> bool:
+    """Return whether a setting of the user, or what varies in a sweep, is not this value."""
+    try:
+        return _parsed(given, option) != value
+    except ValueError:
+        return True
+
+
+def _parsed(given: object, option: Option) -> Value:
+    return option.parse(given) if isinstance(given, str) else option.check(given)
+
+
+def _options(prefix: str, record: TaskInfo | ModelInfo) -> dict[str, Option]:
+    return {f"{prefix}{name}": option for name, option in options_of(record.options).items()}
 
 
 def _of_model(
@@ -211,7 +174,7 @@ def _of_model(
         given = settings.get(f"model.{name}", settings.get(name))
         if given is not None:
             try:
-                own[name] = option.parse(given) if isinstance(given, str) else option.check(given)
+                own[name] = _parsed(given, option)
             except ValueError:
                 continue  # It is reported where all settings are.
     # An option may be refused beside one of the user, such as dropout between layers of one layer.

@@ -118,8 +118,9 @@ def open_run(out: str | Path) -> Run:
         >>> zoo.open_run("runs/c").history["kind"]
         ['train', 'evaluation']
     """
-    RunDirectory(Path(out)).read_config()
-    return Run(Path(out), load)
+    directory = RunDirectory(Path(out))
+    directory.read_config()
+    return Run(directory.path, load, interrupted=None)
 
 
 def _extended(spec: RunSpec, epochs: int, steps: int) -> RunSpec:

@@ -8,20 +8,21 @@ from pathlib import Path
 
 from zoo.api import frames
 from zoo.api.frames import Source
-from zoo.api.initial import choose_initial, describe_initial
+from zoo.api.initial import choose_initial
+from zoo.api.initial_notes import describe_initial
 from zoo.api.resuming import resume_joined
 from zoo.api.running import describe_length, lock_new, run_training
 from zoo.api.same_run import check_same_run
 from zoo.api.sources import check_files, with_files
 from zoo.api.suggestions import Choice, choose
 from zoo.engine.joining import check_launch, is_restarted, joined
-from zoo.errors import UsageError
 from zoo.files import absolute
 from zoo.installed import registry
 from zoo.interfaces import Callback
 from zoo.runs import Run
 from zoo.settings import find_task, resolve
 from zoo.spec import RunSpec
+from zoo.values import check_seed
 
 
 def train(
@@ -84,7 +85,7 @@ def train(
         >>> sorted(run.model.info["metrics"])
         ['validation']
     """
-    _check_seed(seed)
+    check_seed(seed)
     sources = {"data": data, "validation_data": validation, "test_data": test}
     tables = {part: source for part, source in sources.items() if frames.is_table(source)}
     names = tuple(callback for callback in callbacks if isinstance(callback, str))
@@ -208,11 +209,6 @@ def fit(
         check=check,
         evaluate_test=evaluate_test,
     )
-
-
-def _check_seed(seed: int) -> None:
-    if not 0 <= seed < 1 << 63:
-        raise UsageError(f"seed {seed} cannot be used", why="it is not from 0 to 2**63 - 1")
 
 
 def _chosen(choice: Choice, spec: RunSpec) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +90,7 @@ def iter_verify(
     if recipe is None or "split" not in recipe.metrics:
         raise UsageError("no published score to verify", where=str(name))
     split = str(recipe.metrics["split"])
-    from zoo.engine.progress import progress_bar
+    from zoo.engine.progress import evaluation_progress
     from zoo.trained import TrainedModel
 
     assert isinstance(model, TrainedModel)
@@ -99,9 +98,7 @@ def iter_verify(
         data,
         split=split,
         threads=threads,
-        progress=partial(progress_bar, description=split)
-        if progress
-        else (lambda batches: batches),
+        progress=evaluation_progress(split, shown=progress),
     )
     if recipe.metrics.get("data_sha256", measured["data_sha256"]) != measured["data_sha256"]:
         yield f"note: the published score was measured on other bytes than those of {data}"

@@ -1,4 +1,4 @@
-"""``python -m zoo.checks REPORT NAME [DATA]``: check in this process, and write a line a check.
+"""``python -m zoo.checks REPORT BYTES NAME [DATA]``: check here, and write a line for each check.
 
 The process that asked reads the lines, and knows by the last one which check did not end.
 """
@@ -14,10 +14,12 @@ from zoo.checks.subjects import find
 from zoo.environment import set_up_process
 from zoo.errors import ZooError
 from zoo.installed import registry
+from zoo.subprocesses import limit_memory
 
 
-def main(report: str, name: str, data: str = "") -> int:
-    """Check what a name stands for; return the exit code."""
+def main(report: str, memory: str, name: str, data: str = "") -> int:
+    """Check what a name stands for, in so many bytes of memory; return the exit code."""
+    limit_memory(int(memory))
     set_up_process(threads=1)
     with open(report, "w", encoding="utf-8", buffering=1) as file:  # noqa: PTH123 - by lines
 

@@ -10,6 +10,7 @@ import click
 from zoo.cli import completion, options
 from zoo.cli.lines import Lines
 from zoo.cli.loading import load_model
+from zoo.files import refuse_existing, write_atomically
 
 
 @click.command(
@@ -30,17 +31,20 @@ Texts come from the arguments, or else one a line from stdin. Read the file with
     type=click.Path(dir_okay=False, path_type=Path),
     help="The .npy file to write: float32, a row for each text.",
 )
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @options.device
 @options.threads
-def command(file: str, text: tuple[str, ...], output: Path, device: str, threads: int) -> None:
+def command(
+    file: str, text: tuple[str, ...], output: Path, force: bool, device: str, threads: int
+) -> None:
     """Write a vector for each text into a NumPy file.
 
     FILE is a weights file, a run directory or a recipe with weights.
     """
+    if not force:
+        refuse_existing(output)
     model = load_model(file, device, threads)
     import numpy as np
-
-    from zoo.files import write_atomically
 
     texts = text or Lines()
     vectors = model.embed(texts)

@@ -69,8 +69,8 @@ def command(
 
     RUN_OR_FILE is a run directory, a weights file or a recipe with weights, which is verified
     first. The end of the file's name chooses the format: a safetensors file, or one of `zoo list
-    --exporters`, such as an ONNX graph, which is checked against torch before it is written. Of
-    what `zoo evaluate` measured the file has what was measured on these weights.
+    --exporters`, such as an ONNX graph, which is checked against torch before it is written. The
+    file includes those results of `zoo evaluate` that were measured on these weights.
     """
     from zoo.api import export
 

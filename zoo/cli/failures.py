@@ -46,6 +46,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and _NO_MEMORY.search(said)
     ):
+        if isinstance(error, MemoryError) and str(error):
+            return f"not enough memory: {error}", OUT_OF_MEMORY
         return "not enough memory; make the network or the batches smaller", OUT_OF_MEMORY
     if isinstance(error, ModuleNotFoundError):
         missing = (error.name or "").partition(".")[0]

@@ -23,25 +23,30 @@ other, each after a line `--- N`.
 """
 )
 @click.argument("file", shell_complete=completion.weights)
-@click.option("--prompt", default="", help="Where the text starts.")
+@click.option("--prompt", default="", help="Text to continue.")
 @click.option(
-    "--length", type=click.IntRange(0, 10_000_000), default=500, show_default=True, help="Tokens."
-)
+    "--length", type=click.IntRange(0, 10_000_000), default=500, show_default=True,
+    help="Tokens to generate.",
+)  # fmt: skip
 @click.option(
     "--temperature", type=float, help="Above 1: more random, below 1: less.  [default: 1]"
 )
 @click.option("--scale", type=float, help="1 / temperature: what logits are multiplied by.")
 @click.option(
     "--top-k", type=click.IntRange(max=2**31), default=0,
-    help="Draw among the K likeliest; 0: all.",
+    help="Draw among the K likeliest tokens; 0: all.",
 )  # fmt: skip
-@click.option("--top-p", type=float, default=1.0, help="Draw among the likeliest that hold P.")
+@click.option(
+    "--top-p", type=float, default=1.0,
+    help="Draw among the likeliest tokens that together have probability P; 1: all.",
+)  # fmt: skip
 @click.option(
     "--seed", type=options.SEEDS, help="Seed of the sampling, for the same text each time."
 )
 @click.option(
-    "--samples", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Texts."
-)
+    "--samples", type=click.IntRange(1, 10_000), default=1, show_default=True,
+    help="Texts to generate.",
+)  # fmt: skip
 @options.device
 @options.threads
 def command(
@@ -65,14 +70,13 @@ def command(
 
     if temperature is not None and scale is not None:
         raise UsageError("--temperature and --scale are both given", fix="give one of them")
-    if temperature is not None:
-        if not temperature >= 0:
-            raise UsageError("temperature is negative or no number", why=f"got {temperature}")
-        scale = 1 / temperature if temperature else float("inf")
 
     from zoo.generation import Sampling
 
-    sampling = Sampling(1.0 if scale is None else scale, top_k, top_p, seed)
+    if temperature is not None:
+        sampling = Sampling.at_temperature(temperature, top_k, top_p, seed)
+    else:
+        sampling = Sampling(1.0 if scale is None else scale, top_k, top_p, seed)
     tokens = load_model(file, device, threads).stream(prompt, length, sampling, samples)
     if samples == 1:
         click.echo(prompt, nl=False)

@@ -23,7 +23,11 @@ device: Decorator = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."
 )
 threads: Decorator = click.option(
-    "--threads", type=click.IntRange(0, 256), default=0, help="Threads; 0: all processors."
+    "--threads",
+    type=click.IntRange(0, 256),
+    default=0,
+    show_default=True,
+    help="Number of threads; 0: one for each processor.",
 )
 SEEDS = click.IntRange(0, LARGEST_SEED)
 metrics: Decorator = click.option(

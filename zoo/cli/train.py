@@ -64,11 +64,12 @@ Settings are those that `zoo show NAME` lists.
 @click.option("--lr", "--learning-rate", "learning_rate", type=float, help="Peak learning rate.")
 @click.option("--hidden-size", type=click.IntRange(1), help="Units of a recurrent layer.")
 @click.option(
-    "--keep-duplicates", is_flag=True, help="Keep training texts that the other parts have, too."
-)
+    "--keep-duplicates", is_flag=True,
+    help="Keep training texts that are in the validation or test part, too.",
+)  # fmt: skip
 @click.option(
     "--init", metavar="FILE", shell_complete=completion.weights,
-    help="Start from these weights: a file, a run or a recipe; '': from none.",
+    help="Start from these weights: a file, a run or a recipe; '': from scratch.",
 )  # fmt: skip
 @click.option(
     "--callback", "--track", "callbacks", multiple=True, metavar="NAME",
@@ -80,7 +81,7 @@ Settings are those that `zoo show NAME` lists.
     "--checkpoint-every", metavar="TIME", callback=_seconds,
     help="Time between checkpoints: 90, 30s, 5m or 1h; 0: at evaluations alone.  [default: 10m]",
 )  # fmt: skip
-@click.option("--seed", type=options.SEEDS, help="Seed of all that is drawn.  [default: 1]")
+@click.option("--seed", type=options.SEEDS, help="Random seed.  [default: 1]")
 @options.device
 @options.threads
 @click.option("--out", type=click.Path(file_okay=False), help="Run directory; default under runs/.")

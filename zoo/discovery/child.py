@@ -17,6 +17,7 @@ from typing import Any
 from zoo.discovery import declarations
 from zoo.discovery.plugins import Plugin, described, import_module, load
 from zoo.entry_points import PLUGINS_VARIABLE, Point
+from zoo.subprocesses import limit_memory
 
 # A plugin that declares more is not listed, but reported.
 MOST_BYTES = 1 << 20
@@ -47,7 +48,7 @@ def main(points: Sequence[Point], wanted: str) -> None:
             content = content[write(channel, content) :]
 
     try:
-        _limit()
+        limit_memory(MOST_MEMORY)
         os.environ[PLUGINS_VARIABLE] = ""  # A plugin that asks for what is installed gets nothing.
         before = set(sys.modules)
         for number, point in enumerate(points):
@@ -57,17 +58,6 @@ def main(points: Sequence[Point], wanted: str) -> None:
     except BaseException:  # noqa: BLE001 - whatever it is, there is nobody to raise it to
         leave(1)
     leave(0)
-
-
-def _limit() -> None:
-    """Bound the memory of this process, and leave no memory image where it crashes."""
-    try:
-        import resource
-    except ImportError:
-        return  # Not on Windows.
-    for what, most in ((resource.RLIMIT_DATA, MOST_MEMORY), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (most if hard < 0 else min(most, hard), hard))
 
 
 def ask(point: Point) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 from zoo.discovery.declarations import Answer
 from zoo.entry_points import Point
 from zoo.errors import UsageError
+from zoo.subprocesses import kill
 
 TIMEOUT_VARIABLE = "ZOO_PLUGIN_TIMEOUT"
 _SECONDS = 20.0
@@ -109,7 +109,7 @@ class _Asking:
         """Kill what runs, and start nothing more."""
         self._stopped = True
         for process in tuple(self._running):
-            _kill(process)
+            kill(process)
 
     def _run(self, points: Sequence[Point]) -> tuple[bytes, str]:
         """Return what a process wrote and how it ended, in words."""
@@ -130,21 +130,10 @@ class _Asking:
         try:
             return process.communicate(timeout=self._seconds)[0], _ending(process.returncode)
         except subprocess.TimeoutExpired as expired:
-            _kill(process)
+            kill(process)
             return expired.output or b"", f"did not answer within {self._seconds:g} s"
         finally:
             self._running.discard(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except (ProcessLookupError, PermissionError):
-        pass  # It has ended.
-    process.wait()
 
 
 def _ending(code: int) -> str:

@@ -167,6 +167,21 @@ def check_not_lost(directory: RunDirectory) -> None:
         )
 
 
+def is_complete(directory: RunDirectory) -> bool:
+    """Return whether a training came to its end; also where its checkpoint was removed since.
+
+    Raises:
+        WeightsError: The checkpoint is damaged.
+    """
+    if not directory.checkpoint.exists():
+        return directory.weights.exists()
+    header = read_header(directory.checkpoint)
+    state = header.get("state", header.get("position"))  # As it was called in format 1.
+    if not isinstance(state, dict):
+        raise _damaged(directory.checkpoint, ValueError("the state is no JSON object"))
+    return bool(state.get("done"))
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """Return the header of a checkpoint without its tensors; the digest is not checked.
 

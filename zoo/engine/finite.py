@@ -56,7 +56,7 @@ def name_not_finite(network: nn.Module) -> str:
     return ""
 
 
-def check_metrics(
+def check_finite_metrics(
     metrics: Mapping[str, Any], network: nn.Module, task: TaskInfo, step: int
 ) -> None:
     """Refuse an evaluation whose weights are not to be saved; the checkpoint before is a good one.

@@ -84,14 +84,20 @@ def _of_system() -> int | None:
         return None
 
 
-def _of_group() -> int | None:
-    """Return what the control group leaves, as containers limit memory by one."""
-    folder = Path("/sys/fs/cgroup")
+def _of_group(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return what the control group leaves, as containers limit memory by one.
+
+    Files that the kernel keeps in memory are counted as used there, and given up when memory is
+    needed.
+    """
     try:
         limit = (folder / "memory.max").read_text(encoding="ascii").strip()
-        used = (folder / "memory.current").read_text(encoding="ascii")
-        return None if limit == "max" else max(int(limit) - int(used), 0)
-    except (OSError, ValueError):
+        used = int((folder / "memory.current").read_text(encoding="ascii"))
+        lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+        sizes = {name: int(size) for name, size in map(str.split, lines)}
+        used -= sizes["active_file"] + sizes["inactive_file"]
+        return None if limit == "max" else max(int(limit) - used, 0)
+    except (OSError, ValueError, KeyError):
         return None
 
 

@@ -137,7 +137,7 @@ def comparable(spec: RunSpec, data_sha256: str, network: nn.Module) -> dict[str,
     return {**config, DATA_SHA256: data_sha256, "parameters": weights_digest(parameters)}
 
 
-def is_longer(header: Mapping[str, Any], spec: RunSpec) -> bool:
+def has_other_length(header: Mapping[str, Any], spec: RunSpec) -> bool:
     """Return whether a run has another length than that of its checkpoint."""
     training = _mapping(_mapping(header, _CONFIG), "training")
     return any(

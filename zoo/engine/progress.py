@@ -10,6 +10,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
@@ -17,6 +18,7 @@ from tqdm.auto import tqdm
 from zoo.interfaces import Batch, Callback, Metrics
 
 if TYPE_CHECKING:
+    from zoo.engine.evaluation import Progress
     from zoo.engine.state import TrainState
     from zoo.engine.trainer import Trainer
 
@@ -162,6 +164,11 @@ def progress_bar(batches: Sequence[Batch], description: str = "") -> Iterable[Ba
     if bar is not None:
         with unseen():
             bar.close()
+
+
+def evaluation_progress(split: str, *, shown: bool) -> Progress:
+    """Return what goes through the batches of an evaluation: a bar, or nothing else."""
+    return partial(progress_bar, description=split) if shown else (lambda batches: batches)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from zoo.errors import DiskError, UsageError, WeightsError
+from zoo.errors import DiskError, UsageError, WeightsError, ZooWarning
 from zoo.files import read_json, remove_temporaries, sync_folder, write_atomically, write_json
 from zoo.formats import check_format, upgrade_config
 from zoo.weights.file import inspect, read, weights_digest
@@ -251,12 +252,23 @@ class RunDirectory:
             if metrics.get(WEIGHTS_SHA256) in of_now
         }
 
+    def store_evaluation(self, split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """Store what was measured as :meth:`add_evaluation`, with a warning where it cannot be."""
+        try:
+            return self.add_evaluation(split, metrics)
+        except DiskError as error:
+            message = f"the evaluation is not stored for the export: {error}"
+            warnings.warn(message, ZooWarning, stacklevel=3)
+            return dict(metrics)
+
     def add_evaluation(self, split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """Store what was measured on a split; ``zoo export`` writes it into the weights file.
 
+        What was measured on other data than that of the training does not replace what was
+        measured on that.
+
         Returns:
-            What is stored: the metrics, and baselines that an earlier evaluation of the same
-            weights and data had.
+            The metrics, and baselines that an earlier evaluation of the same weights and data had.
 
         Raises:
             DiskError: It cannot be written.
@@ -268,10 +280,16 @@ class RunDirectory:
                 remove_temporaries(self.evaluations)
                 stored = self.read_evaluations()
                 merged = {**metrics, **_baselines(stored.get(split, {}), metrics)}
-                write_json(self.evaluations, {**stored, split: merged})
+                if not _is_of_other_data(merged) or _is_of_other_data(stored.get(split)):
+                    write_json(self.evaluations, {**stored, split: merged})
                 return merged
         except (Timeout, OSError) as error:
             raise DiskError("cannot lock", where=str(file), why=str(error)) from error
+
+
+def _is_of_other_data(metrics: Mapping[str, Any] | None) -> bool:
+    """Return whether there are no metrics that were measured on the data of the training."""
+    return metrics is None or not metrics.get("training_data", True)
 
 
 def _baselines(before: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:

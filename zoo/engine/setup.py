@@ -98,7 +98,7 @@ def set_up(
         goes_on = extend or not header.get("state", {}).get("done")
         if changed and goes_on and not allow_changed:
             raise _changed(directory, changed)
-        extend = extend or _is_longer(header, spec)
+        extend = extend or _has_other_length(header, spec)
         kept = header.get(_KEPT_ROWS, {})
     path = locate(spec.data, spec.dataset)
     with _naming(named(spec.task, "prepare")):
@@ -186,13 +186,13 @@ def _changed(directory: RunDirectory, changed: list[dict[str, Any]]) -> UsageErr
     )
 
 
-def _is_longer(header: Mapping[str, Any], spec: RunSpec) -> bool:
+def _has_other_length(header: Mapping[str, Any], spec: RunSpec) -> bool:
     """Return whether the length was edited, or an extension was killed between its two files."""
-    if not (other := origin.is_longer(header, spec)):
+    if not origin.has_other_length(header, spec):
         return False
     message = "the length of the run is another than when it was stopped: its schedule is made anew"
     warnings.warn(message, ZooWarning, stacklevel=2)
-    return other
+    return True
 
 
 def _record(trainer: Trainer, changed: list[dict[str, Any]]) -> None:

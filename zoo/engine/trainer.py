@@ -13,7 +13,7 @@ from zoo.engine import checkpoint, origin
 from zoo.engine.epoch import epoch_batches
 from zoo.engine.evaluation import evaluate_split, get_split
 from zoo.engine.faults import named, naming_plugin
-from zoo.engine.finite import FiniteMetrics, check_loss, check_metrics
+from zoo.engine.finite import FiniteMetrics, check_finite_metrics, check_loss
 from zoo.engine.interruption import Interruption, snapshot
 from zoo.engine.log_window import LogWindow
 from zoo.engine.parameters import averaged_copy
@@ -238,7 +238,7 @@ class Trainer:
             self.stop_reason = self.stop_reason or "interrupted"
             return
         info = self.spec.task
-        check_metrics(metrics, self.eval_network, info, self.state.step)
+        check_finite_metrics(metrics, self.eval_network, info, self.state.step)
         monitored = float(metrics[info.monitor])
         self.state.record(monitored, higher_is_better=info.higher_is_better)
         if isinstance(self.scheduler, ReduceLROnPlateau):

@@ -1,4 +1,4 @@
-"""Answers without torch: networks of arrays, and the model that predicts, generates and embeds."""
+"""Inference without torch: networks of arrays, and the model that computes with them."""
 
 from zoo.runtime.model import InferenceModel
 

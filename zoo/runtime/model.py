@@ -154,7 +154,7 @@ class InferenceModel(Displayed):
         """Return the prompt and ``length`` tokens that follow it; errors as for :meth:`stream`.
 
         Args:
-            prompt: Where the text starts.
+            prompt: Text to continue.
             length: Tokens to draw.
             temperature: What logits are divided by before the softmax; 0: always the likeliest
                 token.
@@ -167,8 +167,7 @@ class InferenceModel(Displayed):
             >>> zoo.load("island-lstm").generate("The island", 5, temperature=0)
             'The island with'
         """
-        scale = 1 / temperature if temperature else float("inf")
-        sampling = Sampling(scale, top_k, top_p, seed)
+        sampling = Sampling.at_temperature(temperature, top_k, top_p, seed)
         return prompt + "".join(token for (token,) in self.stream(prompt, length, sampling))
 
     def embed(self, texts: Iterable[str], *, per_step: bool = False) -> Any:

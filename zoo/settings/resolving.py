@@ -62,10 +62,7 @@ def resolve(
             or settings are unknown or of a wrong type; all bad settings are in one message.
         PluginError: The task declares or suggests settings that are.
     """
-    try:
-        check_seed(seed)
-    except ValueError as error:
-        raise UsageError("the seed cannot be used", why=str(error)) from None
+    check_seed(seed)
     recipe = find_recipe(name, registry)
     is_recipe = registry.has(Recipe, name)
     data = data or recipe.data

@@ -14,20 +14,23 @@ import numpy as np
 from zoo.data import store
 from zoo.data.ragged import IntArray
 from zoo.errors import DataError
+from zoo_text.shards.held_out import contains, digest, digests_of
 from zoo_text.shards.processes import map_in_processes
 from zoo_text.shards.table import ShardTable, Texts, mapped
 from zoo_text.subwords import Types, characters, words
-from zoo_text.tables.splits import normal_text
+from zoo_text.tables.splits import is_word, normal_text
 from zoo_text.tables.table import NO_PART, PARTS
 from zoo_text.tokens import spaced
 
 # Increase it when the counts or the layout of a cache entry change.
-VERSION = 1
+VERSION = 2
 # Distinct tokens that are counted; beyond it the rarest are forgotten.
 MAX_COUNTED = 1 << 20
 # Texts of a part that is drawn, at most: more would say the same, and are in memory at the end of
 # an evaluation.
 MAX_HELD_OUT = 100_000
+# The array of an entry with the digests of given validation and test texts.
+_HELD_OUT = "held_out"
 # Bytes of texts that a process reads at a time.
 _BLOCK = 1 << 25
 _SPLITS = {"words": lambda text: spaced(text).decode().split(), "subwords": words,
@@ -46,6 +49,8 @@ class Counting:
         shares: Of the validation and the test part, where the data has none.
         seed: Of the parts that are drawn.
         in_order: Whether texts follow each other: then parts do, too.
+        drop_duplicates: Whether training texts that are in a given validation or test part, too,
+            are left out.
     """
 
     tokens: str
@@ -54,6 +59,7 @@ class Counting:
     shares: tuple[float, float]
     seed: int
     in_order: bool
+    drop_duplicates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Counted:
         sizes: How many rows each part has.
         counts: How often each token occurs in training, commonest first.
         drawn: Whether validation and test were drawn.
+        left_out: How many training texts are in another part, too, and therefore in none.
         folder: The entry of the cache; it has ``tokens.json`` and their units, but not with words.
     """
 
@@ -72,6 +79,7 @@ class Counted:
     sizes: tuple[int, int, int]
     counts: Counter[str]
     drawn: tuple[bool, bool]
+    left_out: int
     folder: Path
 
     def types(self) -> Types:
@@ -86,6 +94,7 @@ class _Work:
     after: int
     num_rows: int
     has: tuple[bool, bool]
+    held_out: Path | None
     how: Counting
 
 
@@ -109,8 +118,9 @@ def count(table: ShardTable, how: Counting, processes: int | None = None) -> Cou
     found = json.loads((entry / "counts.json").read_text(encoding="utf-8"))
     counts = Counter(dict(zip(found["tokens"], found["counts"], strict=True)))
     return Counted(
-        mapped(entry, "rows"), tuple(found["sizes"]), counts, tuple(found["drawn"]), entry
-    )
+        mapped(entry, "rows"), tuple(found["sizes"]), counts, tuple(found["drawn"]),
+        found["left_out"], entry,
+    )  # fmt: skip
 
 
 def blocks_of(table: ShardTable) -> list[tuple[int, int]]:
@@ -123,9 +133,14 @@ def blocks_of(table: ShardTable) -> list[tuple[int, int]]:
 
 def _build(folder: Path, table: ShardTable, how: Counting, processes: int | None) -> None:
     has = tuple(bool((table.parts == part).any()) for part in (1, 2))
+    blocks = blocks_of(table)
+    held_out = None
+    if how.drop_duplicates and any(has):
+        held_out = folder
+        store.save(folder, _HELD_OUT, digests_of(table, blocks, processes))
     works = [
-        _Work(table.folder, first, after, table.num_rows, (has[0], has[1]), how)
-        for first, after in blocks_of(table)
+        _Work(table.folder, first, after, table.num_rows, (has[0], has[1]), held_out, how)
+        for first, after in blocks
     ]
     trained, seen = Counter[str](), Counter[str]()
     sizes = [0, 0, 0]
@@ -174,6 +189,7 @@ def _build(folder: Path, table: ShardTable, how: Counting, processes: int | None
         "counts": [number for _, number in pairs],
         "sizes": sizes,
         "drawn": [not there for there in has],
+        "left_out": table.num_rows - sum(sizes),
     }
     (folder / "counts.json").write_text(json.dumps(document), encoding="utf-8")
 
@@ -200,6 +216,7 @@ def _count_block(work: _Work) -> tuple[IntArray, Counter[str], Counter[str]]:
     test = 0.0 if work.has[1] else min(how.shares[1], largest)
     validation = 0.0 if work.has[0] else min(how.shares[0], largest / (1 - test))
     salt = how.seed.to_bytes(8, "little", signed=True)
+    held_out = mapped(work.held_out, _HELD_OUT) if work.held_out else None
     found = np.empty(len(parts), np.int8)
     trained, seen = Counter[str](), Counter[str]()
     for number, given in enumerate(parts.tolist()):
@@ -215,6 +232,9 @@ def _count_block(work: _Work) -> tuple[IntArray, Counter[str], Counter[str]]:
             # The test part is the end; the validation part is before it.
             left = (place - test) / (1 - test)
             part = 2 if place < test else 1 if left < validation else 0
+            # A text of one word says as little of another one as in a table.
+            if part == 0 and held_out is not None and not is_word(text):
+                part = NO_PART if contains(held_out, digest(text)) else 0
         found[number] = part
         if part != 0 and how.tokens == "words":
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from zoo_text.tables.header import has_header
 from zoo_text.tables.rows import long_cells
 from zoo_text.tables.table import NO_PART, Cell, Table
 
+_UTF8 = ("utf-8", "utf-8-sig", "ascii")
 # Shards that are looked at, and rows of each.
 _LOOKED_AT, _ROWS = 8, 512
 
@@ -101,6 +103,11 @@ def sample(shards: Shards, options: TextOptions) -> Sample:
         DataError: A shard is missing, damaged or of another kind.
         NetworkError: A server does not answer.
     """
+    if options.encoding and codecs.lookup(options.encoding).name not in _UTF8:
+        raise DataError(
+            f"shards are read as UTF-8, and encoding is {options.encoding}", where=shards.pattern,
+            fix="write them in UTF-8",
+        )  # fmt: skip
     files = shards.shards
     form = _format(files[0], options)
     names = columns_of(files[0], form)

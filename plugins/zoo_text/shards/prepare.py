@@ -63,6 +63,7 @@ def prepare(task: TextTask, shards: Shards, seed: int, *, fit: bool) -> Data:
         options.tokens, options.max_tokens if options.tokens != "words" else 0,
         options.truncation if options.tokens != "words" else "head",
         (options.validation_size, options.test_size), seed, in_order=False,
+        drop_duplicates=options.duplicates == "drop",
     )  # fmt: skip
     counted = count(table, how)
     kind = layout.coding.kind
@@ -143,6 +144,10 @@ def _notes(
         aligned("label", label),
         aligned("parts", parts),
     ]
+    if counted.left_out:
+        left_out = plural(counted.left_out, "training text")
+        what = "left out; --keep-duplicates keeps them"
+        lines.append(aligned("", f"in another part, too: {left_out} ({what})"))
     for number, what in zip(table.left_out, ("without a label", "without a text"), strict=True):
         if number:
             lines.append(aligned("left out", f"{plural(number, 'row')} {what}"))

@@ -58,7 +58,9 @@ def columns_of(shard: Shard, form: Format) -> list[str]:
         return [TEXT]
     with _stream(shard) as stream:
         if form.name == "jsonl":
-            return list(_object(stream.readline(MAX_TEXT), shard, 1))
+            lines = enumerate(_lines(stream, shard, None), 1)
+            number, line = next(((n, line) for n, line in lines if line.strip()), (1, b""))
+            return list(_object(line, f"{shard.url}, line {number}"))
         first = next(_delimited(stream, form, shard), [])
     return unique_names(first) if form.has_header else [str(n + 1) for n in range(len(first))]
 
@@ -117,7 +119,8 @@ def _text_rows(unit: Unit, form: Format, columns: Sequence[str]) -> Iterator[lis
                 if form.name == "text":
                     yield [decode(line, shard.url).rstrip("\r\n")]
                 elif line.strip():
-                    row = _object(line, shard, number)
+                    after = f" after byte {unit.first:,}" if unit.first else ""
+                    row = _object(line, f"{shard.url}, line {number:,}{after}")
                     yield [as_cell(row.get(name)) for name in columns]
         if unit.after == shard.size and buffered.tell() < shard.size:
             raise NetworkError(
@@ -149,14 +152,14 @@ def _paragraphs(stream: IO[bytes], shard: Shard) -> Iterator[str]:
         yield decode(rest, shard.url).rstrip("\n")
 
 
-def _object(line: bytes, shard: Shard, number: int) -> dict[str, object]:
+def _object(line: bytes, where: str) -> dict[str, object]:
     try:
         row = parse_object(line.decode("utf-8-sig"))
     except UnicodeDecodeError:
         row = None
     if row is None:
         raise DataError(
-            "a line is no JSON object", where=f"{shard.url}, line {number}",
+            "a line is no JSON object", where=where,
             fix="write or fetch the shard again",
         )  # fmt: skip
     return row
