@@ -20,7 +20,7 @@ import pytest
 
 from zoo.data import download, locks
 from zoo.data.download import fetch
-from zoo.data.source import locate
+from zoo.data.source import is_downloaded, locate
 from zoo.errors import DataError, DiskError, NetworkError, UsageError, ZooWarning
 from zoo.files import cache_folder
 from zoo.recipes import RecipeFile
@@ -340,6 +340,19 @@ def test_a_server_that_does_not_run_is_a_network_error(server: Server, tmp_path:
     with pytest.raises(NetworkError):
         fetch(dataset, tmp_path)
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["book.txt", "my%20book.txt", f"{'a' * 120}.txt"])
+def test_a_data_set_is_known_to_be_downloaded_whatever_its_address(
+    name: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    url = ADDRESS.format(port=server.server_port).replace("book.txt", name)
+    dataset = server.dataset(url=url)
+    assert not is_downloaded(dataset)
+    path = locate(dataset.name, dataset)
+    assert is_downloaded(dataset)
+    assert path == download.download_path(dataset)
 
 
 def test_a_damaged_file_in_the_cache_is_downloaded_again(server: Server, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ import zoo
 from zoo.interfaces import Explanation, Outcomes, Piece
 from zoo_report import write_report
 from zoo_report.calibration import section
+from zoo_report.classes import per_class
 from zoo_report.parts import Table, number, setting
 
 Train = Callable[..., Any]
@@ -291,6 +292,13 @@ def test_numbers_have_residuals_and_label_sets_a_table(train_here: Train, tmp_pa
     assert page.problems == []
 
 
+def test_a_single_label_that_texts_may_have_is_scored_as_itself() -> None:
+    targets = np.array([[1], [0], [1], [0], [0]], bool)
+    scores = np.array([[0.9], [0.1], [0.2], [0.3], [0.1]])
+    outcomes = Outcomes("label-sets", ["spam"], targets, scores, np.zeros(5))
+    assert per_class(outcomes).rows == [["spam", "1.000", "0.500", "0.667", "2"]]
+
+
 def test_a_language_model_has_samples_and_bits_along_the_text(
     char_lm_run: Path, tmp_path: Path
 ) -> None:
@@ -332,6 +340,15 @@ def test_several_runs_are_compared(spam: Any, train_here: Train, tmp_path: Path)
     assert rows["model.hidden_size"] == ["8", "4"]
     assert rows["seed"] == ["1", "2"]
     assert "training.learning_rate" not in rows
+    close = train_here(
+        "text-classification/lstm", tmp_path / "close", *SMALL, "learning_rate=0.0010000001",
+        data=data,
+    )  # fmt: skip
+    near = train_here(
+        "text-classification/lstm", tmp_path / "near", *SMALL, "learning_rate=0.001", data=data
+    )
+    differ = page_of(close, near, path=tmp_path / "close.html").tables["Settings that differ"]
+    assert ["training.learning_rate", "0.0010000001", "0.001"] in cells(differ)
     accuracies = next(row for row in page.tables["Scores"] if row[0] == "accuracy")
     shown = [f"{run.test['accuracy']:.3f}" for run in (spam, other)]
     assert [cell.split(" ")[0] for cell in accuracies[1:]] == shown

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -21,7 +23,7 @@ from sum_task import registered
 from torch import nn
 
 import zoo
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, WeightsError
 from zoo_runs import list_runs, sweep
 from zoo_runs.results import Sweep
 
@@ -154,6 +156,25 @@ def test_a_step_gives_a_grid_its_values(tmp_path: Path) -> None:
 def test_more_trials_than_combinations_are_all_of_them(tmp_path: Path) -> None:
     found = sweep_here(tmp_path / "s", {"hidden_size": [2, 4]}, trials=9, seeds=1, test=False)
     assert sorted(trial.settings["hidden_size"] for trial in found.trials) == ["2", "4"]
+
+
+def test_of_very_many_combinations_some_are_sampled(tmp_path: Path) -> None:
+    space = {"learning_rate": "1e-4:1e-2:1e-4", "hidden_size": "1:240:1"}
+    with pytest.raises(UsageError, match="24,000 combinations are too many"):
+        sweep_here(tmp_path / "all", space)
+    found = sweep_here(tmp_path / "some", space, trials=1, seeds=1, test=False)
+    assert [trial.state for trial in found.trials] == ["complete"]
+
+
+def test_a_run_that_is_missing_is_named(tmp_path: Path) -> None:
+    space = {"hidden_size": [2, 4]}
+    found = sweep_here(tmp_path / "s", space, seeds=1, test=False)
+    assert found.best is not None
+    (found.best.path / "seed-1" / "checkpoint.safetensors").unlink()
+    assert sweep_here(tmp_path / "s", space, seeds=1, test=False).trials == found.trials
+    shutil.rmtree(found.best.path / "seed-1")
+    with pytest.raises(WeightsError, match=re.escape(str(found.best.path / "seed-1"))):
+        sweep_here(tmp_path / "s", space, seeds=1, test=False)
 
 
 def test_few_values_are_sampled_once_each(tmp_path: Path) -> None:

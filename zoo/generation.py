@@ -46,7 +46,13 @@ class Sampling:
     def at_temperature(
         cls, temperature: float, top_k: int = 0, top_p: float = 1.0, seed: int | None = None
     ) -> Sampling:
-        """Return the sampling with the scale 1 / temperature; at 0 the likeliest token is taken.
+        """Return the sampling with the scale 1 / temperature.
+
+        Args:
+            temperature: What logits are divided by; 0: always the likeliest token.
+            top_k: As above, and so are the others.
+            top_p: See there.
+            seed: See there.
 
         Raises:
             UsageError: A value is out of bounds.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from zoo.errors import UsageError
 from zoo.files import read_json, write_json
@@ -65,7 +66,8 @@ class MLflow(Tracker):
         uri = self._options.tracking_uri or known.get("tracking_uri")
         uri = uri or self._mlflow.get_tracking_uri()
         self._client = self._mlflow.MlflowClient(tracking_uri=uri)
-        is_local = "@" not in uri  # Otherwise it may have a password, which is not shown.
+        # Otherwise it may have a password, which is not shown.
+        is_local = "@" not in urlsplit(uri).netloc
         self._place = uri if is_local else "the tracking server"
         params = {name: str(value) for name, value in settings.items()}
         if known:

@@ -84,8 +84,8 @@ def describe_backend() -> str:
     installed = importlib.util.find_spec("numba") is not None
     if requested == "torch":
         return f"torch (set by {VARIABLE})"
-    if installed:
+    if installed and numba_works(demanded=requested == "numba"):
         return f"numba {importlib.metadata.version('numba')} (compiled layers)"
     if requested == "numba":
         raise missing_numba("numba is not installed")
-    return "torch (numba is not installed)"
+    return f"torch (numba {'does not import' if installed else 'is not installed'})"

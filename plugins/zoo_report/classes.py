@@ -79,10 +79,12 @@ def per_class(outcomes: Outcomes) -> Table:
     from sklearn.metrics import precision_recall_fscore_support
 
     names = outcomes.names
+    targets, predicted = outcomes.targets, outcomes.predicted
     given = {"labels": np.arange(len(names))} if outcomes.kind == "labels" else {}
-    found = precision_recall_fscore_support(
-        outcomes.targets, outcomes.predicted, zero_division=0, **given
-    )
+    if outcomes.kind == "label-sets" and len(names) == 1:
+        # scikit-learn takes a single column for two classes, of which one is its absence.
+        targets, predicted, given = targets[:, 0], predicted[:, 0], {"labels": np.array([True])}
+    found = precision_recall_fscore_support(targets, predicted, zero_division=0, **given)
     order = np.arange(len(names))
     note = ""
     if len(names) > CLASS_ROWS:

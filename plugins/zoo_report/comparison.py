@@ -86,9 +86,13 @@ def settings(runs: Sequence[Evidence], names: Sequence[str]) -> Section:
     keys = dict.fromkeys(key for values in found for key in values)
     rows = []
     for key in keys:
+        given = [values.get(key) for values in found]
+        if all(key in values and values[key] == given[0] for values in found):
+            continue
         cells = [setting(values[key], 80) if key in values else "-" for values in found]
-        if len(set(cells)) > 1:
-            rows.append([key, *cells])
+        if len(set(cells)) == 1:  # They differ in what is not shown.
+            cells = [str(value) for value in given]
+        rows.append([key, *cells])
     if not rows:
         return Section("Settings that differ", [Note("All settings are the same.")])
     head = ["setting", *names]

@@ -132,8 +132,12 @@ def _environment(evidence: Evidence) -> Facts:
     )
     values |= {name: str(value) for name, value in registry().environment().items()}
     for entry in evidence.config.get("changes", []):
-        what = ", ".join(str(each.get("what", each)) for each in entry.get("changed", []))
-        values[f"changed from step {entry.get('step', 0):,} on"] = shortened(what, 200)
+        key = f"changed from step {entry.get('step', 0):,} on"
+        what = [
+            f"{each.get('name')} is {each.get('now')} and was {each.get('was')}"
+            for each in entry.get("changed", [])
+        ]
+        values[key] = shortened(", ".join([*filter(None, [values.get(key)]), *what]), 200)
     return Facts(values, "Environment")
 
 

@@ -25,11 +25,7 @@ def statistics(outcomes: Outcomes) -> dict[str, Statistic]:
     """
     if outcomes.kind == "tokens":
         losses = blocks(outcomes.losses)
-        sizes = blocks(np.ones(len(outcomes.losses)))
-        return {
-            "loss": _ratio(losses, sizes),
-            "bits_per_character": _ratio(losses / math.log(2), sizes),
-        }
+        return {"loss": _ratio(losses, blocks(np.ones(len(outcomes.losses))))}
     ones = np.ones(len(outcomes.losses))
     found = {"loss": _ratio(outcomes.losses, ones)}
     if outcomes.kind == "numbers":

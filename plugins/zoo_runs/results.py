@@ -10,6 +10,7 @@ from typing import Any
 
 from zoo import Run
 from zoo.api import open_run
+from zoo.errors import WeightsError
 from zoo_runs.study import Record, trial_folder
 from zoo_runs.summary import read_run
 
@@ -116,6 +117,22 @@ def seed_paths(trial: Path, seeds: int) -> list[Path]:
     return [trial / f"seed-{seed}" for seed in range(1, seeds + 1)]
 
 
+def validation_score(path: Path, metric: str) -> float:
+    """Return what a run reached on the validation part.
+
+    Raises:
+        WeightsError: The run is missing or damaged.
+    """
+    run = read_run(path)
+    if metric not in run.measured.get("validation", {}):
+        raise WeightsError(
+            "a run of the sweep has no score", where=str(path),
+            why=run.error or "it was not evaluated",
+            fix="restore the folder, or begin another sweep with --out",
+        )  # fmt: skip
+    return run.measured["validation"][metric]
+
+
 def collect(
     folder: Path, records: Sequence[Record], metric: str, seeds: int, *, higher_is_better: bool
 ) -> list[Trial]:
@@ -124,8 +141,7 @@ def collect(
     for record in records:
         path, scores = folder / trial_folder(record.number), None
         if record.state == "complete":
-            runs = [read_run(run) for run in seed_paths(path, seeds)]
-            scores = Scores(tuple(run.measured["validation"][metric] for run in runs))
+            scores = Scores(tuple(validation_score(run, metric) for run in seed_paths(path, seeds)))
         found.append(Trial(path, record.settings, record.state, scores))
     sign = -1 if higher_is_better else 1
     return sorted(

@@ -51,12 +51,14 @@ class Range:
     log: bool = False
     whole: bool = False
 
+    @property
+    def count(self) -> int:
+        """How many numbers a range with a step has; 0 without one."""
+        return round((self.high - self.low) / self.step) + 1 if self.step else 0
+
     def values(self) -> tuple[str, ...]:
         """Return the numbers of a range with a step; empty without one."""
-        if not self.step:
-            return ()
-        count = round((self.high - self.low) / self.step) + 1
-        return tuple(self.format(self.low + number * self.step) for number in range(count))
+        return tuple(self.format(self.low + number * self.step) for number in range(self.count))
 
     def format(self, value: float) -> str:
         """Return a number as it is written after ``--set KEY=``."""
@@ -106,7 +108,7 @@ def grid(space: Space) -> list[dict[str, str]]:
                 fix=f"give --trials N to sample it, or a step: {key}=LOW:HIGH:STEP",
             )
         axes.append(listed)
-    if (number := math.prod(map(len, axes))) > MOST:
+    if (number := number_of_combinations(space) or 0) > MOST:
         raise UsageError(
             f"{number:,} combinations are too many to try them all",
             fix="sample some of them with --trials N",
@@ -119,9 +121,13 @@ def is_single(values: Choices | Range) -> TypeGuard[Choices]:
     return isinstance(values, Choices) and len(values.values) == 1
 
 
-def is_listed(space: Space) -> bool:
-    """Return whether there is a finite number of combinations."""
-    return all(isinstance(values, Choices) or values.step for values in space.values())
+def number_of_combinations(space: Space) -> int | None:
+    """Return how many combinations of values there are; None: a range has no step."""
+    sizes = [
+        len(values.values) if isinstance(values, Choices) else values.count
+        for values in space.values()
+    ]
+    return math.prod(sizes) if all(sizes) else None
 
 
 def _parse(key: str, value: object, option: Option | None) -> Choices | Range:

@@ -9,7 +9,7 @@ it. Source: T. Akiba et al., Optuna, KDD 2019; J. Bergstra et al., NeurIPS 2011 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,11 +139,9 @@ class Study:
             self._study(0).tell(claim.number, state=self._optuna.trial.TrialState.FAIL)
         return self._begin(None)
 
-    def _begin(self, settings: dict[str, str] | None) -> Claim:
+    def _begin(self, settings: Mapping[str, str] | None) -> Claim:
         # Each trial has a sampler of its own seed, so that no two processes draw the same.
-        study = self._study(seed=len(self._study(0).get_trials(deepcopy=False)))
-        if settings is not None:
-            study.enqueue_trial({key: self._value(key, text) for key, text in settings.items()})
+        study = self._study(seed=len(self._study(0).get_trials(deepcopy=False)), fixed=settings)
         trial = study.ask(self._distributions)
         lock = lock_trial(self._trial(trial.number))
         assert lock is not None, "trials are claimed under the lock of the folder"
@@ -153,7 +151,7 @@ class Study:
         """Give up trials of a process that was killed before it had drawn all of their values."""
         states = self._optuna.trial.TrialState
         study = self._study(0)
-        for trial in study.get_trials(deepcopy=False, states=(states.RUNNING, states.WAITING)):
+        for trial in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
             if trial.params.keys() != self._space.keys():
                 study.tell(trial.number, state=states.FAIL)
 
@@ -177,12 +175,17 @@ class Study:
             ) from error
         return found
 
-    def _study(self, seed: int) -> optuna.Study:
+    def _study(self, seed: int, fixed: Mapping[str, str] | None = None) -> optuna.Study:
+        """Return the study with a sampler of a seed; where ``fixed``, one of given values."""
         self._optuna.logging.set_verbosity(self._optuna.logging.WARNING)
         with warnings.catch_warnings():
             # Of options that Optuna calls experimental.
             warnings.simplefilter("ignore")
-            sampler = self._optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            samplers = self._optuna.samplers
+            sampler = samplers.TPESampler(seed=seed, constant_liar=True)
+            if fixed is not None:
+                values = {key: self._value(key, text) for key, text in fixed.items()}
+                sampler = samplers.PartialFixedSampler(values, sampler)
             found: optuna.Study = self._optuna.create_study(
                 storage=self._storage, sampler=sampler, study_name=self._name,
                 direction=self._direction, load_if_exists=True,

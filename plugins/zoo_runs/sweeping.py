@@ -19,8 +19,8 @@ from zoo.installed import registry
 from zoo.settings import resolve
 from zoo.spec import RunSpec
 from zoo_runs.locks import locked
-from zoo_runs.results import Sweep, Trial, collect, on_test, seed_paths
-from zoo_runs.space import Choices, Space, grid, is_listed, is_single, parse
+from zoo_runs.results import Sweep, Trial, collect, on_test, seed_paths, validation_score
+from zoo_runs.space import Choices, Space, grid, is_single, number_of_combinations, parse
 from zoo_runs.study import Claim, Study, import_optuna, trial_folder
 from zoo_runs.summary import CONFIG, read_run
 
@@ -68,10 +68,11 @@ def run_sweep(
     if not values:
         raise UsageError("nothing varies", fix="give values, for instance learning_rate=1e-3,3e-3")
     make = _resolver(choice, file, settings)
-    listed = grid(values) if is_listed(values) or not trials else []
-    if trials and listed and trials >= len(listed):
+    number = number_of_combinations(values)
+    if number is not None and trials >= number:
         trials = 0  # All combinations.
-    _check(make, values, listed if not trials else [])
+    listed = [] if trials else grid(values)
+    _check(make, values, listed)
     folder = Path(out) if out else Path("runs") / f"{re.sub('[/:]', '-', name)}-sweep"
     metric, higher_is_better = base.task.monitor, base.task.higher_is_better
     definition = {
@@ -208,7 +209,7 @@ def _train(
         elif read_run(path).state != "complete":
             run = resume(path, evaluate_test=False, **arguments)
         else:
-            scores.append(read_run(path).measured["validation"][metric])
+            scores.append(validation_score(path, metric))
             continue
         if run.interrupted:
             return None

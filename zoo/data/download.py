@@ -31,6 +31,17 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 
+def download_path(dataset: DatasetInfo, folder: Path | None = None) -> Path:
+    """Return where :func:`fetch` keeps the file of a data set.
+
+    Args:
+        dataset: The data set.
+        folder: Where downloads are kept; None: in the cache.
+    """
+    name = re.sub(r"[^\w.+-]", "_", Path(urlsplit(dataset.url).path).name)[-100:]
+    return (folder or cache_folder() / "downloads") / f"{dataset.name}-{name}"
+
+
 def fetch(dataset: DatasetInfo, folder: Path | None = None) -> Path:
     """Return the file of a data set, downloading it if it is not in the cache.
 
@@ -52,16 +63,15 @@ def fetch(dataset: DatasetInfo, folder: Path | None = None) -> Path:
     """
     where = f"data set {dataset.name!r}"
     try:
-        allowed, address = _is_allowed(dataset.url, dataset.url), urlsplit(dataset.url)
+        allowed = _is_allowed(dataset.url, dataset.url)
     except ValueError as error:
         raise UsageError("address is malformed", where=where, why=str(error)) from error
     if not allowed:
         raise UsageError("address is not https", where=where, why=dataset.url)
     if not _NAME.fullmatch(dataset.name):
         raise UsageError("name is not that of a file", where=where, fix="use letters and hyphens")
-    file_name = re.sub(r"[^\w.+-]", "_", Path(address.path).name)[-100:]
-    folder = folder or cache_folder() / "downloads"
-    path = folder / f"{dataset.name}-{file_name}"
+    path = download_path(dataset, folder)
+    folder = path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(path.with_name(f"{path.name}.lock"), f"downloads {dataset.name}"):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from zoo.data.download import fetch
+from zoo.data.download import download_path, fetch
 from zoo.data.shards import list_shards, save_list
 from zoo.errors import DataError
-from zoo.files import cache_folder, digest, is_pattern
+from zoo.files import digest, is_pattern
 from zoo.records import DatasetInfo
 from zoo.spec import SAMPLE
 
@@ -82,7 +81,4 @@ def is_downloaded(dataset: DatasetInfo) -> bool:
     Args:
         dataset: The data set.
     """
-    if dataset.file:
-        return True
-    name = f"{dataset.name}-{Path(urlsplit(dataset.url).path).name}"
-    return (cache_folder() / "downloads" / name).is_file()
+    return bool(dataset.file) or download_path(dataset).is_file()

@@ -80,6 +80,8 @@ class LiveDisplay(Callback):
 
     def close(self) -> None:
         if self._live is not None:
+            if isinstance(sys.stderr, _Above):
+                sys.stderr.finish()
             sys.stderr = self._stderr
             with unseen():
                 self._live.stop()
@@ -146,6 +148,12 @@ class _Above(io.TextIOBase):
         for line in lines:
             self._write_line(line)
         return len(text)
+
+    def finish(self) -> None:
+        """Write the last line, if it does not end in a line break."""
+        if self._rest:
+            self._write_line(self._rest)
+            self._rest = ""
 
     def isatty(self) -> bool:
         return True

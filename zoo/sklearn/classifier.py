@@ -59,6 +59,8 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         if kind not in ("binary", "multiclass"):
             raise ValueError(f"Unknown label type: {kind}")
         values, index = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+        if values.dtype.kind in "mM":
+            raise ValueError("Unknown label type: dates and times; convert them to strings")
         if len(values) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes: one class alone, "

@@ -95,6 +95,8 @@ def load(path: Path | None, columns: Sequence[str]) -> tuple[list[str], FloatArr
         raise DataError(
             f"no column {missing[0]!r}", where=str(path), why=f"columns are {', '.join(header)}"
         )
+    if twice := [name for name in names if header.count(name) > 1]:
+        raise DataError(f"column {twice[0]!r} is there twice", where=str(path), fix="rename one")
     if not names:
         raise DataError("no header", where=str(path), why="the first line is empty")
     places = [header.index(name) for name in names]
