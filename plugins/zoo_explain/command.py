@@ -25,9 +25,9 @@ Examples:
   zoo explain imdb-bilstm -o reviews.html < reviews.txt
   zoo explain island-lstm "The island was quiet."
 
-Texts come from the arguments, or else one a line from stdin. On a terminal words are
-coloured. With NO_COLOR set, or where the output is not a terminal, the strongest words have their
-value beside them.
+Texts come from the arguments, or else one a line from stdin. On a terminal words are coloured.
+With NO_COLOR set, or where the output is no terminal, the strongest words have their value beside
+them.
 """
 )
 @click.argument("file", shell_complete=completion.weights)

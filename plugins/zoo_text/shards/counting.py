@@ -232,11 +232,11 @@ def _count_block(work: _Work) -> tuple[IntArray, Counter[str], Counter[str]]:
             # The test part is the end; the validation part is before it.
             left = (place - test) / (1 - test)
             part = 2 if place < test else 1 if left < validation else 0
-            # A text of one word says as little of another one as in a table.
+            # The same word is no leak, as in a table.
             if part == 0 and held_out is not None and not is_word(text):
                 part = NO_PART if contains(held_out, digest(text)) else 0
         found[number] = part
-        if part != 0 and how.tokens == "words":
+        if part == NO_PART or (part != 0 and how.tokens == "words"):
             continue
         tokens = split(text)
         if how.tokens != "words":
