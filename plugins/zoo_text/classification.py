@@ -20,7 +20,7 @@ from zoo_text.inference import answer, collect
 from zoo_text.labels import LabelTask, check_labels
 from zoo_text.metrics import ClassificationMetrics, all_logits, predicted_classes
 from zoo_text.network import TextNetwork
-from zoo_text.outcomes import of_labels as outcomes_of_labels
+from zoo_text.outcomes import outcomes_of_labels
 from zoo_text.predictions import TextLabelPrediction, of_labels
 from zoo_text.sample import sample
 from zoo_text.tables import LabeledTexts, load_columns

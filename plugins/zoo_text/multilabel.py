@@ -17,7 +17,7 @@ from zoo_text.inference import answer, collect
 from zoo_text.labels import LabelTask, check_labels
 from zoo_text.multilabel_metrics import MultilabelMetrics
 from zoo_text.network import TextNetwork
-from zoo_text.outcomes import of_label_sets as outcomes_of_label_sets
+from zoo_text.outcomes import outcomes_of_label_sets
 from zoo_text.predictions import TextLabelsPrediction, of_label_sets
 from zoo_text.tables import LabeledTexts
 

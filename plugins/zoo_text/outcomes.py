@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo_text.task import TextTask
 
 
-def of_labels(task: TextClassification, network: nn.Module, split: Split) -> Outcomes:
+def outcomes_of_labels(task: TextClassification, network: nn.Module, split: Split) -> Outcomes:
     """Return the outcomes of texts that have one label each."""
     outputs, targets, losses, texts = _collect(task, network, split)
     threshold = float(getattr(network, "threshold", 0.5))
@@ -38,7 +38,7 @@ def of_labels(task: TextClassification, network: nn.Module, split: Split) -> Out
     )
 
 
-def of_label_sets(task: TextMultilabel, network: nn.Module, split: Split) -> Outcomes:
+def outcomes_of_label_sets(task: TextMultilabel, network: nn.Module, split: Split) -> Outcomes:
     """Return the outcomes of texts that have any number of labels each."""
     outputs, targets, losses, texts = _collect(task, network, split)
     scores = outputs.double().sigmoid().numpy()
@@ -55,7 +55,7 @@ def of_label_sets(task: TextMultilabel, network: nn.Module, split: Split) -> Out
     )
 
 
-def of_numbers(task: TextRegression, network: nn.Module, split: Split) -> Outcomes:
+def outcomes_of_numbers(task: TextRegression, network: nn.Module, split: Split) -> Outcomes:
     """Return the outcomes of texts that have a number each, in its unit."""
     outputs, targets, losses, texts = _collect(task, network, split)
     scores = task.in_units(outputs[:, 0]).numpy()

@@ -16,7 +16,7 @@ from zoo.interfaces import Metric, Outcomes, Split
 from zoo_text.inference import answer
 from zoo_text.learned import read_scale, scaling_in_words
 from zoo_text.options import RegressionOptions
-from zoo_text.outcomes import of_numbers as outcomes_of_numbers
+from zoo_text.outcomes import outcomes_of_numbers
 from zoo_text.predictions import TextValuePrediction, of_numbers
 from zoo_text.regression_metrics import RegressionMetrics
 from zoo_text.tables import LabeledTexts

@@ -112,11 +112,11 @@ class Trainer:
         self._call("on_train_begin")
         if state.evaluation_is_pending(training):
             self._evaluate()
-            self._save_checkpoint()
+            self._checkpoint()
         while not self.finished:
             batches = self._unless_interrupted(self._train_batches)
             if batches is None:
-                self._save_checkpoint()
+                self._checkpoint()
                 break
             for first in range(state.batch, len(batches), training.accumulate):
                 after = min(first + training.accumulate, len(batches))
@@ -135,9 +135,9 @@ class Trainer:
                         self.scheduler.step()
                 if state.evaluation_is_due(training, epoch_ends=epoch_ends):
                     self._evaluate()
-                    self._save_checkpoint()
+                    self._checkpoint()
                 elif self.finished or self._checkpoint_is_agreed:
-                    self._save_checkpoint()
+                    self._checkpoint()
                 if self.finished:
                     break
         self._call("on_train_end")
@@ -266,19 +266,21 @@ class Trainer:
             action, lambda: snapshot(networks, self.state, self._window, self.device)
         )
 
-    def _save_checkpoint(self) -> None:
-        self._write_checkpoint()
+    def _checkpoint(self) -> None:
+        """Save a checkpoint, and tell the callbacks."""
+        self._save_progress()
         done = self.state.done
         self._call("on_checkpoint", self.directory.checkpoint)
         if self.state.done != done:  # A callback has completed the training.
-            self._write_checkpoint()
+            self._save_progress()
 
     def _checkpoint_is_due(self) -> bool:
         """Return whether the last one is long ago."""
         every = self.spec.training.checkpoint_every
         return bool(every) and time.monotonic() - self._saved >= every
 
-    def _write_checkpoint(self) -> None:
+    def _save_progress(self) -> None:
+        """Save a checkpoint with the time until now."""
         if not self.state.step:
             return  # Nothing was trained: the run starts again.
         self.state.seconds = time.monotonic() - self._started
