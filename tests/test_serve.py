@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import zoo
+from zoo.errors import ZooWarning
 from zoo.interfaces import Explanation, Piece
 
 pytest.importorskip("fastapi", reason="needs seqzoo[serve]")
@@ -680,3 +681,11 @@ def test_models_are_served_under_their_names(sentiment_run: Path, char_lm_run: P
     for names in ([str(sentiment_run)] * 2, [f"a/b={file}"], [f"={file}"], ["no-such-recipe"]):
         with pytest.raises(zoo.ZooError):
             load_models(names)
+
+
+def test_nothing_is_said_of_the_versions_of_published_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))  # Where it is remembered that it was said.
+    create_app({"imdb-bilstm": zoo.load("imdb-bilstm")})
+    assert [warning for warning in recwarn if issubclass(warning.category, ZooWarning)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pydantic_core import to_json
 
 from zoo import TrainedModel
 from zoo.api import load
-from zoo.errors import ZooError
+from zoo.errors import ZooError, ZooWarning
 from zoo.generation import Sampling
 from zoo.interfaces import Embeds, Explains
 from zoo.runtime import InferenceModel
@@ -63,7 +64,10 @@ def inference_model(model: TrainedModel) -> InferenceModel:
     if any(parameter.device.type != "cpu" for parameter in model.module.parameters()):
         return model
     try:
-        found = load(model.path, runtime="numpy")
+        with warnings.catch_warnings():
+            # Said of the model already, or left unsaid of published weights.
+            warnings.filterwarnings("ignore", r".* was trained with [^;]*$", ZooWarning)
+            found = load(model.path, runtime="numpy")
     except ZooError:
         return model
     return found if found.weights_sha256 == model.weights_sha256 else model
