@@ -534,6 +534,17 @@ def test_thousands_of_lines_are_predicted_in_order(sentiment_run: Path, zoo_here
     )
 
 
+def test_the_name_of_a_file_is_predicted_with_a_warning(
+    sentiment_run: Path, tmp_path: Path, zoo_here: Run
+) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_text("a good film\n")
+    done = zoo_here("predict", sentiment_run, file)
+    assert done.returncode == 0
+    assert "is a file; its name is predicted, not its lines" in done.stderr
+    assert "is a file" not in zoo_here("predict", sentiment_run, "a good film").stderr
+
+
 def test_no_lines_have_no_predictions(sentiment_run: Path, zoo_here: Run) -> None:
     done = zoo_here("predict", sentiment_run)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

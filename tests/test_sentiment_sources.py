@@ -453,7 +453,7 @@ def test_a_test_split_of_the_source_stays_the_test_split(tmp_path: Path) -> None
 def test_labels_that_are_unknown_from_training_are_refused(tmp_path: Path) -> None:
     made = task()
     made.load_state_dict({"vocabulary": ["<pad>", "<unk>"], "labels": ["bad", "good"]})
-    with pytest.raises(DataError, match="label 'fair' is not among those that were learned"):
+    with pytest.raises(DataError, match="the training did not have the label 'fair'"):
         made.prepare(three_labels(tmp_path / "three.csv"), seed=1, fit=False)
 
 

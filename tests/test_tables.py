@@ -387,6 +387,51 @@ def test_kind_of_labels_is_found_by_looking(
     assert (data.kind, data.names) == (kind, names)
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("{:,.1f}", r"look like numbers .*: such as '1,0\d\d\.2'"),
+        ("{:.2f} €", "look like numbers .* €'; write them without units"),
+        ("$ {:.0f}", r"look like numbers .*: such as '\$ "),
+        ("{:.1f}%", "look like numbers .* --set labels=classes"),
+        ("{:.0f} kg", "look like numbers"),
+    ],
+)
+def test_numbers_with_units_or_separators_of_thousands_are_no_classes(
+    written: str, told: str
+) -> None:
+    # As often as classes are.
+    labels = [written.format(1000.2 + n % 40) for n in range(200)]
+    columns = {"text": list(sentences(200)), "price": labels}
+    with pytest.raises(DataError, match=f"labels in column 'price' {told}"):
+        load_columns(columns, TextOptions(), 1)
+    named = load_columns(columns, TextOptions(labels="classes"), 1, kind="classes")
+    assert len(named.names) == 40
+
+
+def test_numbers_but_for_a_few_are_no_classes_and_codes_are() -> None:
+    labels = [f"{n % 40}.5" for n in range(200)]
+    labels[7] = "12 €"
+    columns = {"text": list(sentences(200)), "price": labels}
+    with pytest.raises(
+        DataError, match=r"199 of 200 labels in column 'price' are numbers .* '12 €'"
+    ):
+        load_columns(columns, TextOptions(), 1)
+    for codes in ("A{}", "{}th", "{}a", "1.{}.2", "{}-b", "id {}"):
+        labels = [codes.format(n % 40) for n in range(200)]
+        data = load_columns({"text": list(sentences(200)), "label": labels}, TextOptions(), 1)
+        assert (data.kind, len(data.names)) == ("classes", 40)
+
+
+def test_of_several_columns_the_one_with_the_labels_of_the_training_is_taken(load: Load) -> None:
+    rows = [("text,source,truth", *(f"a b {n},{'uv'[n % 2]},{'yx'[n % 2]}" for n in range(20)))]
+    content = "\n".join(rows[0])
+    with pytest.raises(DataError, match="labels may be in 'source', 'truth'"):
+        load(content)
+    data = load(content, kind="classes", names=["x", "y"])
+    assert pairs(data)[:2] == [("a b 0", "y"), ("a b 1", "x")]
+
+
 def test_columns_of_a_data_frame_are_read(load: Load) -> None:
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"text": [t for t, _ in ROWS], "y": [y == "pos" for _, y in ROWS]})
@@ -453,7 +498,7 @@ def test_too_many_classes_are_refused(load: Load) -> None:
 def test_unknown_label_of_a_trained_task_is_told_with_its_line(load: Load) -> None:
     few = table([("a b", "x"), ("c d", "y")])
     assert pairs(load(few, kind="classes", names=["y", "x"])) == [("a b", "x"), ("c d", "y")]
-    with pytest.raises(DataError, match=r"label 'y' is not among.* line 3"):
+    with pytest.raises(DataError, match=r"did not have the label 'y' in .* line 3"):
         load(few, kind="classes", names=["x", "z"])
     data = load(table([("a b", "x;y"), ("c d", "")]), kind="multilabel", names=["y", "x"])
     assert data.targets.tolist() == [[True, True]]

@@ -118,7 +118,9 @@ def read_again(
         digest_of_file=digest,
     )  # fmt: skip
     if source.test_is_drawn:
-        source = replace(source, part=np.full_like(source.part, TEST))
+        # Neither parts nor what is repeated within them: there is one.
+        notes = tuple(note for note in source.notes if not note.startswith(("parts", "  ")))
+        source = replace(source, part=np.full_like(source.part, TEST), notes=notes)
     return source
 
 

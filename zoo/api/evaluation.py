@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.api.loading import load
-from zoo.engine.progress import evaluation_progress
+from zoo.engine.progress import evaluation_progress, say
 from zoo.engine.run_directory import RunDirectory
 from zoo.installed import registry
 from zoo.records import Recipe
@@ -27,7 +27,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluate a weights file, a run directory or a recipe with weights.
 
-    The result for a run directory is stored in it, for the weights file that is exported.
+    The result for a run directory is stored in it, for the weights file that is exported. Of
+    other data than that of the training it is said what was read.
     Result and errors are those of :meth:`zoo.TrainedModel.evaluate`. The data is by default that
     of the training: of a run directory what its configuration says, be it a path; of
     a recipe its data set, which is downloaded; of a weights file a data set that is in the cache
@@ -44,8 +45,11 @@ def evaluate(
         progress: Whether to show the progress.
     """
     model = load(name, device)
+    prepared = model.prepare(data or training_data(name))
+    if progress and prepared.digest != model.info["data"]["sha256"]:
+        say(*prepared.notes)
     result = model.evaluate(
-        data or training_data(name),
+        prepared,
         split=split,
         shuffle_steps=shuffle_steps,
         metrics=metrics,

@@ -136,7 +136,8 @@ def _open(path: Path) -> Any:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     why = " ".join(str(error).split())
-    return DataError("cannot read the Parquet file", where=str(path), why=why)
+    fix = "" if path.suffix == ".parquet" else "give Parquet, or texts one a line on stdin"
+    return DataError("cannot read the Parquet file", where=str(path), why=why, fix=fix)
 
 
 def _null(path: Path, column: str, why: str) -> DataError:

@@ -91,9 +91,12 @@ def resume_joined(
         before, now = describe_length(started), describe_length(spec)
         notes = [f"resumed: to {now}"] if epochs or steps else []
         if spec.training != started.training:
-            notes = [
-                f"extended: {now} in place of {before}; the schedule is that of the new length"
-            ]
+            then, later = started.training, spec.training
+            is_shorter = later.epochs < then.epochs if epochs else later.steps < then.steps
+            what, schedule = "extended", "the schedule is that of the new length"
+            if is_shorter:
+                what, schedule = "shortened", f"steps so far had the schedule of {before}"
+            notes = [f"{what}: {now} in place of {before}; {schedule}"]
         return run_training(
             spec, directory, callbacks, device, threads, progress,
             resume=True, extend=bool(epochs or steps), allow_changed=allow_changed,

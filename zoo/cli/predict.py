@@ -124,6 +124,9 @@ def _predict_texts(
 
     unknown, says_known = 0, None
     model.predict(())  # Before anything is asked for: it may be no model that predicts.
+    if len(text) == 1 and len(text[0]) < 256 and Path(text[0]).is_file():
+        message = f"warning: {text[0]!r} is a file; its name is predicted, not its lines (use <)"
+        click.echo(message, err=True)
     texts = text or Lines()
     for prediction in model.predict(texts, threads=threads):
         if says_known is None:  # All predictions of a model are of one kind.

@@ -14,7 +14,7 @@ from zoo.errors import DataError, NetworkError
 from zoo_text.shards.formats import Rows, Unit
 from zoo_text.shards.layout import Layout
 from zoo_text.shards.reading import read
-from zoo_text.tables.labels import MAX_CLASSES
+from zoo_text.tables.labels import MAX_CLASSES, WRITE_NUMBERS
 from zoo_text.tables.table import NO_PART, PART_NAMES, as_text
 
 # Distinct labels of a text, of which several may be together.
@@ -113,7 +113,7 @@ def _examples(batch: Rows, work: Work, left_out: list[int]) -> Iterator[tuple[st
                 raise DataError(
                     f"label {as_text(cell)[:40]!r} is no number",
                     where=f"{work.unit.shard.url}, column {columns.label[:40]!r}",
-                    fix="correct it, or use text-classification",
+                    fix=WRITE_NUMBERS,
                 ) from error
             if labels is None:
                 left_out[0] += 1

@@ -42,8 +42,8 @@ def label_names(
         return natural_order(counts)
     if unknown := sorted(set(counts) - set(known)):
         raise DataError(
-            f"label {cut(unknown[0], 40)!r} is not among those that were learned", where=where,
-            why=f"these are {', '.join(repr(cut(name)) for name in list(known)[:8])}",
+            f"the training did not have the label {cut(unknown[0], 40)!r}", where=where,
+            why=f"it had {', '.join(repr(cut(name)) for name in list(known)[:8])}",
         )  # fmt: skip
     return list(known)
 

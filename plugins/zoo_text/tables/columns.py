@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from zoo.errors import DataError, did_you_mean
 from zoo_text.tables import names
 from zoo_text.tables.coding import separator_of
-from zoo_text.tables.labels import is_number
+from zoo_text.tables.labels import is_number, label_name
 from zoo_text.tables.table import NO_PART, PART_NAMES, Cell, Table, as_text
 
 _SAMPLE = 5000
@@ -19,7 +19,9 @@ _DATE = re.compile(
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ .*\d{4}"
 )
 _CODE = re.compile(r"(?=.*\d)[\da-fA-F-]{8,}|https?://\S+")
-_CHOOSE = "choose with --set text_column=... --set label_column=..."
+_OPTIONS = ("text_column", "label_column")
+CHOOSE = "choose with --set text_column=... --set label_column=..."
+"""What to do in a training where several columns may be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +67,26 @@ class _Content:
         return self.may_be_text and self.distinct > 1 and (varied or self.words >= 4)
 
 
-def choose_columns(table: Table, text: str, label: str) -> Columns:
+def choose_columns(
+    table: Table, text: str, label: str, known: Collection[str] = (), *, fix: str = CHOOSE
+) -> Columns:
     """Return the columns of a table.
 
     Args:
         table: The table.
         text: Column of the texts, by name or number from 1; empty: it is found.
         label: Column of the labels, likewise.
+        known: Labels of a trained task: of several columns, the only one that has no others is
+            that of the labels.
+        fix: What the user can do where several columns may be meant.
 
     Raises:
         DataError: There is no such column, none that may be it, or several.
     """
     text, label = (_given(name, table) for name in (text, label))
     if text and text == label:
-        raise DataError(f"texts and labels are both in column {text!r}", fix=_CHOOSE)
+        raise DataError(f"texts and labels are both in column {text!r}", fix=fix)
+    label = label or _column_of(known, table)
     part = "" if table.parts else _part_column(table, {text, label})
     contents = [
         _content(name, cells) for name, cells in table.columns.items()
@@ -88,18 +96,21 @@ def choose_columns(table: Table, text: str, label: str) -> Columns:
     found_text, found_label = not text, not label
     if not text:
         taken = {c.name for c in labels} if not label else set()
-        text = _text_column([c for c in contents if c.name not in taken] or contents, table)
+        text = _text_column([c for c in contents if c.name not in taken] or contents, table, fix)
     if not label:
-        label = _label_column([c for c in contents if c.name != text], table, text)
+        label = _label_column([c for c in contents if c.name != text], table, text, fix)
     rest = [content for content in contents if content.name not in (text, label)]
     notes = []
+    choose = {name: f" (--set {name}=...)" if fix == CHOOSE else "" for name in _OPTIONS}
     if found_text and (others := [c.name for c in rest if c.reads_like_text]):
-        notes.append(f"texts might also be in {_listed(others)} (--set text_column=...)")
+        notes.append(f"texts might also be in {_listed(others)}{choose['text_column']}")
+    if all(as_text(cell)[:1] == "{" for cell in table.columns[text][:_SAMPLE] if cell):
+        notes.append(f"texts in {text[:40]!r} are objects: each is read as its JSON text")
     cells = table.columns[label]
     others = [c.name for c in rest if c.may_be_label]
     others = [name for name in others if not _same_classes(cells, table.columns[name])]
     if found_label and others:
-        notes.append(f"labels might also be in {_listed(others)} (--set label_column=...)")
+        notes.append(f"labels might also be in {_listed(others)}{choose['label_column']}")
     return Columns(text, label, part, tuple(notes))
 
 
@@ -213,7 +224,16 @@ def _named(contents: Sequence[_Content], groups: tuple[str, ...]) -> list[_Conte
     return [c for c in contents if best is not None and ranks[c.name] == best]
 
 
-def _text_column(contents: Sequence[_Content], table: Table) -> str:
+def _column_of(known: Collection[str], table: Table) -> str:
+    """Return the only column whose cells are all labels that are known; empty: there is none."""
+    found = [
+        name for name, cells in table.columns.items()
+        if known and {*map(label_name, cells)} - {""} <= {*known} and any(map(label_name, cells))
+    ]  # fmt: skip
+    return found[0] if len(found) == 1 else ""
+
+
+def _text_column(contents: Sequence[_Content], table: Table, fix: str = CHOOSE) -> str:
     able = [content for content in contents if content.may_be_text]
     named = _named(able, names.TEXT[:2])
     if len(named) == 1:
@@ -229,12 +249,12 @@ def _text_column(contents: Sequence[_Content], table: Table) -> str:
         by_distinct = sorted(found, key=lambda content: -content.distinct)
         if by_distinct[0].distinct < 4 * by_distinct[1].distinct:
             several = _listed([content.name for content in found])
-            raise DataError(f"texts may be in {several}", where=table.where, fix=_CHOOSE)
+            raise DataError(f"texts may be in {several}", where=table.where, fix=fix)
         return by_distinct[0].name
     return found[0].name
 
 
-def _label_column(rest: Sequence[_Content], table: Table, text: str) -> str:
+def _label_column(rest: Sequence[_Content], table: Table, text: str, fix: str) -> str:
     contents = [content for content in rest if content.may_be_label]
     found = _named(contents, names.LABEL) or list(contents)
     if len(found) > 1:
@@ -245,7 +265,7 @@ def _label_column(rest: Sequence[_Content], table: Table, text: str) -> str:
         ):
             return worded[0].name
         several = _listed([content.name for content in found])
-        raise DataError(f"labels may be in {several}", where=table.where, fix=_CHOOSE)
+        raise DataError(f"labels may be in {several}", where=table.where, fix=fix)
     known = _named([content for content in rest if not content.is_other], names.LABEL)
     if not found and len(known) == 1:
         # Its labels are too few or too many, which is told when they are counted.
@@ -257,7 +277,7 @@ def _label_column(rest: Sequence[_Content], table: Table, text: str) -> str:
             "no column of labels",
             where=table.where,
             why=f"texts are in {text[:40]!r}; {why}",
-            fix="choose one with --set label_column=...",
+            fix=fix,
         )  # fmt: skip
     return found[0].name
 

@@ -77,7 +77,7 @@ def _dialects(sample: list[str], path: Path, options: TextOptions) -> list[Diale
         raise DataError(
             "no columns",
             where=str(path),
-            why="neither tab nor , ; | separates all lines into the same number of columns",
+            why="no tab , ; or | separates all lines into the same number of columns, two or more",
             fix=_FIX_DELIMITER,
         )
     if quote is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from zoo.errors import DataError
 from zoo_text.tables.coding import Coding
 from zoo_text.tables.columns import Columns, choose_columns
+from zoo_text.tables.labels import WRITE_NUMBERS
 from zoo_text.tables.notes import cut, plural
 from zoo_text.tables.table import NO_PART, PART_NAMES, Cell, Table, Tally, as_text
 
@@ -112,5 +113,5 @@ def _is_missing(coding: Coding, cell: Cell, line: int, table: Table, column: str
         raise DataError(
             f"label {cut(as_text(cell))!r} is no number",
             where=f"{table.where}, {table.unit} {line}, column {column[:40]!r}",
-            fix="correct it, or use text-classification",
+            fix=WRITE_NUMBERS,
         ) from error

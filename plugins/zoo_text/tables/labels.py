@@ -19,7 +19,19 @@ KINDS: tuple[Kind, ...] = ("classes", "multilabel", "numbers")
 MAX_CLASSES = 1000
 MISSING = frozenset({"", "nan", "null", "n/a", "#n/a", "<na>"})
 MISSING_NUMBER = MISSING | {"na", "none", "-", "--", "?", "."}
+WRITE_NUMBERS = (
+    "write numbers such as 1234.5, without units and thousands separators, or use "
+    "text-classification"
+)
+"""What to do about a label that should be a number."""
+
 _DIGITS = re.compile(r"(\d+)")
+# More different labels than this are classes only if they are no numbers.
+MAX_NUMBERED = 20
+# A number with a currency or another unit, or with separators of thousands.
+_WRITTEN_NUMBER = re.compile(
+    r"[^\w\s]? ?[-+]?(\d+|\d{1,3}([,.' \u00a0\u202f]\d{3})+)([.,]\d+)?( ?[^\w\s]| [^\W\d]{1,4})?"
+)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
@@ -102,6 +114,31 @@ def check_count(counts: Counter[str], texts: int, kind: Kind, where: str, column
             why=f"up to {MAX_CLASSES:,}, and at most half as many as texts, can be learned",
             fix="predict numbers with text-regression" if numeric
             else "choose another column with --set label_column=..., or merge rare labels",
+        )  # fmt: skip
+
+
+def check_no_numbers(cells: Sequence[object], where: str, column: str) -> None:
+    """Refuse classes of which nearly all are written as numbers, and nearly all are different.
+
+    Raises:
+        DataError: They are numbers, but for a few cells, or for units and thousands separators.
+    """
+    names = [name for name in map(label_name, cells) if name.lower() not in MISSING_NUMBER]
+    if len(set(names)) <= MAX_NUMBERED:
+        return
+    others = [name for name in names if not is_number(name)]
+    fix = "--set labels=classes if they are classes"
+    if 0 < len(others) <= 0.1 * len(names):
+        raise DataError(
+            f"{len(names) - len(others):,} of {len(names):,} labels in column {column[:40]!r} are "
+            "numbers",
+            where=where, why=f"{others[0][:40]!r} is none", fix=f"correct the others, or {fix}",
+        )  # fmt: skip
+    if sum(bool(_WRITTEN_NUMBER.fullmatch(name)) for name in names) >= 0.9 * len(names) and others:
+        raise DataError(
+            f"labels in column {column[:40]!r} look like numbers", where=where,
+            why=f"such as {others[0][:40]!r}",
+            fix=f"write them without units and thousands separators, or {fix}",
         )  # fmt: skip
 
 

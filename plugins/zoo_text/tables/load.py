@@ -18,9 +18,9 @@ from zoo.files import digest, unreadable
 from zoo_text.options import TextOptions
 from zoo_text.tables import notes as say
 from zoo_text.tables.coding import Coding, find_coding
-from zoo_text.tables.columns import choose_columns, find_column
+from zoo_text.tables.columns import CHOOSE, choose_columns, find_column
 from zoo_text.tables.examples import Examples, collect
-from zoo_text.tables.labels import Kind, check_count, encode, natural_order
+from zoo_text.tables.labels import Kind, check_count, check_no_numbers, encode, natural_order
 from zoo_text.tables.looks import read_table
 from zoo_text.tables.objects import as_cell
 from zoo_text.tables.parts import Draw, assign_parts
@@ -100,8 +100,11 @@ def load_table(
     ]
     if not keep:
         _read.cache_clear()
+    fix = CHOOSE
     if columns_may_differ:
         main = tables[0][0]
+        named = " and ".join(filter(None, (options.text_column, options.label_column)))
+        fix = f"rename columns as in the training: {named}" if named else "leave one column of each"
         options = replace(
             options,
             text_column=options.text_column if find_column(options.text_column, main) else "",
@@ -117,7 +120,7 @@ def load_table(
         raise DataError(
             "the data changes while it is read", where=str(path), fix="try again when it is whole"
         )
-    return _labeled(tables, options, seed, kind, names, total, draw)
+    return _labeled(tables, options, seed, kind, names, total, draw, fix)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -192,10 +195,14 @@ def _labeled(
     names: Sequence[str] | None,
     digest_of_files: str,
     draw: Draw = by_label,
+    fix: str = CHOOSE,
 ) -> LabeledTexts:
     main = tables[0][0]
-    columns = choose_columns(main, options.text_column, options.label_column)
-    coding = find_coding(main.columns[columns.label], columns.label, kind, names)
+    columns = choose_columns(main, options.text_column, options.label_column, names or (), fix=fix)
+    cells = main.columns[columns.label]
+    coding = find_coding(cells, columns.label, kind, names)
+    if kind == "auto" and coding.kind == "classes":
+        check_no_numbers(cells, main.where, columns.label)
     examples = collect(tables, columns, coding)
     found, targets = _targets(examples, coding, names, columns.label)
     drawn = assign_parts(
@@ -246,10 +253,13 @@ def _targets(
 
     def unknown(n: int, name: str) -> DataError:
         some = ", ".join(repr(say.cut(other)) for other in found[:8])
+        more = f" and {len(found) - 8:,} more" if len(found) > 8 else ""
+        rows = sum(not {*those} <= {*found} for those in labels)
         return DataError(
-            f"label {say.cut(name, 40)!r} is not among those that were learned",
+            f"the training did not have the label {say.cut(name, 40)!r}",
             where=f"{examples.where[n]}, line {examples.lines[n]}",
-            why=f"these are {some}{f' and {len(found) - 8:,} more' if len(found) > 8 else ''}",
+            why=f"it had {some}{more}",
+            fix=f"correct or remove {say.plural(rows, 'row')} with labels that it did not have",
         )
 
     return found, encode(labels, coding.kind, found, unknown)
