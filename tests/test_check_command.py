@@ -163,7 +163,7 @@ def test_a_model_that_ends_or_stops_the_process_is_a_failure_of_its_check(
 @pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
 def test_checks_run_where_the_process_has_less_memory_than_they_may_take() -> None:
     program = (
-        "import resource, zoo; resource.setrlimit(resource.RLIMIT_DATA, (8 << 30, 8 << 30)); "
+        "import resource, zoo; resource.setrlimit(resource.RLIMIT_DATA, (6 << 30, 8 << 30)); "
         "print({result.status for result in zoo.check('gru')} - {'skipped'})"
     )
     done = subprocess.run(

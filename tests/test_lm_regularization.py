@@ -110,10 +110,6 @@ def test_windows_of_evaluation_have_a_length_of_their_own(
     ("options", "message"),
     [
         ({"task.locked_dropout": True}, "both dropouts are 0"),
-        (
-            {"task.input": "onehot", "task.embed_dropout": 0.1},
-            "embed_dropout is for input=embedding, and input is onehot",
-        ),
         ({"reset_probability": 0.1}, "batching=contiguous"),
     ],
 )

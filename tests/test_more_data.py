@@ -132,7 +132,7 @@ def test_they_leave_the_parts_of_a_table_of_reviews_alone(tmp_path: Path) -> Non
 def test_failures_name_the_file(tmp_path: Path) -> None:
     data = write(tmp_path / "meals.csv", meals())
     more = write(tmp_path / "more.csv", [("a text", "good"), ("another", "so-so")])
-    with pytest.raises(DataError, match=r"'so-so' is not among .* in .*more\.csv, line 3"):
+    with pytest.raises(DataError, match=r"did not have the label 'so-so' in .*more\.csv, line 3"):
         prepare(data, more_data=str(more))
     with pytest.raises(DataError, match=r"none\.csv"):
         prepare(data, more_data=str(tmp_path / "none.csv"))

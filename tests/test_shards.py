@@ -164,10 +164,12 @@ def test_training_texts_that_are_in_a_given_test_part_are_left_out(
         texts = list(Texts(table.content, table.ends, counted.rows))
         edges = [0, *np.cumsum(counted.sizes).tolist()]
         parts[drop] = [texts[first:after] for first, after in itertools.pairwise(edges)]
-    (train, validation, tested), (train_of_all, *others) = parts[True], parts[False]
-    assert [validation, tested] == others
     left_out = {row["text"].lower() for row in test}
-    assert train == [text for text in train_of_all if text.lower() not in left_out]
+    for kept, every in zip(parts[True][:2], parts[False][:2], strict=True):
+        assert kept == [text for text in every if text.lower() not in left_out]
+        assert len(kept) < len(every)
+    assert parts[True][2] == parts[False][2]
+    train = parts[True][0]
     assert "Island" in train, "a single word is no leak"
     task = TextClassification(ClassificationOptions(tokens="words"))
     notes = " ".join(" ".join(task.prepare(locate(pattern, None), 1).notes).split())

@@ -22,6 +22,7 @@ from conftest import REAL_DATA
 
 from zoo.errors import DataError
 from zoo_text.options import TextOptions
+from zoo_text.sources import read_again
 from zoo_text.tables import LabeledTexts, load_columns, load_table, looks_like_table
 from zoo_text.tables.header import unique_names
 from zoo_text.tables.looks import read_table
@@ -417,10 +418,16 @@ def test_numbers_but_for_a_few_are_no_classes_and_codes_are() -> None:
         DataError, match=r"199 of 200 labels in column 'price' are numbers .* '12 €'"
     ):
         load_columns(columns, TextOptions(), 1)
-    for codes in ("A{}", "{}th", "{}a", "1.{}.2", "{}-b", "id {}"):
+    for codes in ("A{}", "{}th", "{}a", "1.{}.2", "{}-b", "id {}", "#{}", "{})"):
         labels = [codes.format(n % 40) for n in range(200)]
         data = load_columns({"text": list(sentences(200)), "label": labels}, TextOptions(), 1)
         assert (data.kind, len(data.names)) == ("classes", 40)
+    # Whole numbers among which another code is, lists of a single one, and days.
+    named: list[list[object]] = [[f"{n % 40}" if n % 40 else "38A" for n in range(200)]]
+    named += [[[n % 40] for n in range(200)], [f"{n % 20 + 1} {'JF'[n % 2]}an" for n in range(200)]]
+    for several in named:
+        data = load_columns({"text": list(sentences(200)), "label": several}, TextOptions(), 1)
+        assert data.kind == "classes"
 
 
 def test_of_several_columns_the_one_with_the_labels_of_the_training_is_taken(load: Load) -> None:
@@ -430,6 +437,23 @@ def test_of_several_columns_the_one_with_the_labels_of_the_training_is_taken(loa
         load(content)
     data = load(content, kind="classes", names=["x", "y"])
     assert pairs(data)[:2] == [("a b 0", "y"), ("a b 1", "x")]
+    # A column that is named as labels are is theirs, whatever it has.
+    content = content.replace("source,truth", "label,truth")
+    with pytest.raises(DataError, match="did not have the label 'u'"):
+        load(content, kind="classes", names=["x", "y"])
+
+
+def test_an_evaluation_has_every_line_on_its_labels(tmp_path: Path) -> None:
+    names = [f"a rather long name of a class, number {n}" for n in range(4)]
+    path = tmp_path / "long.csv"
+    path.write_text(table([(f"{text} {n}", names[n % 4]) for n, text in enumerate(sentences(80))]))
+    read = read_again(
+        load_table, path, TextOptions(), 1, kind="classes", names=names, digest="", is_source=False
+    )
+    told = load_table(path, TextOptions(), 1)
+    (first,) = (n for n, line in enumerate(told.notes) if line.startswith("parts"))
+    assert read.notes[:first] == told.notes[:first]
+    assert not any("train" in line for line in read.notes)
 
 
 def test_columns_of_a_data_frame_are_read(load: Load) -> None:

@@ -13,6 +13,7 @@ from zoo.engine.evaluation import installed_metrics
 from zoo.engine.origin import processes
 from zoo.engine.progress import evaluation_progress
 from zoo.engine.run_directory import RunDirectory
+from zoo.errors import WeightsError
 from zoo.installed import registry
 from zoo.interfaces import Data, FitsBaseline, Mistake, Outcomes
 from zoo.settings import resolve
@@ -94,8 +95,8 @@ class Run(Displayed):
         Raises:
             WeightsError: The checkpoint is damaged.
         """
-        if self._interrupted is None:
-            self._interrupted = not is_complete(self._directory)
+        if self._interrupted is None:  # It may be resumed meanwhile.
+            return not is_complete(self._directory)
         return self._interrupted
 
     @cached_property
@@ -226,7 +227,10 @@ class Run(Displayed):
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know of the run, by name."""
-        state = "interrupted" if self.interrupted else "complete"
+        try:
+            state = "interrupted" if self.interrupted else "complete"
+        except WeightsError:
+            state = "damaged"
         state = f"stopped: {self.stop_reason}" if self.stop_reason else state
         facts = {"path": str(self.path), "state": state, "name": self.config["name"]}
         if self._directory.weights.exists():

@@ -19,8 +19,9 @@ def limit_memory(most: int) -> None:
     except ImportError:
         return  # Not on Windows.
     for what, size in ((resource.RLIMIT_DATA, most), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (size if hard < 0 else min(size, hard), hard))
+        soft, hard = resource.getrlimit(what)
+        smallest = min([size, *(each for each in (soft, hard) if each >= 0)])
+        resource.setrlimit(what, (smallest, hard))
 
 
 def kill(process: subprocess.Popen[Any]) -> None:

@@ -98,11 +98,6 @@ class CharLMOptions(LMOptions):
     start: str = zoo.option("", "marker that the text starts with; empty: from the beginning")
     end: str = zoo.option("", "marker that the text ends before; empty: to the end")
 
-    def validate(self) -> None:
-        super().validate()
-        if self.embed_dropout and self.input == "onehot":
-            raise ValueError("embed_dropout is for input=embedding, and input is onehot")
-
 
 @dataclass(frozen=True)
 class WordOptions(CorpusOptions):

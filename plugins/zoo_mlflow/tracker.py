@@ -66,8 +66,8 @@ class MLflow(Tracker):
         uri = self._options.tracking_uri or known.get("tracking_uri")
         uri = uri or self._mlflow.get_tracking_uri()
         self._client = self._mlflow.MlflowClient(tracking_uri=uri)
-        # Otherwise it may have a password, which is not shown.
-        is_local = "@" not in urlsplit(uri).netloc
+        # Other addresses may have a password, which is not shown.
+        is_local = "@" not in uri or urlsplit(uri).scheme in ("", "file", "sqlite")
         self._place = uri if is_local else "the tracking server"
         params = {name: str(value) for name, value in settings.items()}
         if known:

@@ -151,6 +151,9 @@ class Study:
         """Give up trials of a process that was killed before it had drawn all of their values."""
         states = self._optuna.trial.TrialState
         study = self._study(0)
+        # In a queue, which 0.5.0 had: to be given up they have to be asked for.
+        for _ in study.get_trials(deepcopy=False, states=(states.WAITING,)):
+            study.tell(study.ask(), state=states.FAIL)
         for trial in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
             if trial.params.keys() != self._space.keys():
                 study.tell(trial.number, state=states.FAIL)

@@ -121,7 +121,7 @@ def _read(path: Path) -> RunSummary:
     return RunSummary(
         path,
         name=config["name"],
-        state="complete" if state.get("done") or _has_weights_alone(path) else "interrupted",
+        state="complete" if state.get("done") else "interrupted",
         metric=metric,
         split=split,
         measured=measured,
@@ -135,11 +135,6 @@ def _read(path: Path) -> RunSummary:
             **settings_of(config),
         },
     )
-
-
-def _has_weights_alone(path: Path) -> bool:
-    """Return whether the checkpoint of a run was removed, which is done with complete ones."""
-    return (path / WEIGHTS).exists() and not (path / CHECKPOINT).exists()
 
 
 def _config(file: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.ragged import Array, IntArray
-from zoo.errors import UsageError
+from zoo.errors import ZooWarning
 from zoo.interfaces import Metric, Mistake, Outcomes, Split
 from zoo_text.batches import TextSplit
 from zoo_text.calibration import choose_threshold, fit_temperature, logit
@@ -65,13 +66,12 @@ class TextClassification(LabelTask):
     def set_labels(self, labels: list[str], counts: IntArray) -> None:
         """Take labels, and how many training texts have each.
 
-        Raises:
-            UsageError: A threshold is to be chosen, and there are more than two labels.
+        Warns:
+            ZooWarning: A threshold is to be chosen, and there are more than two labels.
         """
         if len(labels) > 2 and self.options.threshold != "half":
-            raise UsageError(
-                "threshold is for two labels", why=f"there are {len(labels)}", fix="leave it out"
-            )
+            message = f"threshold is for two labels, and is not used: there are {len(labels)}"
+            warnings.warn(message, ZooWarning, stacklevel=2)
         self.labels = labels
         self.shares = [float(share) for share in (counts + 0.5) / (counts + 0.5).sum()]
 

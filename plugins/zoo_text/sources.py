@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,10 +118,20 @@ def read_again(
         digest_of_file=digest,
     )  # fmt: skip
     if source.test_is_drawn:
-        # Neither parts nor what is repeated within them: there is one.
-        notes = tuple(note for note in source.notes if not note.startswith(("parts", "  ")))
-        source = replace(source, part=np.full_like(source.part, TEST), notes=notes)
+        source = replace(
+            source, part=np.full_like(source.part, TEST), notes=_without_parts(source.notes)
+        )
     return source
+
+
+def _without_parts(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return notes without those on the parts, which go on in lines that begin with spaces."""
+    found, is_of_parts = [], False
+    for line in notes:
+        is_of_parts = line.startswith("parts") or (is_of_parts and line.startswith(" "))
+        if not is_of_parts:
+            found.append(line)
+    return tuple(found)
 
 
 def beside(data: Path, name: str) -> str:

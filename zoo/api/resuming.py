@@ -91,11 +91,12 @@ def resume_joined(
         before, now = describe_length(started), describe_length(spec)
         notes = [f"resumed: to {now}"] if epochs or steps else []
         if spec.training != started.training:
-            then, later = started.training, spec.training
-            is_shorter = later.epochs < then.epochs if epochs else later.steps < then.steps
-            what, schedule = "extended", "the schedule is that of the new length"
-            if is_shorter:
-                what, schedule = "shortened", f"steps so far had the schedule of {before}"
+            what, schedule = "changed", "the schedule is that of the new length"
+            lengths = [(each.steps, each.epochs) for each in (started.training, spec.training)]
+            if bool(lengths[0][0]) == bool(lengths[1][0]):  # Both in steps, or both in epochs.
+                what = "extended" if lengths[1] > lengths[0] else "shortened"
+            if what == "shortened":
+                schedule = f"steps so far had the schedule of {before}"
             notes = [f"{what}: {now} in place of {before}; {schedule}"]
         return run_training(
             spec, directory, callbacks, device, threads, progress,

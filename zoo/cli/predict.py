@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -124,7 +125,7 @@ def _predict_texts(
 
     unknown, says_known = 0, None
     model.predict(())  # Before anything is asked for: it may be no model that predicts.
-    if len(text) == 1 and len(text[0]) < 256 and Path(text[0]).is_file():
+    if len(text) == 1 and os.path.isfile(text[0]):  # noqa: PTH113 - of any text, however long
         message = f"warning: {text[0]!r} is a file; its name is predicted, not its lines (use <)"
         click.echo(message, err=True)
     texts = text or Lines()

@@ -168,13 +168,13 @@ def check_not_lost(directory: RunDirectory) -> None:
 
 
 def is_complete(directory: RunDirectory) -> bool:
-    """Return whether a training came to its end; also where its checkpoint was removed since.
+    """Return whether a training came to its end, as its checkpoint says; without one it did not.
 
     Raises:
         WeightsError: The checkpoint is damaged.
     """
     if not directory.checkpoint.exists():
-        return directory.weights.exists()
+        return False
     header = read_header(directory.checkpoint)
     state = header.get("state", header.get("position"))  # As it was called in format 1.
     if not isinstance(state, dict):

@@ -224,6 +224,10 @@ def _count_block(work: _Work) -> tuple[IntArray, Counter[str], Counter[str]]:
         text = texts[row]
         part = given
         if given in (NO_PART, 0):
+            # The same word is no leak, as in a table.
+            if held_out is not None and not is_word(text) and contains(held_out, digest(text)):
+                found[number] = NO_PART
+                continue
             place = (work.num_rows - row - 0.5) / work.num_rows
             if not how.in_order:
                 key = normal_text(text).encode()
@@ -232,11 +236,8 @@ def _count_block(work: _Work) -> tuple[IntArray, Counter[str], Counter[str]]:
             # The test part is the end; the validation part is before it.
             left = (place - test) / (1 - test)
             part = 2 if place < test else 1 if left < validation else 0
-            # The same word is no leak, as in a table.
-            if part == 0 and held_out is not None and not is_word(text):
-                part = NO_PART if contains(held_out, digest(text)) else 0
         found[number] = part
-        if part == NO_PART or (part != 0 and how.tokens == "words"):
+        if part != 0 and how.tokens == "words":
             continue
         tokens = split(text)
         if how.tokens != "words":

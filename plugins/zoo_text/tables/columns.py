@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from zoo.errors import DataError, did_you_mean
 from zoo_text.tables import names
 from zoo_text.tables.coding import separator_of
-from zoo_text.tables.labels import is_number, label_name
+from zoo_text.tables.labels import MISSING, is_number, label_name
 from zoo_text.tables.table import NO_PART, PART_NAMES, Cell, Table, as_text
 
 _SAMPLE = 5000
@@ -76,9 +76,9 @@ def choose_columns(
         table: The table.
         text: Column of the texts, by name or number from 1; empty: it is found.
         label: Column of the labels, likewise.
-        known: Labels of a trained task: of several columns, the only one that has no others is
-            that of the labels.
-        fix: What the user can do where several columns may be meant.
+        known: Labels of a trained task: where several columns may have the labels, it is the only
+            one that has no others.
+        fix: What the user can do where no column, or several, may be meant.
 
     Raises:
         DataError: There is no such column, none that may be it, or several.
@@ -86,7 +86,6 @@ def choose_columns(
     text, label = (_given(name, table) for name in (text, label))
     if text and text == label:
         raise DataError(f"texts and labels are both in column {text!r}", fix=fix)
-    label = label or _column_of(known, table)
     part = "" if table.parts else _part_column(table, {text, label})
     contents = [
         _content(name, cells) for name, cells in table.columns.items()
@@ -98,7 +97,8 @@ def choose_columns(
         taken = {c.name for c in labels} if not label else set()
         text = _text_column([c for c in contents if c.name not in taken] or contents, table, fix)
     if not label:
-        label = _label_column([c for c in contents if c.name != text], table, text, fix)
+        candidates = [c for c in contents if c.name != text]
+        label = _label_column(candidates, table, text, known, fix)
     rest = [content for content in contents if content.name not in (text, label)]
     notes = []
     choose = {name: f" (--set {name}=...)" if fix == CHOOSE else "" for name in _OPTIONS}
@@ -224,13 +224,14 @@ def _named(contents: Sequence[_Content], groups: tuple[str, ...]) -> list[_Conte
     return [c for c in contents if best is not None and ranks[c.name] == best]
 
 
-def _column_of(known: Collection[str], table: Table) -> str:
-    """Return the only column whose cells are all labels that are known; empty: there is none."""
-    found = [
-        name for name, cells in table.columns.items()
-        if known and {*map(label_name, cells)} - {""} <= {*known} and any(map(label_name, cells))
-    ]  # fmt: skip
-    return found[0] if len(found) == 1 else ""
+def _has_only(known: Collection[str], cells: Sequence[Cell]) -> bool:
+    """Return whether all labels of cells are known, one or several in each."""
+    labels: set[str] = set()
+    for cell in cells:
+        name = label_name(cell)
+        parts = cell if isinstance(cell, list) else [name] if name in known else name.split("|")
+        labels |= {label_name(part) for part in parts}
+    return {name for name in labels if name.lower() not in MISSING} <= {*known}
 
 
 def _text_column(contents: Sequence[_Content], table: Table, fix: str = CHOOSE) -> str:
@@ -243,7 +244,7 @@ def _text_column(contents: Sequence[_Content], table: Table, fix: str = CHOOSE) 
     if not found:
         raise DataError(
             "no column of texts", where=table.where, why=f"it has {_listed(list(table.columns))}",
-            fix="choose one with --set text_column=...",
+            fix=fix,
         )  # fmt: skip
     if len(found) > 1 and found[0].length < 2 * found[1].length:
         by_distinct = sorted(found, key=lambda content: -content.distinct)
@@ -254,9 +255,13 @@ def _text_column(contents: Sequence[_Content], table: Table, fix: str = CHOOSE) 
     return found[0].name
 
 
-def _label_column(rest: Sequence[_Content], table: Table, text: str, fix: str) -> str:
+def _label_column(
+    rest: Sequence[_Content], table: Table, text: str, labels: Collection[str], fix: str
+) -> str:
     contents = [content for content in rest if content.may_be_label]
     found = _named(contents, names.LABEL) or list(contents)
+    if labels and len(found) > 1:
+        found = [c for c in found if _has_only(labels, table.columns[c.name])] or found
     if len(found) > 1:
         # A number and the name of the same class: the name says more.
         worded = [content for content in found if not content.is_number]

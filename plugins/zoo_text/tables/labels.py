@@ -27,10 +27,11 @@ WRITE_NUMBERS = (
 
 _DIGITS = re.compile(r"(\d+)")
 # More different labels than this are classes only if they are no numbers.
-MAX_NUMBERED = 20
+_MAX_NUMBERED = 20
 # A number with a currency or another unit, or with separators of thousands.
 _WRITTEN_NUMBER = re.compile(
-    r"[^\w\s]? ?[-+]?(\d+|\d{1,3}([,.' \u00a0\u202f]\d{3})+)([.,]\d+)?( ?[^\w\s]| [^\W\d]{1,4})?"
+    r"([$€£¥₹₽₩₺] ?)?[-+]?(\d+|\d{1,3}([,.' \u00a0\u202f]\d{3})+)([.,]\d+)?"
+    r"( ?[$€£¥₹₽₩₺%‰°]| (?P<unit>[^\W\d]{1,4}))?"
 )
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
@@ -118,23 +119,29 @@ def check_count(counts: Counter[str], texts: int, kind: Kind, where: str, column
 
 
 def check_no_numbers(cells: Sequence[object], where: str, column: str) -> None:
-    """Refuse classes of which nearly all are written as numbers, and nearly all are different.
+    """Refuse many classes that are numbers, but for a few cells or for how they are written.
+
+    Whole numbers without units may be codes of classes, among which another one is no mistake.
 
     Raises:
-        DataError: They are numbers, but for a few cells, or for units and thousands separators.
+        DataError: Nine tenths are numbers, some of them with decimals; or nine tenths of the others
+            are numbers with one unit or separators of thousands.
     """
     names = [name for name in map(label_name, cells) if name.lower() not in MISSING_NUMBER]
-    if len(set(names)) <= MAX_NUMBERED:
+    if len(set(names)) <= _MAX_NUMBERED:
         return
     others = [name for name in names if not is_number(name)]
+    decimals = sum(is_number(name) and not name.lstrip("+-").isdecimal() for name in names)
     fix = "--set labels=classes if they are classes"
-    if 0 < len(others) <= 0.1 * len(names):
+    if 0 < len(others) <= 0.1 * len(names) and decimals > 0.1 * len(names):
         raise DataError(
             f"{len(names) - len(others):,} of {len(names):,} labels in column {column[:40]!r} are "
             "numbers",
             where=where, why=f"{others[0][:40]!r} is none", fix=f"correct the others, or {fix}",
         )  # fmt: skip
-    if sum(bool(_WRITTEN_NUMBER.fullmatch(name)) for name in names) >= 0.9 * len(names) and others:
+    written = [found for name in others if (found := _WRITTEN_NUMBER.fullmatch(name))]
+    units = {found["unit"] for found in written}
+    if len(others) > 0.1 * len(names) and len(written) >= 0.9 * len(others) and len(units) == 1:
         raise DataError(
             f"labels in column {column[:40]!r} look like numbers", where=where,
             why=f"such as {others[0][:40]!r}",

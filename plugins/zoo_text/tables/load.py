@@ -103,8 +103,8 @@ def load_table(
     fix = CHOOSE
     if columns_may_differ:
         main = tables[0][0]
-        named = " and ".join(filter(None, (options.text_column, options.label_column)))
-        fix = f"rename columns as in the training: {named}" if named else "leave one column of each"
+        named = (options.text_column or "text", options.label_column or "label")
+        fix = "name the columns as in the training, {!r} and {!r}".format(*named)
         options = replace(
             options,
             text_column=options.text_column if find_column(options.text_column, main) else "",
@@ -202,7 +202,8 @@ def _labeled(
     cells = main.columns[columns.label]
     coding = find_coding(cells, columns.label, kind, names)
     if kind == "auto" and coding.kind == "classes":
-        check_no_numbers(cells, main.where, columns.label)
+        written = [cell for cell in cells if isinstance(cell, str)]
+        check_no_numbers(written, main.where, columns.label)
     examples = collect(tables, columns, coding)
     found, targets = _targets(examples, coding, names, columns.label)
     drawn = assign_parts(
