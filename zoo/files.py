@@ -82,6 +82,28 @@ def _mode(path: Path) -> int | None:
     return found.st_mode & 0o777
 
 
+@contextlib.contextmanager
+def caching(what: str, folder: Path) -> Iterator[None]:
+    """Have a failure to write into the cache say how to choose another folder.
+
+    Args:
+        what: What cannot be cached then, in a few words.
+        folder: Where it is written.
+
+    Raises:
+        DiskError: The cache cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            what,
+            where=str(folder),
+            why=str(error),
+            fix="set ZOO_CACHE to a folder that can be written",
+        ) from error
+
+
 def refuse_existing(path: Path) -> None:
     """Refuse to replace a file that the user has not asked to be overwritten.
 

@@ -145,10 +145,10 @@ def _check_quantization(
         raise UsageError(f"cannot quantize to {quantize!r}", fix=f"choose {QUANTIZED}")
     if quantize and dtype:
         raise UsageError("--quantize and --dtype are both given", fix="give one of them")
-    given = "--data" if data else "--allow-worse" if allow_worse else ""
-    given = given or ("--split" if split != "test" else "")
-    if not quantize and given:
-        raise UsageError(f"{given} is given without --quantize", fix="leave it out")
+    of_quantization = {"--data": data, "--allow-worse": allow_worse, "--split": split != "test"}
+    given = [name for name, is_given in of_quantization.items() if is_given]
+    if given and not quantize:
+        raise UsageError(f"{given[0]} is given without --quantize", fix="leave it out")
 
 
 def _convert(

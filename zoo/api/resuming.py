@@ -17,7 +17,7 @@ from zoo.installed import registry
 from zoo.interfaces import Callback
 from zoo.launch import launch
 from zoo.runs import Run
-from zoo.spec import RunSpec
+from zoo.spec import RunSpec, TrainingOptions
 
 
 def resume(
@@ -91,10 +91,8 @@ def resume_joined(
         before, now = describe_length(started), describe_length(spec)
         notes = [f"resumed: to {now}"] if epochs or steps else []
         if spec.training != started.training:
-            what, schedule = "changed", "the schedule is that of the new length"
-            lengths = [(each.steps, each.epochs) for each in (started.training, spec.training)]
-            if bool(lengths[0][0]) == bool(lengths[1][0]):  # Both in steps, or both in epochs.
-                what = "extended" if lengths[1] > lengths[0] else "shortened"
+            what = _change_of_length(started.training, spec.training)
+            schedule = "the schedule is that of the new length"
             if what == "shortened":
                 schedule = f"steps so far had the schedule of {before}"
             notes = [f"{what}: {now} in place of {before}; {schedule}"]
@@ -125,6 +123,15 @@ def open_run(out: str | Path) -> Run:
     directory = RunDirectory(Path(out))
     directory.read_config()
     return Run(directory.path, load, interrupted=None)
+
+
+def _change_of_length(before: TrainingOptions, now: TrainingOptions) -> str:
+    """Return what a length in place of another one is called."""
+    if bool(before.steps) != bool(now.steps):
+        return "changed"  # Steps are not compared with epochs.
+    return (
+        "extended" if (now.steps or now.epochs) > (before.steps or before.epochs) else "shortened"
+    )
 
 
 def _extended(spec: RunSpec, epochs: int, steps: int) -> RunSpec:

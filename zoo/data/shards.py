@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zoo.data.shard_files import Shard, filesystem, look, naming
-from zoo.errors import DataError, DiskError
-from zoo.files import cache_folder, has_wildcards, write_atomically
+from zoo.errors import DataError
+from zoo.files import cache_folder, caching, has_wildcards, write_atomically
 
 SUFFIX = ".shards"
 # The number of a shard and of how many: train-00001-of-00004.parquet.
@@ -93,17 +93,10 @@ def save_list(shards: Shards) -> Path:
     name = re.sub(r"[^\w.-]+", "-", shards.name).strip("-")[-60:]
     folder = cache_folder() / "shards"
     path = folder / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}{SUFFIX}"
-    try:
+    with caching("cannot keep the list of shards", folder):
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
-    except OSError as error:
-        raise DiskError(
-            "cannot keep the list of shards",
-            where=str(folder),
-            why=str(error),
-            fix="set ZOO_CACHE to a folder that can be written",
-        ) from error
     return path
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.data.locks import locked
-from zoo.errors import DiskError, ZooWarning
-from zoo.files import cache_folder, sync_folder
+from zoo.errors import ZooWarning
+from zoo.files import cache_folder, caching, sync_folder
 
 Array = npt.NDArray[Any]
 
@@ -46,7 +46,7 @@ def cached(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
     canonical = json.dumps(key, sort_keys=True).encode()
     folder = cache_folder() / "encoded"
     entry = folder / hashlib.sha256(canonical).hexdigest()[:32]
-    try:
+    with caching("cannot cache encoded data", folder):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(_lock(entry), "encodes the same data"):
             if entry.exists():
@@ -71,13 +71,6 @@ def cached(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
             finally:
                 shutil.rmtree(building, ignore_errors=True)
         _remove_leftovers(folder, key)
-    except OSError as error:
-        raise DiskError(
-            "cannot cache encoded data",
-            where=str(folder),
-            why=str(error),
-            fix="set ZOO_CACHE to a folder that can be written",
-        ) from error
     return entry
 
 

@@ -224,13 +224,13 @@ def _count_block(work: _Work) -> tuple[IntArray, Counter[str], Counter[str]]:
         text = texts[row]
         part = given
         if given in (NO_PART, 0):
+            key = b"" if how.in_order and held_out is None else normal_text(text).encode()
             # The same word is no leak, as in a table.
-            if held_out is not None and not is_word(text) and contains(held_out, digest(text)):
+            if held_out is not None and not is_word(text) and contains(held_out, digest(key)):
                 found[number] = NO_PART
                 continue
             place = (work.num_rows - row - 0.5) / work.num_rows
             if not how.in_order:
-                key = normal_text(text).encode()
                 drawn = hashlib.blake2b(key, digest_size=8, salt=salt).digest()
                 place = int.from_bytes(drawn, "little") / 2**64
             # The test part is the end; the validation part is before it.

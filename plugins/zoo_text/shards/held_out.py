@@ -16,9 +16,9 @@ from zoo_text.tables.splits import normal_text
 Digests = npt.NDArray[np.uint64]
 
 
-def digest(text: str) -> np.uint64:
-    """Return the digest of a text; texts that are equal but for case and spaces have the same."""
-    content = hashlib.blake2b(normal_text(text).encode(), digest_size=8).digest()
+def digest(text: bytes) -> np.uint64:
+    """Return the digest of a text, as :func:`zoo_text.tables.splits.normal_text` returns it."""
+    content = hashlib.blake2b(text, digest_size=8).digest()
     return np.uint64(int.from_bytes(content, "little"))
 
 
@@ -48,4 +48,5 @@ def _digests_of_block(block: tuple[Path, int, int]) -> Digests:
     parts = mapped(folder, "parts")[first:after]
     texts = Texts(mapped(folder, "texts"), mapped(folder, "ends"))
     rows = np.flatnonzero((parts == 1) | (parts == 2)) + first
-    return np.array([digest(texts[row]) for row in rows.tolist()], np.uint64)
+    normal = (normal_text(texts[row]).encode() for row in rows.tolist())
+    return np.fromiter(map(digest, normal), np.uint64, len(rows))

@@ -19,7 +19,6 @@ _DATE = re.compile(
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ .*\d{4}"
 )
 _CODE = re.compile(r"(?=.*\d)[\da-fA-F-]{8,}|https?://\S+")
-_OPTIONS = ("text_column", "label_column")
 CHOOSE = "choose with --set text_column=... --set label_column=..."
 """What to do in a training where several columns may be meant."""
 
@@ -101,16 +100,16 @@ def choose_columns(
         label = _label_column(candidates, table, text, known, fix)
     rest = [content for content in contents if content.name not in (text, label)]
     notes = []
-    choose = {name: f" (--set {name}=...)" if fix == CHOOSE else "" for name in _OPTIONS}
+    hint = " (--set {}=...)" if fix == CHOOSE else ""
     if found_text and (others := [c.name for c in rest if c.reads_like_text]):
-        notes.append(f"texts might also be in {_listed(others)}{choose['text_column']}")
+        notes.append(f"texts might also be in {_listed(others)}{hint.format('text_column')}")
     if all(as_text(cell)[:1] == "{" for cell in table.columns[text][:_SAMPLE] if cell):
         notes.append(f"texts in {text[:40]!r} are objects: each is read as its JSON text")
     cells = table.columns[label]
     others = [c.name for c in rest if c.may_be_label]
     others = [name for name in others if not _same_classes(cells, table.columns[name])]
     if found_label and others:
-        notes.append(f"labels might also be in {_listed(others)}{choose['label_column']}")
+        notes.append(f"labels might also be in {_listed(others)}{hint.format('label_column')}")
     return Columns(text, label, part, tuple(notes))
 
 
